@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ * audit_event.h
+ *	  Audit events: intent before a statement, outcome after it, and events
+ *	  of the policy and the change workflow.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_AUDIT_EVENT_H
+#define WARDEN_AUDIT_EVENT_H
+
+#include "postgres.h"
+
+#include "nodes/params.h"
+#include "nodes/pg_list.h"
+
+/* What a statement is about to do. Strings may be NULL. */
+typedef struct WardenIntent
+{
+	const char *statement;
+	ParamListInfo params;
+	const char *command;		/* command tag text */
+	List	   *relations;		/* of char *: schema.table */
+	List	   *masked_columns; /* of char *: schema.table.column=mask */
+	List	   *clear_columns;	/* of char *: clear by exemption or rule */
+} WardenIntent;
+
+/*
+ * Records the intent of the current top-level statement of a governed
+ * backend and waits as warden.audit demands.  Raises WD009 when it can not be
+ * recorded.  One statement at a time: a second intent before the outcome of
+ * the first closes the first one as "ok".
+ */
+extern void warden_audit_intent(const WardenIntent *intent);
+
+/* An intent of the current statement is open. */
+extern bool warden_audit_open(void);
+
+/*
+ * Closes the open intent.  outcome is one of ok, truncated, diverted,
+ * refused, error.  Never raises and never waits for durability.
+ */
+extern void warden_audit_outcome(const char *outcome, int sqlstate,
+								 const char *message, uint64 rows,
+								 int64 change_id);
+
+/*
+ * A statement that failed before its intent could be recorded (syntax error,
+ * refusal by a gate, failed badge-in): one record, never raises.
+ */
+extern void warden_audit_failure(const char *statement, const char *command,
+								 int sqlstate, const char *message);
+
+/*
+ * An event of the policy or the change workflow, written as a row of the
+ * caller's own transaction (outbox), so that change and audit never diverge.
+ * action: approved, rejected, applied, withdrawn, policy, label, token, ...
+ */
+extern void warden_audit_action(const char *action, int64 change_id,
+								const char *detail);
+
+extern void warden_audit_init(void);	/* from _PG_init: GUCs, shmem request,
+										 * callbacks */
+
+#endif							/* WARDEN_AUDIT_EVENT_H */

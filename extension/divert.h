@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ * divert.h
+ *	  An agent's write becomes a pending change instead of running.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_DIVERT_H
+#define WARDEN_DIVERT_H
+
+#include "postgres.h"
+
+#include "executor/execdesc.h"
+#include "tcop/utility.h"
+
+/*
+ * Called by the ExecutorStart hook for a top-level write of an agent, in
+ * place of standard_ExecutorStart: checks that the write may be proposed,
+ * records it, and leaves the QueryDesc started with EXEC_FLAG_EXPLAIN_ONLY so
+ * that the Run and Finish hooks skip it and the tag says zero rows.
+ */
+extern void warden_divert_query(QueryDesc *queryDesc, int eflags);
+
+/* A QueryDesc that warden_divert_query started. */
+extern bool warden_divert_started(QueryDesc *queryDesc);
+
+/*
+ * Called by the utility gate for a top-level utility statement of an agent
+ * that is to be diverted: checks permissions, records it and sets *qc.
+ */
+extern void warden_divert_utility(PlannedStmt *pstmt, const char *queryString,
+								  ParamListInfo params,
+								  QueryCompletion *qc);
+
+#endif							/* WARDEN_DIVERT_H */

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ * guc.h
+ *	  Every setting of the library, except the identity ones (identity.h).
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_GUC_H
+#define WARDEN_GUC_H
+
+#include "postgres.h"
+
+typedef enum WardenAuditMode
+{
+	WARDEN_AUDIT_SYNC,
+	WARDEN_AUDIT_ASYNC
+} WardenAuditMode;
+
+typedef enum WardenStandbyAudit
+{
+	WARDEN_STANDBY_REFUSE,
+	WARDEN_STANDBY_LOG
+} WardenStandbyAudit;
+
+extern int	warden_audit;				/* WardenAuditMode */
+extern int	warden_standby_audit;		/* WardenStandbyAudit */
+extern int	warden_audit_queue_size;	/* bytes of shared memory, in kB */
+extern int	warden_audit_timeout;		/* ms that a statement waits */
+extern int	warden_audit_idle_timeout;	/* ms until an idle worker leaves */
+extern int	warden_audit_workers;		/* databases served at once */
+extern int	warden_audit_statement_size;	/* bytes kept of one statement */
+extern bool warden_unlabelled_masked;	/* warden.unlabelled_columns */
+extern bool warden_divert_error;		/* warden.divert_report = 'error' */
+extern int	warden_change_size;			/* bytes that one statement may have */
+extern bool warden_allow_drop;
+
+extern void warden_guc_init(void);
+
+#endif							/* WARDEN_GUC_H */

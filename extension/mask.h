@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ * mask.h
+ *	  Mask specifications: text such as "partial(0,4)", validated when policy
+ *	  is made, compiled into an expression when a query is planned.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_MASK_H
+#define WARDEN_MASK_H
+
+#include "postgres.h"
+
+#include "nodes/primnodes.h"
+
+/*
+ * Checks the syntax and parameters of a specification and, for func(), the
+ * function's rules (contract: immutable or stable, one argument, same result
+ * type, owner, own search_path).  Raises ERRCODE_INVALID_PARAMETER_VALUE with
+ * a hint that lists the masks.
+ */
+extern void warden_mask_validate(const char *spec);
+
+/*
+ * The same for one column's type; also refuses a mask whose output would
+ * violate the type's domain constraints.
+ */
+extern void warden_mask_validate_type(const char *spec, Oid type,
+									  int32 typmod, Oid collation);
+
+/*
+ * The expression that stands for "value" (a Var of the column) under the
+ * mask: exactly the column's type, typmod and collation, NULL for NULL,
+ * STABLE or IMMUTABLE, nothing secret in it.  Returns value itself for
+ * "clear" and a NULL constant where the mask can only give NULL.
+ */
+extern Expr *warden_mask_build(const char *spec, Expr *value, Oid type,
+							   int32 typmod, Oid collation);
+
+/* true for "clear" */
+extern bool warden_mask_is_clear(const char *spec);
+
+/* How strict a mask is, for choosing between two: higher shows less. */
+extern int	warden_mask_strictness(const char *spec);
+
+/* true if funcid is one of the mask functions, which no query may name */
+extern bool warden_mask_is_function(Oid funcid);
+
+#endif							/* WARDEN_MASK_H */

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ * policy.h
+ *	  Which columns are labelled and what a principal sees of them; cached
+ *	  per backend, invalidated through relcache messages.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_POLICY_H
+#define WARDEN_POLICY_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "principal.h"
+
+/* One column of one relation under policy. */
+typedef struct WardenColumn
+{
+	AttrNumber	attnum;
+	const char *type;			/* semantic type, "full" if not defined */
+	bool		untrusted;		/* label attribute */
+} WardenColumn;
+
+/* What the labels say of a relation, whoever asks. */
+typedef struct WardenRelation
+{
+	Oid			relid;			/* hash key */
+	bool		refused;		/* holds unmaskable copies (WD004) */
+	const char *refused_hint;	/* which label to add */
+	int			ncolumns;		/* labelled ones, 0 for most relations */
+	WardenColumn *columns;
+} WardenRelation;
+
+/* NULL where nothing is labelled. Valid until the next invalidation. */
+extern const WardenRelation *warden_policy_relation(Oid relid);
+
+/* The labelled column, or NULL. */
+extern const WardenColumn *warden_policy_column(Oid relid, AttrNumber attnum);
+
+/*
+ * The mask specification of a column for a principal: NULL when it is clear.
+ * Lowers *expires to the earliest end of an exemption that was used.
+ */
+extern const char *warden_policy_mask(const WardenPrincipal *principal,
+									  Oid relid, AttrNumber attnum,
+									  TimestampTz *expires);
+
+/* The default mask of a semantic type, or NULL when it is not defined. */
+extern const char *warden_policy_type_mask(const char *type);
+
+/* The relation whose relcache message means "policy changed"; plans depend on
+ * it. InvalidOid when the extension is not installed here. */
+extern Oid	warden_policy_anchor(void);
+
+/* Tell every backend that policy changed (labels: relid's whole tree). */
+extern void warden_policy_changed(void);
+extern void warden_policy_label_changed(Oid relid);
+
+extern void warden_policy_init(void);
+
+#endif							/* WARDEN_POLICY_H */

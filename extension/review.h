@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ * review.h
+ *	  Static review of one statement: findings, risk.  Raises nothing.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_REVIEW_H
+#define WARDEN_REVIEW_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+
+typedef enum WardenRisk
+{
+	WARDEN_RISK_LOW,
+	WARDEN_RISK_MODERATE,
+	WARDEN_RISK_HIGH,
+	WARDEN_RISK_CRITICAL
+} WardenRisk;
+
+typedef enum WardenLevel
+{
+	WARDEN_LEVEL_INFO,
+	WARDEN_LEVEL_WARNING,
+	WARDEN_LEVEL_ERROR
+} WardenLevel;
+
+typedef struct WardenFinding
+{
+	const char *rule;			/* dotted name, e.g. dml.no_where */
+	WardenLevel level;			/* default; warden.review_rules overrides */
+	WardenRisk	risk;			/* least risk that this finding implies */
+	int			position;		/* byte offset in the statement, -1 unknown */
+	char	   *message;
+	char	   *advice;
+} WardenFinding;
+
+/* State across the statements of one change, e.g. tables created in it. */
+typedef struct WardenReviewContext WardenReviewContext;
+
+extern WardenReviewContext *warden_review_begin(void);
+
+/* List of WardenFinding * of one raw statement; estimated_rows < 0: unknown */
+extern List *warden_review_statement(WardenReviewContext *context,
+									 RawStmt *raw, const char *statement,
+									 double estimated_rows,
+									 WardenRisk *risk);
+
+extern const char *warden_review_risk_name(WardenRisk risk);
+
+#endif							/* WARDEN_REVIEW_H */
