@@ -5,7 +5,7 @@
 MODULE_big = pg_warden
 EXTENSION = control/pg_warden
 OBJS := $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
-DATA := $(patsubst %,%,$(sort $(wildcard control/*--*.sql)))
+DATA := $(sort $(wildcard control/*--*.sql))
 PGFILEDESC = "pg_warden - masked reads, reviewed writes and audit for agents"
 
 # default_version is the one place where the version is written down.
@@ -21,7 +21,8 @@ PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	-Iextension -DWARDEN_VERSION='"$(WARDEN_VERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra $(if $(WERROR),-Werror) \
 	$(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
-SHLIB_LINK = -lcrypto $(if $(SANITIZER),-fsanitize=$(SANITIZER))
+SHLIB_LINK = -lcrypto $(if $(SANITIZER),-fsanitize=$(SANITIZER)) \
+	$(WARDEN_SHLIB_LINK)
 
 # No bitcode: hooks gain nothing from being inlined into expressions.
 override with_llvm = no
@@ -29,6 +30,12 @@ override with_llvm = no
 # Sources are named from the top of the tree, not from where this file is.
 VPATH = .
 include $(PGXS)
+
+# PostgreSQL hands on the flags it was built with, which were gcc's.
+ifneq ($(findstring clang,$(notdir $(CC))),)
+override CFLAGS := $(filter-out -fexcess-precision=% -Wno-format-truncation \
+	-Wno-stringop-truncation -Wimplicit-fallthrough=%,$(CFLAGS))
+endif
 
 # PGXS tracks dependencies only where the server was configured to.  There are
 # few headers and compiling is quick: any of them changed means all of it.

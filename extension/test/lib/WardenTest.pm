@@ -1,0 +1,180 @@
+
+=head1 NAME
+
+WardenTest - servers with pg_warden, for TAP tests
+
+=head1 SYNOPSIS
+
+    use lib 'extension/test/lib';
+    use WardenTest;
+
+    my $node = warden_node('main', conf => "warden.audit = 'async'");
+    warden_psql($node, 'some_role', 'SELECT 1');
+
+Run by C<make check-tap>, which builds and stages the extension first and sets
+the environment. One file: C<make check-tap PROVE_TESTS=extension/test/t/x.pl>.
+
+=cut
+
+package WardenTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(
+  plain_node
+  warden_node
+  warden_psql
+  warden_ok
+  warden_fails
+  wait_for_sql
+);
+
+# Settings that make the staged extension visible, one per line, without the
+# one that preloads it.
+sub stage_settings
+{
+    my $conf = $ENV{WARDEN_STAGE_CONF}
+      or die 'WARDEN_STAGE_CONF is not set: run this with "make check-tap"';
+    my $text = PostgreSQL::Test::Utils::slurp_file($conf);
+
+    $text =~ s/^shared_preload_libraries.*\n//m;
+    return $text;
+}
+
+=head1 FUNCTIONS
+
+=over
+
+=item plain_node(name, conf => text, init => {...})
+
+A running server that can find the extension but does not preload it.
+
+=cut
+
+sub plain_node
+{
+    my ($name, %options) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+
+    $node->init(%{ $options{init} || {} });
+    $node->append_conf('postgresql.conf', stage_settings());
+    if (defined $options{preload})
+    {
+        $node->append_conf('postgresql.conf',
+            "shared_preload_libraries = '$options{preload}'");
+    }
+    $node->append_conf('postgresql.conf', $options{conf})
+      if defined $options{conf};
+    $node->start unless $options{stopped};
+    return $node;
+}
+
+=item warden_node(name, conf => text, before => [...], after => [...], ...)
+
+A running server that preloads pg_warden, between the libraries C<before> and
+C<after> it, and has the extension in database postgres. With
+C<< extension => 0 >> it has not; with C<< stopped => 1 >> it does not run yet
+(and so has no extension either).
+
+=cut
+
+sub warden_node
+{
+    my ($name, %options) = @_;
+    my @libraries = (
+        @{ $options{before} || [] },
+        '$libdir/pg_warden', @{ $options{after} || [] });
+    my $node = plain_node(
+        $name,
+        %options,
+        preload => join(', ', @libraries));
+
+    if (!$options{stopped} && ($options{extension} // 1))
+    {
+        $node->safe_psql('postgres', 'CREATE EXTENSION pg_warden');
+    }
+    return $node;
+}
+
+=item warden_psql(node, role, sql, dbname => name, verbose => 0)
+
+Runs the SQL in one psql session that logs in as the role. Returns exit code,
+output and error output. Errors show their SQLSTATE, as verbose psql does.
+
+=cut
+
+sub warden_psql
+{
+    my ($node, $role, $sql, %options) = @_;
+    my ($out, $err) = ('', '');
+    my $code = $node->psql(
+        $options{dbname} // 'postgres',
+        "\\set VERBOSITY verbose\n$sql",
+        stdout => \$out,
+        stderr => \$err,
+        on_error_stop => $options{on_error_stop} // 1,
+        extra_params => [ '-U', $role ]);
+
+    return ($code, $out, $err);
+}
+
+=item warden_ok(node, role, sql, expected, name)
+
+One test: the SQL succeeds and prints this (a string, or a pattern).
+
+=cut
+
+sub warden_ok
+{
+    my ($node, $role, $sql, $expected, $name, %options) = @_;
+    my ($code, $out, $err) = warden_psql($node, $role, $sql, %options);
+    my $matches =
+      ref $expected ? $out =~ $expected : $out eq $expected;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok($code == 0 && $matches, $name)
+      || diag("exit code $code\noutput: $out\nexpected: $expected\n"
+          . "errors: $err");
+}
+
+=item warden_fails(node, role, sql, sqlstate, name)
+
+One test: the SQL fails with this SQLSTATE.
+
+=cut
+
+sub warden_fails
+{
+    my ($node, $role, $sql, $sqlstate, $name, %options) = @_;
+    my ($code, $out, $err) = warden_psql($node, $role, $sql, %options);
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok($code != 0 && $err =~ /ERROR:  \Q$sqlstate\E:/, $name)
+      || diag("exit code $code, wanted SQLSTATE $sqlstate\n"
+          . "output: $out\nerrors: $err");
+}
+
+=item wait_for_sql(node, sql)
+
+Waits until the query, asked by the superuser, answers true.
+
+=cut
+
+sub wait_for_sql
+{
+    my ($node, $sql, %options) = @_;
+
+    return $node->poll_query_until($options{dbname} // 'postgres', $sql);
+}
+
+=back
+
+=cut
+
+1;
