@@ -33,8 +33,8 @@ include $(PGXS)
 
 # PostgreSQL hands on the flags it was built with, which were gcc's.
 ifneq ($(findstring clang,$(notdir $(CC))),)
-override CFLAGS := $(filter-out -fexcess-precision=% -Wno-format-truncation \
-	-Wno-stringop-truncation -Wimplicit-fallthrough=%,$(CFLAGS))
+override CFLAGS := $(filter-out -fexcess-precision=%,$(CFLAGS)) \
+	-Wno-unknown-warning-option
 endif
 
 # PGXS tracks dependencies only where the server was configured to.  There are

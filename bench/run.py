@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Measure what pg_warden costs, and print tables.
+
+Run by "make bench", which builds and stages the extension. What is compared is
+measured in turns within one run, so that a machine that slows down does so for
+both. Numbers are medians; CPU is that of the server's backends, which is less
+noisy than rates and what a busy server is short of.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from server import Server, run
+
+ROWS = 100000
+LABELLED = 100
+
+SCHEMA = """
+CREATE TABLE customers (id int PRIMARY KEY, name text, email text, ssn text,
+                        city text);
+INSERT INTO customers
+SELECT n, 'Customer ' || n, 'customer' || n || '@example.com',
+       lpad((n % 1000)::text, 3, '0') || '-' || lpad((n % 100)::text, 2, '0')
+           || '-' || lpad((n % 10000)::text, 4, '0'), 'city ' || n % 100
+  FROM generate_series(1, %d) n;
+CREATE VIEW masked_customers AS
+SELECT id, name, left(email, 1) || '******' || substr(email,
+           strpos(email, '@')) AS email,
+       '***-**-' || right(ssn, 4) AS ssn, city
+  FROM customers;
+CREATE ROLE bench_reader LOGIN;
+CREATE ROLE bench_masked LOGIN;
+CREATE ROLE bench_agent LOGIN;
+GRANT SELECT ON masked_customers TO bench_reader;
+GRANT SELECT ON customers TO bench_masked, bench_agent;
+VACUUM ANALYZE customers;
+""" % ROWS
+
+GOVERN = """
+SECURITY LABEL FOR warden ON COLUMN customers.email IS 'email';
+SECURITY LABEL FOR warden ON COLUMN customers.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON ROLE bench_masked IS 'masked';
+SECURITY LABEL FOR warden ON ROLE bench_agent IS 'agent';
+SELECT warden.create_agent('bench', 'bench_agent');
+"""
+
+POINT = ("\\set id random(1, %d)\n"
+         "SELECT id, email, ssn FROM %s WHERE id = :id;\n")
+
+
+def table(title, header, rows):
+    """Print one table."""
+    rows = [header] + [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    print("\n" + title)
+    for row in rows:
+        print("  " + "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))))
+    sys.stdout.flush()
+
+
+def in_turns(measures, rounds):
+    """Call each (name, function) in turn, this often; return medians."""
+    samples = {name: [] for name, _ in measures}
+    for _ in range(rounds):
+        for name, measure in measures:
+            samples[name].append(measure())
+    return {name: tuple(statistics.median(column)
+                        for column in zip(*values))
+            for name, values in samples.items()}
+
+
+def compared(results, base):
+    """Make table rows of medians, with ratios to the base."""
+    return [[name, "%.0f" % rate, "%.1f" % cpu,
+             "%+.1f %%" % ((cpu / results[base][1] - 1) * 100)]
+            for name, (rate, cpu) in results.items()]
+
+
+COLUMNS = ["", "per second", "CPU us each", "CPU against the first"]
+
+
+class Bench:
+    """The servers, and what is measured on them."""
+
+    def __init__(self, args):
+        """Start a server without the library and one with it."""
+        self.args = args
+        with open(os.environ["WARDEN_STAGE_CONF"], encoding="utf-8") as conf:
+            lines = [line.strip() for line in conf
+                     if line.startswith(("extension_", "dynamic_library",
+                                         "shared_preload",
+                                         "max_worker"))]
+        self.plain = Server([line for line in lines
+                             if not line.startswith("shared_preload")])
+        self.loaded = Server(lines)
+        self.scripts = tempfile.mkdtemp(prefix="pg_warden-bench.")
+
+    def setup(self):
+        """Load the same data into both; govern the loaded one."""
+        for server in (self.plain, self.loaded):
+            server.start()
+            server.psql("SET client_min_messages = warning;" + SCHEMA
+                        .replace("VACUUM ANALYZE customers;", ""))
+            server.psql("VACUUM ANALYZE customers")
+            run([os.path.join(os.environ["PG_BINDIR"], "pgbench"), "-i", "-q",
+                 "-s", "10", "-h", server.directory, "-U", "postgres",
+                 "postgres"])
+        self.loaded.psql("SET client_min_messages = warning;"
+                         "CREATE EXTENSION pg_warden;" + GOVERN)
+        self.loaded.psql("CREATE TABLE labelled (%s)" % ", ".join(
+            "c%d text" % n for n in range(LABELLED)))
+        self.loaded.psql("".join(
+            "SECURITY LABEL FOR warden ON COLUMN labelled.c%d IS 'full';" % n
+            for n in range(LABELLED)))
+
+    def destroy(self):
+        """Remove everything."""
+        for server in (self.plain, self.loaded):
+            server.destroy()
+        run(["rm", "-rf", self.scripts])
+
+    def script(self, relation):
+        """Write a pgbench script that reads one row; return its path."""
+        path = os.path.join(self.scripts, relation)
+        with open(path, "w", encoding="utf-8") as script:
+            script.write(POINT % (ROWS, relation))
+        return path
+
+    def ungoverned(self):
+        """Measure what sessions pay that nothing governs."""
+        for mode in ("simple", "prepared"):
+            arguments = ["-S", "-M", mode, "-c", "1"]
+            results = in_turns(
+                [("not loaded", lambda: self.plain.pgbench(
+                    arguments, self.args.seconds)),
+                 ("loaded, ungoverned", lambda: self.loaded.pgbench(
+                     arguments, self.args.seconds))], self.args.rounds)
+            table("pgbench -S -M %s, one client; target: within 5 %%" % mode,
+                  COLUMNS, compared(results, "not loaded"))
+
+    def governed(self):
+        """Measure a masked point read against a view with such masks."""
+        for mode in ("simple", "prepared"):
+            def read(relation, role):
+                arguments = ["-M", mode, "-c", "1", "-f",
+                             self.script(relation)]
+                return lambda: self.loaded.pgbench(
+                    arguments, self.args.seconds, role)
+            results = in_turns(
+                [("hand-written view", read("masked_customers",
+                                            "bench_reader")),
+                 ("governed, class masked", read("customers",
+                                                 "bench_masked")),
+                 ("governed, class agent", read("customers",
+                                                "bench_agent"))],
+                self.args.rounds)
+            table("masked point read, -M %s; target: within 10 %%" % mode,
+                  COLUMNS, compared(results, "hand-written view"))
+
+    def audit(self):
+        """Measure an agent's reads with each audit mode."""
+        rows = []
+        for clients in (1, 8, 32):
+            for mode in ("async", "sync"):
+                self.loaded.psql("ALTER SYSTEM SET warden.audit = '%s'" % mode)
+                self.loaded.psql("SELECT pg_reload_conf()")
+                time.sleep(0.5)
+                rate, cpu = self.loaded.pgbench(
+                    ["-M", "simple", "-c", str(clients), "-f",
+                     self.script("customers")], self.args.seconds,
+                    "bench_agent")
+                rows.append(["%s, %d clients" % (mode, clients),
+                             "%.0f" % rate, "%.1f" % cpu,
+                             "%.2f ms" % (clients / rate * 1000)])
+        self.loaded.psql("ALTER SYSTEM RESET warden.audit")
+        self.loaded.psql("SELECT pg_reload_conf()")
+        table("an agent's point reads by warden.audit",
+              ["", "per second", "CPU us each", "latency"], rows)
+
+    def shim(self):
+        """Measure the idle MCP server's memory."""
+        shim = os.path.join(os.environ["WARDEN_BUILD"], "shim", "warden-mcp")
+        if not os.path.exists(shim):
+            print("\nwarden-mcp is not built: not measured")
+            return
+        self.loaded.psql("CREATE ROLE bench_gateway LOGIN NOINHERIT;"
+                         "GRANT warden_gateway TO bench_gateway")
+        process = subprocess.Popen(
+            [shim, "--http", "127.0.0.1:%d" % self.args.port, "--dsn",
+             self.loaded.conninfo("bench_gateway")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE)
+        try:
+            time.sleep(2)
+            if process.poll() is not None:
+                raise RuntimeError(process.stderr.read().decode())
+            with open("/proc/%d/status" % process.pid,
+                      encoding="utf-8") as status:
+                memory = [int(line.split()[1]) for line in status
+                          if line.startswith("VmRSS")][0]
+            table("warden-mcp, idle; target: under 12 MiB",
+                  ["", "MiB resident"], [["http", "%.1f" % (memory / 1024)]])
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def main():
+    """Run the sections asked for."""
+    sections = ["ungoverned", "governed", "audit", "shim"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("section", nargs="*", choices=sections + [[]])
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--port", type=int, default=7390)
+    args = parser.parse_args()
+
+    bench = Bench(args)
+    try:
+        bench.setup()
+        for section in args.section or sections:
+            getattr(bench, section)()
+    finally:
+        bench.destroy()
+
+
+if __name__ == "__main__":
+    main()

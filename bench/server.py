@@ -1,0 +1,87 @@
+"""Throwaway PostgreSQL servers and pgbench runs for the benchmarks."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+BINDIR = os.environ["PG_BINDIR"]
+
+
+def program(name):
+    """Return the path of one of PostgreSQL's programs."""
+    return os.path.join(BINDIR, name)
+
+
+def run(args, **kwargs):
+    """Run a command to its end; return what it printed."""
+    result = subprocess.run(args, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, check=False, **kwargs)
+    if result.returncode != 0:
+        raise RuntimeError("%s failed:\n%s" % (" ".join(args), result.stdout))
+    return result.stdout
+
+
+class Server:
+    """One server, in a directory of its own, reached by socket only."""
+
+    def __init__(self, settings):
+        """Make a cluster with these lines added to postgresql.conf."""
+        self.directory = tempfile.mkdtemp(prefix="pg_warden-bench.")
+        self.data = os.path.join(self.directory, "data")
+        run([program("initdb"), "-D", self.data, "-U", "postgres", "-A",
+             "trust", "--no-locale", "-E", "UTF8", "-N"])
+        with open(os.path.join(self.data, "postgresql.conf"), "a",
+                  encoding="utf-8") as conf:
+            conf.write("listen_addresses = ''\n"
+                       "unix_socket_directories = '%s'\n"
+                       "autovacuum = off\n"
+                       "shared_buffers = 512MB\n"
+                       "max_wal_size = 4GB\n"
+                       "max_connections = 120\n" % self.directory)
+            conf.write("\n".join(settings) + "\n")
+
+    def start(self):
+        """Start it and wait until it answers."""
+        run([program("pg_ctl"), "-D", self.data, "-w", "-l",
+             os.path.join(self.directory, "log"), "start"])
+
+    def destroy(self):
+        """Stop it and remove all it had."""
+        subprocess.run([program("pg_ctl"), "-D", self.data, "-m", "immediate",
+                        "stop"], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def conninfo(self, role="postgres"):
+        """Return a connection string for this role."""
+        return "host=%s dbname=postgres user=%s" % (self.directory, role)
+
+    def psql(self, sql, role="postgres"):
+        """Run SQL; return its unadorned output."""
+        return run([program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d",
+                    self.conninfo(role), "-c", sql]).strip()
+
+    def reaped_cpu(self):
+        """Return CPU seconds that all backends that have ended used."""
+        with open(os.path.join(self.data, "postmaster.pid"),
+                  encoding="utf-8") as pidfile:
+            pid = pidfile.readline().strip()
+        with open("/proc/%s/stat" % pid, encoding="utf-8") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+    def pgbench(self, args, seconds, role="postgres"):
+        """Run pgbench; return (transactions per second, CPU us each)."""
+        before = self.reaped_cpu()
+        output = run([program("pgbench"), "-n", "-h", self.directory, "-U",
+                      role, "-T", str(seconds)] + args + ["postgres"])
+        cpu = self.reaped_cpu() - before
+        number = int(re.search(r"actually processed: (\d+)", output).group(1))
+        rate = float(re.search(r"tps = ([0-9.]+)", output).group(1))
+        if number == 0:
+            raise RuntimeError("pgbench did nothing:\n" + output)
+        return rate, cpu / number * 1e6
