@@ -35,6 +35,82 @@ GRANT USAGE ON SCHEMA warden TO PUBLIC;
 
 -- [masks section]
 
+CREATE TYPE warden.mask_spec;
+
+CREATE FUNCTION warden.mask_spec_in(spec pg_catalog.cstring)
+RETURNS warden.mask_spec
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'warden_sql_mask_spec_in';
+REVOKE ALL ON FUNCTION warden.mask_spec_in(pg_catalog.cstring) FROM PUBLIC;
+COMMENT ON FUNCTION warden.mask_spec_in(pg_catalog.cstring)
+	IS 'refuses: mask specifications come from policy only';
+
+CREATE FUNCTION warden.mask_spec_out(spec warden.mask_spec)
+RETURNS pg_catalog.cstring
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'warden_sql_mask_spec_out';
+REVOKE ALL ON FUNCTION warden.mask_spec_out(warden.mask_spec) FROM PUBLIC;
+COMMENT ON FUNCTION warden.mask_spec_out(warden.mask_spec)
+	IS 'the specification as it was written, for EXPLAIN';
+
+CREATE TYPE warden.mask_spec (
+	INPUT = warden.mask_spec_in,
+	OUTPUT = warden.mask_spec_out,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = double,
+	STORAGE = plain
+);
+REVOKE ALL ON TYPE warden.mask_spec FROM PUBLIC;
+COMMENT ON TYPE warden.mask_spec
+	IS 'a mask compiled for a column; made by the planner, never by a query';
+
+CREATE FUNCTION warden.apply_mask(value pg_catalog.anyelement,
+	spec warden.mask_spec)
+RETURNS pg_catalog.anyelement
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'warden_sql_apply_mask';
+COMMENT ON FUNCTION warden.apply_mask(pg_catalog.anyelement, warden.mask_spec)
+	IS 'what stands for a labelled column in the plans of governed sessions';
+
+CREATE FUNCTION warden.apply_mask_function(value pg_catalog.anyelement,
+	spec warden.mask_spec)
+RETURNS pg_catalog.anyelement
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 100
+AS 'MODULE_PATHNAME', 'warden_sql_apply_mask_function';
+COMMENT ON FUNCTION warden.apply_mask_function(pg_catalog.anyelement,
+	warden.mask_spec)
+	IS 'the same for masks of the form func(schema.function)';
+
+CREATE FUNCTION warden.generate_mask_key()
+RETURNS pg_catalog.bytea
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'warden_sql_generate_mask_key';
+REVOKE ALL ON FUNCTION warden.generate_mask_key() FROM PUBLIC;
+COMMENT ON FUNCTION warden.generate_mask_key()
+	IS 'a new random key for warden.mask_keys';
+
+-- Readable by the owner alone, and never dumped: a restored database gets a
+-- key of its own, so hashes from a copy tell nothing about the original.
+CREATE TABLE warden.mask_keys (
+	name pg_catalog.text NOT NULL,
+	value pg_catalog.bytea NOT NULL,
+	CONSTRAINT mask_keys_pkey PRIMARY KEY (name)
+);
+REVOKE ALL ON TABLE warden.mask_keys FROM PUBLIC;
+COMMENT ON TABLE warden.mask_keys IS 'keys of masks, for the owner only';
+COMMENT ON COLUMN warden.mask_keys.name IS 'the mask that uses it: hash';
+COMMENT ON COLUMN warden.mask_keys.value IS '32 random bytes';
+INSERT INTO warden.mask_keys (name, value)
+	VALUES ('hash', warden.generate_mask_key());
+
+-- The planner puts these into the plans of governed sessions, and the
+-- executor checks EXECUTE for the session's role.  A query that names them
+-- gets nowhere: nobody can write a mask_spec.
+GRANT EXECUTE ON FUNCTION
+	warden.apply_mask(pg_catalog.anyelement, warden.mask_spec),
+	warden.apply_mask_function(pg_catalog.anyelement, warden.mask_spec)
+	TO PUBLIC;
+
 -- ---------------------------------------------------------------------
 -- Policy: semantic types, mask rules, exemptions, labels (policy.c, label.c)
 -- ---------------------------------------------------------------------
@@ -47,6 +123,257 @@ GRANT USAGE ON SCHEMA warden TO PUBLIC;
 
 -- [identity section]
 
+CREATE TABLE warden.agents (
+	agent text COLLATE "C" PRIMARY KEY,
+	role regrole NOT NULL,
+	apply_role regrole,
+	description text,
+	enabled boolean NOT NULL DEFAULT true,
+	require_on_behalf_of boolean NOT NULL DEFAULT false,
+	max_rows integer DEFAULT 1000 CHECK (max_rows OPERATOR(pg_catalog.>) 0),
+	statement_timeout text DEFAULT '60s',
+	lock_timeout text DEFAULT '10s',
+	work_mem text,
+	temp_file_limit text,
+	max_calls integer CHECK (max_calls OPERATOR(pg_catalog.>) 0),
+	statements_per_hour integer
+		CHECK (statements_per_hour OPERATOR(pg_catalog.>) 0),
+	rows_per_hour bigint CHECK (rows_per_hour OPERATOR(pg_catalog.>) 0),
+	person_statements_per_hour integer
+		CHECK (person_statements_per_hour OPERATOR(pg_catalog.>) 0),
+	person_rows_per_hour bigint
+		CHECK (person_rows_per_hour OPERATOR(pg_catalog.>) 0),
+	max_open_changes integer
+		CHECK (max_open_changes OPERATOR(pg_catalog.>) 0),
+	changes_per_hour integer
+		CHECK (changes_per_hour OPERATOR(pg_catalog.>) 0),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_by regrole
+);
+COMMENT ON TABLE warden.agents IS 'agents, the role each one runs as, and its limits; made by warden.create_agent, limits are set with UPDATE';
+COMMENT ON COLUMN warden.agents.agent IS 'name of the agent';
+COMMENT ON COLUMN warden.agents.role IS 'role that its statements run as';
+COMMENT ON COLUMN warden.agents.apply_role IS 'role that its approved changes are applied as; NULL: they can be approved and not applied';
+COMMENT ON COLUMN warden.agents.description IS 'what it is for';
+COMMENT ON COLUMN warden.agents.enabled IS 'may act; see warden.disable_agent';
+COMMENT ON COLUMN warden.agents.require_on_behalf_of IS 'acts only for a person, never for itself';
+COMMENT ON COLUMN warden.agents.max_rows IS 'rows that one result is cut at; NULL: no limit';
+COMMENT ON COLUMN warden.agents.statement_timeout IS 'highest statement_timeout, written as the setting; NULL: no limit';
+COMMENT ON COLUMN warden.agents.lock_timeout IS 'highest lock_timeout, written as the setting; NULL: no limit';
+COMMENT ON COLUMN warden.agents.work_mem IS 'highest work_mem, written as the setting; NULL: no limit';
+COMMENT ON COLUMN warden.agents.temp_file_limit IS 'highest temp_file_limit, written as the setting; NULL: no limit';
+COMMENT ON COLUMN warden.agents.max_calls IS 'calls or statements that it may run at once; NULL: no limit';
+COMMENT ON COLUMN warden.agents.statements_per_hour IS 'statements in a clock hour; NULL: no limit';
+COMMENT ON COLUMN warden.agents.rows_per_hour IS 'rows sent in a clock hour, beyond which statements are refused; NULL: no limit';
+COMMENT ON COLUMN warden.agents.person_statements_per_hour IS 'statements in a clock hour for one person, through whichever agent; NULL: no limit';
+COMMENT ON COLUMN warden.agents.person_rows_per_hour IS 'rows sent in a clock hour for one person, through whichever agent; NULL: no limit';
+COMMENT ON COLUMN warden.agents.max_open_changes IS 'changes of its that may wait for people at once; NULL: no limit';
+COMMENT ON COLUMN warden.agents.changes_per_hour IS 'changes that it may propose in an hour; NULL: no limit';
+COMMENT ON COLUMN warden.agents.created_at IS 'when it was made';
+COMMENT ON COLUMN warden.agents.created_by IS 'login role that made it';
+CREATE INDEX agents_role_idx ON warden.agents (role);
+REVOKE ALL ON warden.agents FROM PUBLIC;
+
+CREATE TABLE warden.agent_tokens (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	agent text COLLATE "C" NOT NULL
+		REFERENCES warden.agents (agent) ON DELETE CASCADE,
+	digest bytea NOT NULL UNIQUE
+		CHECK (pg_catalog.length(digest) OPERATOR(pg_catalog.=) 32),
+	on_behalf_of text,
+	issued_by regrole NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	expires_at timestamptz NOT NULL,
+	revoked_at timestamptz
+);
+COMMENT ON TABLE warden.agent_tokens IS 'digests of the tokens that agents badge in with; nobody but a superuser reads it, see warden.tokens; not dumped';
+COMMENT ON COLUMN warden.agent_tokens.id IS 'number of the token';
+COMMENT ON COLUMN warden.agent_tokens.agent IS 'the agent that it stands for';
+COMMENT ON COLUMN warden.agent_tokens.digest IS 'digest of the token, which is kept nowhere';
+COMMENT ON COLUMN warden.agent_tokens.on_behalf_of IS 'the person that it is bound to, if any';
+COMMENT ON COLUMN warden.agent_tokens.issued_by IS 'login role that issued it, and can not approve what comes of it';
+COMMENT ON COLUMN warden.agent_tokens.created_at IS 'when it was issued';
+COMMENT ON COLUMN warden.agent_tokens.expires_at IS 'its end';
+COMMENT ON COLUMN warden.agent_tokens.revoked_at IS 'when it was revoked';
+CREATE INDEX agent_tokens_agent_idx ON warden.agent_tokens (agent);
+REVOKE ALL ON warden.agent_tokens FROM PUBLIC;
+
+CREATE VIEW warden.tokens WITH (security_barrier) AS
+	SELECT t.id, t.agent, t.on_behalf_of, t.issued_by, t.created_at,
+		t.expires_at, t.revoked_at,
+		t.revoked_at IS NULL
+			AND t.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()
+			AND a.enabled AS valid
+	FROM warden.agent_tokens t
+	JOIN warden.agents a ON a.agent OPERATOR(pg_catalog.=) t.agent;
+COMMENT ON VIEW warden.tokens IS 'tokens without what they are checked against';
+COMMENT ON COLUMN warden.tokens.id IS 'number of the token, for warden.revoke_token';
+COMMENT ON COLUMN warden.tokens.agent IS 'the agent that it stands for';
+COMMENT ON COLUMN warden.tokens.on_behalf_of IS 'the person that it is bound to, if any';
+COMMENT ON COLUMN warden.tokens.issued_by IS 'login role that issued it';
+COMMENT ON COLUMN warden.tokens.created_at IS 'when it was issued';
+COMMENT ON COLUMN warden.tokens.expires_at IS 'its end';
+COMMENT ON COLUMN warden.tokens.revoked_at IS 'when it was revoked';
+COMMENT ON COLUMN warden.tokens.valid IS 'can be used now';
+REVOKE ALL ON warden.tokens FROM PUBLIC;
+
+CREATE TABLE warden.delegations (
+	agent text COLLATE "C" NOT NULL
+		REFERENCES warden.agents (agent) ON DELETE CASCADE,
+	person_pattern text COLLATE "C" NOT NULL,
+	PRIMARY KEY (agent, person_pattern)
+);
+COMMENT ON TABLE warden.delegations IS 'persons that an agent may say it acts for; those cannot approve what it then proposes';
+COMMENT ON COLUMN warden.delegations.agent IS 'the agent';
+COMMENT ON COLUMN warden.delegations.person_pattern IS 'a person, with * for any text and ? for one character';
+REVOKE ALL ON warden.delegations FROM PUBLIC;
+
+CREATE TABLE warden.people (
+	person text COLLATE "C" NOT NULL,
+	role regrole NOT NULL UNIQUE,
+	PRIMARY KEY (person, role)
+);
+COMMENT ON TABLE warden.people IS 'whose login a role is; approvals are counted by person';
+COMMENT ON COLUMN warden.people.person IS 'the person, as agents name it in on_behalf_of';
+COMMENT ON COLUMN warden.people.role IS 'a login role of that person''s';
+REVOKE ALL ON warden.people FROM PUBLIC;
+
+CREATE FUNCTION warden.guard_registry() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'warden_sql_guard_registry'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.guard_registry() FROM PUBLIC;
+COMMENT ON FUNCTION warden.guard_registry() IS 'checks the rows of the registry and makes every session look again';
+
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.agents
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.agent_tokens
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.delegations
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.people
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.agents
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.agent_tokens
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.delegations
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.people
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+COMMENT ON TRIGGER guard_registry ON warden.agents IS 'rows are checked and changes take effect at once';
+COMMENT ON TRIGGER guard_registry ON warden.agent_tokens IS 'changes take effect at once';
+COMMENT ON TRIGGER guard_registry ON warden.delegations IS 'rows are checked and changes take effect at once';
+COMMENT ON TRIGGER guard_registry ON warden.people IS 'rows are checked and changes take effect at once';
+COMMENT ON TRIGGER guard_truncate ON warden.agents IS 'changes take effect at once';
+COMMENT ON TRIGGER guard_truncate ON warden.agent_tokens IS 'changes take effect at once';
+COMMENT ON TRIGGER guard_truncate ON warden.delegations IS 'changes take effect at once';
+COMMENT ON TRIGGER guard_truncate ON warden.people IS 'changes take effect at once';
+
+-- They fire for session_replication_role = replica as well.
+ALTER TABLE warden.agents ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.agents ENABLE ALWAYS TRIGGER guard_truncate;
+ALTER TABLE warden.agent_tokens ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.agent_tokens ENABLE ALWAYS TRIGGER guard_truncate;
+ALTER TABLE warden.delegations ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.delegations ENABLE ALWAYS TRIGGER guard_truncate;
+ALTER TABLE warden.people ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.people ENABLE ALWAYS TRIGGER guard_truncate;
+
+CREATE FUNCTION warden.enter(token text, on_behalf_of text, request jsonb,
+		leave_key text)
+	RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_enter'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.enter(text, text, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.enter(text, text, jsonb, text) IS 'binds a gateway''s session to an agent until warden.leave or the end of the transaction; send credential and key as bind parameters, and set log_parameter_max_length and log_parameter_max_length_on_error to 0 for the gateway''s role so that no log shows them';
+
+CREATE FUNCTION warden.leave(leave_key text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'warden_sql_leave'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.leave(text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.leave(text) IS 'ends the binding made by warden.enter, for who knows its key, and tells what the call did';
+
+CREATE FUNCTION warden.whoami() RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'warden_sql_whoami'
+	LANGUAGE C STRICT STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.whoami() FROM PUBLIC;
+COMMENT ON FUNCTION warden.whoami() IS 'agent, person, roles, class and limits of this session';
+
+CREATE FUNCTION warden.create_agent(agent text, role name,
+		apply_role name DEFAULT NULL, description text DEFAULT NULL)
+	RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_create_agent'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.create_agent(text, name, name, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.create_agent(text, name, name, text) IS 'registers an agent that runs as the role, labels the role if it is not, and lets the gateway set it';
+
+CREATE FUNCTION warden.disable_agent(agent text) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_disable_agent'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.disable_agent(text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.disable_agent(text) IS 'stops an agent: revokes its tokens, cancels what it runs, refuses its next call';
+
+CREATE FUNCTION warden.enable_agent(agent text) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_enable_agent'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.enable_agent(text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.enable_agent(text) IS 'lets a disabled agent act again; it needs new tokens';
+
+CREATE FUNCTION warden.issue_token(agent text, on_behalf_of text DEFAULT NULL,
+		valid_for interval DEFAULT '90 days')
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'warden_sql_issue_token'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.issue_token(text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION warden.issue_token(text, text, interval) IS 'makes a token for an agent, bound to a person if one is named; shown once and stored nowhere';
+
+CREATE FUNCTION warden.revoke_token(id bigint) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_revoke_token'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.revoke_token(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.revoke_token(bigint) IS 'makes a token of warden.tokens useless';
+
+CREATE FUNCTION warden.allow_delegation(agent text, person_pattern text)
+	RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_allow_delegation'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.allow_delegation(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.allow_delegation(text, text) IS 'lets an agent say that it acts for persons matching the pattern (* and ?)';
+
+CREATE FUNCTION warden.add_person(person text, role name) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_add_person'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.add_person(text, name) FROM PUBLIC;
+COMMENT ON FUNCTION warden.add_person(text, name) IS 'says whose login a role is';
+
+SELECT pg_catalog.pg_extension_config_dump('warden.agents', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.delegations', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.people', '');
+
+-- A NOINHERIT login inherits no EXECUTE, and agents are in no group: these
+-- three check who calls.
+GRANT EXECUTE ON FUNCTION warden.enter(text, text, jsonb, text),
+	warden.leave(text), warden.whoami() TO PUBLIC;
+GRANT SELECT ON warden.agents, warden.tokens, warden.delegations,
+	warden.people TO warden_admin, warden_auditor;
+GRANT SELECT ON warden.agents, warden.people TO warden_reviewer;
+GRANT UPDATE (apply_role, description, enabled, require_on_behalf_of,
+	max_rows, statement_timeout, lock_timeout, work_mem, temp_file_limit,
+	max_calls, statements_per_hour, rows_per_hour, person_statements_per_hour,
+	person_rows_per_hour, max_open_changes, changes_per_hour), DELETE
+	ON warden.agents TO warden_admin;
+GRANT INSERT, DELETE ON warden.delegations, warden.people TO warden_admin;
+GRANT EXECUTE ON FUNCTION
+	warden.create_agent(text, name, name, text),
+	warden.disable_agent(text), warden.enable_agent(text),
+	warden.issue_token(text, text, interval), warden.revoke_token(bigint),
+	warden.allow_delegation(text, text), warden.add_person(text, name)
+	TO warden_admin;
+
 -- ---------------------------------------------------------------------
 -- Audit: the append-only store and its views (audit_*.c)
 -- ---------------------------------------------------------------------
@@ -58,3 +385,348 @@ GRANT USAGE ON SCHEMA warden TO PUBLIC;
 -- ---------------------------------------------------------------------
 
 -- [changes section]
+
+CREATE TABLE warden.pending_changes (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	status text NOT NULL DEFAULT 'proposed'
+		CHECK (status IN ('proposed', 'approved', 'rejected', 'withdrawn',
+			'expired', 'stale', 'applying', 'applied', 'unknown', 'failed')),
+	agent text NOT NULL,
+	on_behalf_of text,
+	asserted boolean NOT NULL,
+	token_issuer regrole,
+	agent_role regrole NOT NULL,
+	apply_role regrole,
+	title text,
+	reason text,
+	risk text NOT NULL
+		CHECK (risk IN ('low', 'moderate', 'high', 'critical')),
+	statement_count integer NOT NULL CHECK (statement_count > 0),
+	digest text NOT NULL,
+	context jsonb NOT NULL,
+	approvals integer NOT NULL DEFAULT 0,
+	required_approvals integer NOT NULL CHECK (required_approvals > 0),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	expires_at timestamptz NOT NULL
+		DEFAULT pg_catalog.now() OPERATOR(pg_catalog.+) '7 days'::interval,
+	decided_at timestamptz,
+	applied_at timestamptz,
+	applied_by regrole,
+	broken_glass text,
+	reverts bigint,
+	attempts integer NOT NULL DEFAULT 0,
+	last_error text,
+	last_sqlstate text
+);
+COMMENT ON TABLE warden.pending_changes IS 'changes that agents proposed: one row per change, moved from state to state by approve, reject, apply and withdraw only';
+COMMENT ON COLUMN warden.pending_changes.id IS 'number of the change';
+COMMENT ON COLUMN warden.pending_changes.status IS 'state as stored; a proposed or approved change past expires_at counts as expired, see warden.open_changes';
+COMMENT ON COLUMN warden.pending_changes.agent IS 'agent that proposed it';
+COMMENT ON COLUMN warden.pending_changes.on_behalf_of IS 'person it acted for';
+COMMENT ON COLUMN warden.pending_changes.asserted IS 'the person was named by the request, not by the credential';
+COMMENT ON COLUMN warden.pending_changes.token_issuer IS 'role that issued the agent''s token';
+COMMENT ON COLUMN warden.pending_changes.agent_role IS 'role the agent ran as';
+COMMENT ON COLUMN warden.pending_changes.apply_role IS 'role it will be applied as';
+COMMENT ON COLUMN warden.pending_changes.title IS 'one line by the agent';
+COMMENT ON COLUMN warden.pending_changes.reason IS 'why, by the agent';
+COMMENT ON COLUMN warden.pending_changes.risk IS 'highest risk of its statements';
+COMMENT ON COLUMN warden.pending_changes.statement_count IS 'number of statements';
+COMMENT ON COLUMN warden.pending_changes.digest IS 'SHA-256 over statements, parameters, database, apply role, resolved objects and context';
+COMMENT ON COLUMN warden.pending_changes.context IS 'settings that give the statements their meaning, restored at apply';
+COMMENT ON COLUMN warden.pending_changes.approvals IS 'persons who have approved this digest';
+COMMENT ON COLUMN warden.pending_changes.required_approvals IS 'persons who must, as the rules stood at proposal';
+COMMENT ON COLUMN warden.pending_changes.created_at IS 'time of proposal';
+COMMENT ON COLUMN warden.pending_changes.expires_at IS 'end of the time to approve, or once approved to apply';
+COMMENT ON COLUMN warden.pending_changes.decided_at IS 'time of approval, rejection or withdrawal';
+COMMENT ON COLUMN warden.pending_changes.applied_at IS 'time of apply';
+COMMENT ON COLUMN warden.pending_changes.applied_by IS 'login role that applied it';
+COMMENT ON COLUMN warden.pending_changes.broken_glass IS 'reason given where it was applied without approvals';
+COMMENT ON COLUMN warden.pending_changes.reverts IS 'the applied change that this one undoes';
+COMMENT ON COLUMN warden.pending_changes.attempts IS 'failed applies';
+COMMENT ON COLUMN warden.pending_changes.last_error IS 'message of the last failed apply';
+COMMENT ON COLUMN warden.pending_changes.last_sqlstate IS 'SQLSTATE of the last failed apply';
+REVOKE ALL ON warden.pending_changes FROM PUBLIC;
+
+-- The reviewers' queue and an agent's own list are one index scan each,
+-- however many decided changes there are.
+CREATE INDEX pending_changes_open ON warden.pending_changes (status, id)
+	WHERE status IN ('proposed', 'approved', 'applying', 'unknown');
+CREATE INDEX pending_changes_agent ON warden.pending_changes (agent, id);
+
+CREATE TABLE warden.change_statements (
+	change_id bigint NOT NULL REFERENCES warden.pending_changes (id),
+	ordinal integer NOT NULL CHECK (ordinal > 0),
+	statement text NOT NULL,
+	command text NOT NULL,
+	objects jsonb NOT NULL,
+	parameters jsonb,
+	risk text NOT NULL,
+	findings jsonb NOT NULL,
+	estimated_rows double precision,
+	PRIMARY KEY (change_id, ordinal)
+);
+COMMENT ON TABLE warden.change_statements IS 'the statements of a change, in the order and form in which they will run';
+COMMENT ON COLUMN warden.change_statements.change_id IS 'the change';
+COMMENT ON COLUMN warden.change_statements.ordinal IS 'place in the change, from 1';
+COMMENT ON COLUMN warden.change_statements.statement IS 'text of the statement';
+COMMENT ON COLUMN warden.change_statements.command IS 'command tag';
+COMMENT ON COLUMN warden.change_statements.objects IS 'objects that its names resolved to, and a fingerprint of each';
+COMMENT ON COLUMN warden.change_statements.parameters IS 'bind parameters by type and value';
+COMMENT ON COLUMN warden.change_statements.risk IS 'risk of this statement';
+COMMENT ON COLUMN warden.change_statements.findings IS 'findings of the SQL review when it was proposed';
+COMMENT ON COLUMN warden.change_statements.estimated_rows IS 'the planner''s estimate, from masked statistics';
+REVOKE ALL ON warden.change_statements FROM PUBLIC;
+
+CREATE TABLE warden.change_reviews (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	change_id bigint NOT NULL REFERENCES warden.pending_changes (id),
+	decision text NOT NULL CHECK (decision IN ('approve', 'reject')),
+	person text,
+	role regrole NOT NULL,
+	comment text,
+	digest text NOT NULL,
+	at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE warden.change_reviews IS 'who decided what about a change, when, and about which digest';
+COMMENT ON COLUMN warden.change_reviews.id IS 'number of the decision';
+COMMENT ON COLUMN warden.change_reviews.change_id IS 'the change';
+COMMENT ON COLUMN warden.change_reviews.decision IS 'approve or reject';
+COMMENT ON COLUMN warden.change_reviews.person IS 'the person behind the login role';
+COMMENT ON COLUMN warden.change_reviews.role IS 'the login role';
+COMMENT ON COLUMN warden.change_reviews.comment IS 'comment, which the agent can read too';
+COMMENT ON COLUMN warden.change_reviews.digest IS 'digest that was decided about';
+COMMENT ON COLUMN warden.change_reviews.at IS 'time of the decision';
+CREATE INDEX change_reviews_change ON warden.change_reviews (change_id);
+REVOKE ALL ON warden.change_reviews FROM PUBLIC;
+
+CREATE TABLE warden.approval_rules (
+	risk text NOT NULL
+		CHECK (risk IN ('low', 'moderate', 'high', 'critical')),
+	scope text NOT NULL DEFAULT ''
+		CHECK (scope OPERATOR(pg_catalog.=) ''
+			OR scope OPERATOR(pg_catalog.~) '^(schema|label):.'),
+	approvals integer NOT NULL CHECK (approvals > 0),
+	changed boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (risk, scope)
+);
+COMMENT ON TABLE warden.approval_rules IS 'how many persons must approve: the highest number among the rules that apply counts';
+COMMENT ON COLUMN warden.approval_rules.risk IS 'applies to changes of this risk and above';
+COMMENT ON COLUMN warden.approval_rules.scope IS 'empty for every change, schema:NAME or label:TYPE for those that touch it';
+COMMENT ON COLUMN warden.approval_rules.approvals IS 'number of persons';
+COMMENT ON COLUMN warden.approval_rules.changed IS 'differs from what was installed (kept by pg_dump)';
+REVOKE ALL ON warden.approval_rules FROM PUBLIC;
+
+INSERT INTO warden.approval_rules (risk, approvals)
+	VALUES ('low', 1), ('moderate', 1), ('high', 2), ('critical', 2);
+
+CREATE TABLE warden.review_rules (
+	rule text PRIMARY KEY,
+	level text NOT NULL CHECK (level IN ('error', 'warning', 'info', 'off')),
+	changed boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE warden.review_rules IS 'rules of the SQL review and how loudly each speaks';
+COMMENT ON COLUMN warden.review_rules.rule IS 'name of the rule';
+COMMENT ON COLUMN warden.review_rules.level IS 'error, warning, info or off; off hides the finding and leaves the risk';
+COMMENT ON COLUMN warden.review_rules.changed IS 'differs from what was installed (kept by pg_dump)';
+REVOKE ALL ON warden.review_rules FROM PUBLIC;
+
+CREATE FUNCTION warden.review_rule_defaults(OUT rule text, OUT level text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'warden_sql_review_rule_defaults'
+	LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION warden.review_rule_defaults() FROM PUBLIC;
+COMMENT ON FUNCTION warden.review_rule_defaults() IS 'the rules that this version knows, with their levels as installed';
+
+INSERT INTO warden.review_rules (rule, level)
+	SELECT d.rule, d.level FROM warden.review_rule_defaults() d;
+
+-- Decisions and transitions all pass here; see pending_state.c.
+CREATE FUNCTION warden.guard_change() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'warden_sql_guard_change'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.guard_change() FROM PUBLIC;
+COMMENT ON FUNCTION warden.guard_change() IS 'makes every update of a change a legal transition, or refuses it';
+
+CREATE FUNCTION warden.guard_record() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'warden_sql_guard_record'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.guard_record() FROM PUBLIC;
+COMMENT ON FUNCTION warden.guard_record() IS 'refuses to alter or remove what has been recorded about a change';
+
+CREATE FUNCTION warden.guard_rule() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'warden_sql_guard_rule'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.guard_rule() FROM PUBLIC;
+COMMENT ON FUNCTION warden.guard_rule() IS 'audits an edit of the rules and marks the row as changed';
+
+CREATE TRIGGER guard_change BEFORE UPDATE ON warden.pending_changes
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_change();
+CREATE TRIGGER guard_statement BEFORE UPDATE ON warden.pending_changes
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_change();
+CREATE TRIGGER guard_delete BEFORE DELETE ON warden.pending_changes
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_record();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.pending_changes
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_record();
+CREATE TRIGGER guard_record BEFORE UPDATE OR DELETE ON warden.change_statements
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_record();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.change_statements
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_record();
+CREATE TRIGGER guard_record BEFORE UPDATE OR DELETE ON warden.change_reviews
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_record();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.change_reviews
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_record();
+CREATE TRIGGER guard_rule BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.approval_rules
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_rule();
+CREATE TRIGGER guard_rule BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.review_rules
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_rule();
+COMMENT ON TRIGGER guard_change ON warden.pending_changes IS 'transitions only';
+COMMENT ON TRIGGER guard_statement ON warden.pending_changes IS 'one change per statement';
+COMMENT ON TRIGGER guard_delete ON warden.pending_changes IS 'changes are kept';
+COMMENT ON TRIGGER guard_truncate ON warden.pending_changes IS 'changes are kept';
+COMMENT ON TRIGGER guard_record ON warden.change_statements IS 'statements never change';
+COMMENT ON TRIGGER guard_truncate ON warden.change_statements IS 'statements are kept';
+COMMENT ON TRIGGER guard_record ON warden.change_reviews IS 'decisions never change';
+COMMENT ON TRIGGER guard_truncate ON warden.change_reviews IS 'decisions are kept';
+COMMENT ON TRIGGER guard_rule ON warden.approval_rules IS 'edits are audited';
+COMMENT ON TRIGGER guard_rule ON warden.review_rules IS 'edits are audited';
+
+-- They fire for session_replication_role = replica as well.
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_change;
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_statement;
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_delete;
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_truncate;
+ALTER TABLE warden.change_statements ENABLE ALWAYS TRIGGER guard_record;
+ALTER TABLE warden.change_statements ENABLE ALWAYS TRIGGER guard_truncate;
+ALTER TABLE warden.change_reviews ENABLE ALWAYS TRIGGER guard_record;
+ALTER TABLE warden.change_reviews ENABLE ALWAYS TRIGGER guard_truncate;
+ALTER TABLE warden.approval_rules ENABLE ALWAYS TRIGGER guard_rule;
+ALTER TABLE warden.review_rules ENABLE ALWAYS TRIGGER guard_rule;
+
+CREATE FUNCTION warden.propose(sql text, title text, reason text)
+	RETURNS bigint
+	AS 'MODULE_PATHNAME', 'warden_sql_propose'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.propose(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.propose(text, text, text) IS 'records a script as one change that people decide about; for agents';
+
+CREATE FUNCTION warden.withdraw(id bigint) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_withdraw'
+	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.withdraw(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.withdraw(bigint) IS 'takes back a change that the same agent proposed';
+
+CREATE FUNCTION warden.approve(id bigint, comment text,
+		digest text DEFAULT NULL)
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'warden_sql_approve'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.approve(bigint, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.approve(bigint, text, text) IS 'approves a change, with a digest only if it is still that one; returns the state it is in then';
+
+CREATE FUNCTION warden.reject(id bigint, comment text) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_reject'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.reject(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.reject(bigint, text) IS 'rejects a change, finally';
+
+CREATE PROCEDURE warden.apply(id bigint)
+	AS 'MODULE_PATHNAME', 'warden_sql_apply'
+	LANGUAGE C;
+REVOKE ALL ON PROCEDURE warden.apply(bigint) FROM PUBLIC;
+COMMENT ON PROCEDURE warden.apply(bigint) IS 'runs an approved change as its apply role, once';
+
+CREATE FUNCTION warden.review(id bigint, OUT ordinal integer, OUT rule text,
+		OUT level text, OUT message text, OUT advice text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'warden_sql_review'
+	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.review(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.review(bigint) IS 'findings of the SQL review of a change, as things are now';
+
+CREATE FUNCTION warden.effective_status(status text, expires_at timestamptz)
+	RETURNS text
+	LANGUAGE SQL STABLE PARALLEL SAFE
+	RETURN CASE WHEN status IN ('proposed', 'approved')
+				AND expires_at <= pg_catalog.now()
+			THEN 'expired' ELSE status END;
+REVOKE ALL ON FUNCTION warden.effective_status(text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION warden.effective_status(text, timestamptz) IS 'the state of a change now: expiry is a matter of time, not of an update';
+
+CREATE FUNCTION warden.acting_agent() RETURNS text
+	AS 'MODULE_PATHNAME', 'warden_sql_acting_agent'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.acting_agent() FROM PUBLIC;
+COMMENT ON FUNCTION warden.acting_agent() IS 'the agent that this backend is, or NULL';
+
+CREATE FUNCTION warden.acting_person() RETURNS text
+	AS 'MODULE_PATHNAME', 'warden_sql_acting_person'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.acting_person() FROM PUBLIC;
+COMMENT ON FUNCTION warden.acting_person() IS 'the person that this backend''s agent acts for, or NULL';
+
+CREATE VIEW warden.open_changes WITH (security_barrier) AS
+	SELECT c.id, c.status, c.agent, c.on_behalf_of, c.title, c.reason,
+		c.risk, c.statement_count, c.approvals, c.required_approvals,
+		c.digest, c.created_at, c.expires_at, c.attempts, c.last_error
+	FROM warden.pending_changes c
+	WHERE c.status IN ('proposed', 'approved', 'applying', 'unknown')
+		AND (c.expires_at > pg_catalog.now()
+			OR c.status IN ('applying', 'unknown'));
+COMMENT ON VIEW warden.open_changes IS 'the reviewers'' queue: changes that wait for a decision, an apply or a resolution';
+REVOKE ALL ON warden.open_changes FROM PUBLIC;
+
+CREATE VIEW warden.my_changes WITH (security_barrier) AS
+	SELECT c.id,
+		CASE WHEN c.status IN ('proposed', 'approved')
+				AND c.expires_at <= pg_catalog.now()
+			THEN 'expired' ELSE c.status END AS status,
+		c.agent, c.on_behalf_of, c.title, c.reason, c.risk,
+		c.statement_count,
+		(SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+				'ordinal', s.ordinal, 'command', s.command,
+				'statement', s.statement, 'risk', s.risk,
+				'findings', s.findings)
+				ORDER BY s.ordinal)
+			FROM warden.change_statements s
+			WHERE s.change_id = c.id) AS statements,
+		(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+				'decision', r.decision, 'comment', r.comment, 'at', r.at)
+				ORDER BY r.id), '[]')
+			FROM warden.change_reviews r
+			WHERE r.change_id = c.id) AS reviews,
+		c.approvals, c.required_approvals, c.created_at, c.expires_at,
+		c.decided_at, c.applied_at, c.last_sqlstate
+	FROM warden.pending_changes c
+	WHERE c.agent = warden.acting_agent()
+		AND c.on_behalf_of IS NOT DISTINCT FROM warden.acting_person();
+COMMENT ON VIEW warden.my_changes IS 'what the acting agent proposed for the person it acts for, with findings and the reviewers'' comments';
+REVOKE ALL ON warden.my_changes FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('warden.pending_changes', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.pending_changes_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.change_statements', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.change_reviews', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.change_reviews_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.approval_rules', 'WHERE changed');
+SELECT pg_catalog.pg_extension_config_dump('warden.review_rules', 'WHERE changed');
+
+-- Agents are in no group: these four check who calls.
+GRANT EXECUTE ON FUNCTION warden.propose(text, text, text),
+	warden.withdraw(bigint), warden.acting_agent(), warden.acting_person()
+	TO PUBLIC;
+GRANT SELECT ON warden.my_changes TO PUBLIC;
+GRANT SELECT ON warden.pending_changes, warden.change_statements,
+	warden.change_reviews, warden.open_changes, warden.approval_rules,
+	warden.review_rules
+	TO warden_reviewer, warden_auditor, warden_admin;
+GRANT UPDATE (status) ON warden.pending_changes TO warden_reviewer;
+GRANT EXECUTE ON FUNCTION warden.approve(bigint, text, text),
+	warden.reject(bigint, text), warden.review(bigint) TO warden_reviewer;
+GRANT EXECUTE ON PROCEDURE warden.apply(bigint) TO warden_reviewer;
+GRANT EXECUTE ON FUNCTION warden.effective_status(text, timestamptz)
+	TO warden_reviewer, warden_auditor, warden_admin;
+GRANT INSERT (risk, scope, approvals), UPDATE (approvals), DELETE
+	ON warden.approval_rules TO warden_admin;
+GRANT UPDATE (level) ON warden.review_rules TO warden_admin;

@@ -22,6 +22,7 @@ typedef struct WardenIdentity
 	const char *prompt_ref;
 	int			max_rows;		/* 0: no limit */
 	Oid			apply_role;		/* of the agent, or InvalidOid */
+	bool		registered;		/* warden.agents has a row for it */
 } WardenIdentity;
 
 /*
@@ -31,8 +32,21 @@ typedef struct WardenIdentity
  */
 extern const WardenIdentity *warden_identity_current(void);
 
-/* Between enter() and leave(). */
+/* Between enter() and leave(); in a parallel worker, the leader was. */
 extern bool warden_identity_bound(void);
+
+/* warden.agents has a row with this role, enabled or not. */
+extern bool warden_identity_registered(Oid role);
+
+/*
+ * Start of a top-level statement of an agent: counts it, refuses it where a
+ * budget is spent (WD005), and brings the settings that limit it down to the
+ * agent's where they are above.  Idempotent but for the count.
+ */
+extern void warden_identity_apply_limits(void);
+
+/* Rows that the statement sent, for the budget per hour. */
+extern void warden_identity_count_rows(uint64 rows);
 
 /* The person a login role is mapped to in warden.people, or NULL. */
 extern char *warden_identity_person(Oid role);
@@ -53,7 +67,7 @@ typedef struct WardenStatementFacts
 
 extern WardenStatementFacts *warden_identity_facts(void);
 
-/* Checked by the gates: a function only enter() may be called as. */
+/* From _PG_init: settings, shared memory request, callbacks. */
 extern void warden_identity_init(void);
 
 #endif							/* WARDEN_IDENTITY_H */

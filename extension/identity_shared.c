@@ -1,0 +1,337 @@
+/*-------------------------------------------------------------------------
+ * identity_shared.c
+ *	  Shared memory of the identity module: which backend acts as which agent
+ *	  now, an epoch that tells backends to look the registry up again, and the
+ *	  counters of hourly budgets.
+ *
+ * The order that makes disable_agent() exact: it commits, advances the epoch,
+ * then reads the slots; enter() writes its slot, then reads the epoch and
+ * looks everything up again if it has advanced.  Whichever comes first, one
+ * of them sees the other.
+ *
+ * A slot is written by its own backend only and protected by its spinlock;
+ * slots are claimed and released, and counters kept, under the one LWLock.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "identity_store.h"
+
+#define TRANCHE			"warden identity"
+#define MAX_COUNTERS	8192
+
+typedef struct Slot
+{
+	slock_t		mutex;
+	bool		claimed;		/* by a backend, under the LWLock */
+	WardenActing acting;
+} Slot;
+
+typedef struct SharedIdentity
+{
+	pg_atomic_uint64 epoch;
+	int			nslots;
+	Slot		slots[FLEXIBLE_ARRAY_MEMBER];
+} SharedIdentity;
+
+typedef struct CounterKey
+{
+	Oid			database;
+	WardenSpender kind;
+	uint8		name[WARDEN_DIGEST_LENGTH];
+} CounterKey;
+
+typedef struct Counter
+{
+	CounterKey	key;
+	int64		hour;
+	int64		statements;
+	int64		rows;
+} Counter;
+
+static SharedIdentity *shared = NULL;
+static HTAB *counters = NULL;
+static LWLock *lock = NULL;
+static Slot *my_slot = NULL;
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static Size
+shared_size(void)
+{
+	return add_size(offsetof(SharedIdentity, slots),
+					mul_size(MaxBackends, sizeof(Slot)));
+}
+
+static void
+request_shmem(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestAddinShmemSpace(hash_estimate_size(MAX_COUNTERS, sizeof(Counter)));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+}
+
+static void
+startup_shmem(void)
+{
+	HASHCTL		ctl;
+	bool		found;
+	int			i;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("warden identity", shared_size(), &found);
+	if (!found)
+	{
+		memset(shared, 0, shared_size());
+		pg_atomic_init_u64(&shared->epoch, 1);
+		shared->nslots = MaxBackends;
+		for (i = 0; i < shared->nslots; i++)
+			SpinLockInit(&shared->slots[i].mutex);
+	}
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(CounterKey);
+	ctl.entrysize = sizeof(Counter);
+	counters = ShmemInitHash("warden budgets", MAX_COUNTERS, MAX_COUNTERS,
+							 &ctl, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+	lock = &(GetNamedLWLockTranche(TRANCHE))->lock;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* ----------------------------------------------------------------------
+ * Slots
+ * ---------------------------------------------------------------------- */
+
+static void
+release_slot(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
+{
+	if (my_slot == NULL)
+		return;
+	warden_shared_end();
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	my_slot->claimed = false;
+	LWLockRelease(lock);
+	my_slot = NULL;
+}
+
+/* There are as many slots as backends, so one is always free. */
+static void
+claim_slot(void)
+{
+	int			i;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (i = 0; i < shared->nslots; i++)
+	{
+		if (!shared->slots[i].claimed)
+		{
+			shared->slots[i].claimed = true;
+			my_slot = &shared->slots[i];
+			break;
+		}
+	}
+	LWLockRelease(lock);
+	if (my_slot == NULL)
+		elog(ERROR, "no free slot for an agent's backend");
+	before_shmem_exit(release_slot, (Datum) 0);
+}
+
+void
+warden_shared_begin(const char *agent, const char *on_behalf_of, Oid role,
+					bool bound)
+{
+	WardenActing acting;
+
+	if (my_slot == NULL)
+		claim_slot();
+	memset(&acting, 0, offsetof(WardenActing, agent));
+	acting.pid = MyProcPid;
+	acting.database = MyDatabaseId;
+	acting.login_role = GetSessionUserId();
+	acting.role = role;
+	acting.bound = bound;
+	acting.since = GetCurrentTimestamp();
+	strlcpy(acting.agent, agent, sizeof(acting.agent));
+	strlcpy(acting.on_behalf_of, on_behalf_of, sizeof(acting.on_behalf_of));
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->acting = acting;
+	SpinLockRelease(&my_slot->mutex);
+	pg_memory_barrier();
+}
+
+void
+warden_shared_end(void)
+{
+	if (my_slot == NULL || my_slot->acting.pid == 0)
+		return;
+	SpinLockAcquire(&my_slot->mutex);
+	my_slot->acting.pid = 0;
+	SpinLockRelease(&my_slot->mutex);
+}
+
+WardenActing *
+warden_shared_list(int *n)
+{
+	WardenActing *list = palloc(sizeof(WardenActing) * shared->nslots);
+	int			i;
+
+	*n = 0;
+	for (i = 0; i < shared->nslots; i++)
+	{
+		Slot	   *slot = &shared->slots[i];
+
+		SpinLockAcquire(&slot->mutex);
+		list[*n] = slot->acting;
+		SpinLockRelease(&slot->mutex);
+		if (list[*n].pid != 0)
+			(*n)++;
+	}
+	return list;
+}
+
+/* Without copying: enter() of an agent with max_calls comes here. */
+int
+warden_shared_count(const char *agent)
+{
+	int			count = 0;
+	int			i;
+
+	for (i = 0; i < shared->nslots; i++)
+	{
+		Slot	   *slot = &shared->slots[i];
+
+		SpinLockAcquire(&slot->mutex);
+		if (slot->acting.pid != 0 && slot->acting.database == MyDatabaseId &&
+			strcmp(slot->acting.agent, agent) == 0)
+			count++;
+		SpinLockRelease(&slot->mutex);
+	}
+	return count;
+}
+
+/*
+ * Called after commit, where nothing may fail: no allocation, no errors.  A
+ * cancel that arrives between two statements is ignored by its backend.
+ */
+void
+warden_shared_cancel(const char *agent)
+{
+	int			i;
+
+	for (i = 0; i < shared->nslots; i++)
+	{
+		Slot	   *slot = &shared->slots[i];
+		int			pid = 0;
+
+		SpinLockAcquire(&slot->mutex);
+		if (slot->acting.pid != 0 && slot->acting.database == MyDatabaseId &&
+			strcmp(slot->acting.agent, agent) == 0)
+			pid = slot->acting.pid;
+		SpinLockRelease(&slot->mutex);
+		if (pid != 0 && pid != MyProcPid && BackendPidGetProc(pid) != NULL)
+			(void) kill(pid, SIGINT);
+	}
+}
+
+/* ----------------------------------------------------------------------
+ * Epoch
+ * ---------------------------------------------------------------------- */
+
+uint64
+warden_shared_epoch(void)
+{
+	return pg_atomic_read_u64(&shared->epoch);
+}
+
+void
+warden_shared_advance(void)
+{
+	pg_atomic_fetch_add_u64(&shared->epoch, 1);
+}
+
+/* ----------------------------------------------------------------------
+ * Budgets
+ * ---------------------------------------------------------------------- */
+
+/* Frees the counters of past hours; under the lock. */
+static void
+forget_past_hours(int64 hour)
+{
+	HASH_SEQ_STATUS status;
+	Counter    *counter;
+
+	hash_seq_init(&status, counters);
+	while ((counter = hash_seq_search(&status)) != NULL)
+	{
+		if (counter->hour != hour)
+			(void) hash_search(counters, &counter->key, HASH_REMOVE, NULL);
+	}
+}
+
+bool
+warden_shared_spend(WardenSpender kind, const char *name, int64 statements,
+					int64 rows, int64 statement_limit, int64 row_limit)
+{
+	CounterKey	key;
+	Counter    *counter;
+	int64		hour = GetCurrentTimestamp() / USECS_PER_HOUR;
+	bool		found;
+	bool		within = false;
+
+	memset(&key, 0, sizeof(key));
+	key.database = MyDatabaseId;
+	key.kind = kind;
+	warden_store_digest(name, strlen(name), key.name);
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	counter = hash_search(counters, &key, HASH_ENTER_NULL, &found);
+	if (counter == NULL)
+	{
+		forget_past_hours(hour);
+		counter = hash_search(counters, &key, HASH_ENTER_NULL, &found);
+	}
+	/* No room to count in is no budget left. */
+	if (counter != NULL)
+	{
+		if (!found || counter->hour != hour)
+		{
+			counter->hour = hour;
+			counter->statements = 0;
+			counter->rows = 0;
+		}
+		counter->statements += statements;
+		counter->rows += rows;
+		within = (statement_limit == 0 ||
+				  counter->statements <= statement_limit) &&
+			(row_limit == 0 || counter->rows < row_limit || rows > 0);
+	}
+	LWLockRelease(lock);
+	return within;
+}
+
+void
+warden_shared_init(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+}

@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ * identity_store.h
+ *	  What the identity module's files share: rows of the registry as C
+ *	  structs, their cached look-ups, and the shared memory that says which
+ *	  backend acts as which agent.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_IDENTITY_STORE_H
+#define WARDEN_IDENTITY_STORE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#define WARDEN_DIGEST_LENGTH	32	/* SHA-256 */
+#define WARDEN_PERSON_SIZE		256 /* bytes, with the terminating zero */
+#define WARDEN_REQUEST_SIZE		512 /* longest text of a request */
+#define WARDEN_DEFAULT_MAX_ROWS 1000
+
+/* One row of warden.agents.  Limits are 0 where the agent has none. */
+typedef struct WardenAgent
+{
+	char		agent[NAMEDATALEN]; /* hash key of the cache */
+	Oid			role;
+	Oid			apply_role;
+	bool		enabled;
+	bool		labelled;		/* the role still carries a label */
+	bool		require_on_behalf_of;
+	int			max_rows;
+	int			statement_timeout;	/* ms */
+	int			lock_timeout;	/* ms */
+	int			work_mem;		/* kB */
+	int			temp_file_limit;	/* kB, -1: none */
+	int			max_calls;		/* at once */
+	int			statements_per_hour;
+	int64		rows_per_hour;
+	int			person_statements_per_hour;
+	int64		person_rows_per_hour;
+} WardenAgent;
+
+/* One row of warden.agent_tokens. */
+typedef struct WardenToken
+{
+	uint8		digest[WARDEN_DIGEST_LENGTH];	/* hash key of the cache */
+	int64		id;
+	char		agent[NAMEDATALEN];
+	char		on_behalf_of[WARDEN_PERSON_SIZE];	/* "" where not bound */
+	Oid			issued_by;
+	TimestampTz expires_at;
+	bool		revoked;
+} WardenToken;
+
+/* What a role's direct login finds. */
+typedef enum WardenRoleAgents
+{
+	WARDEN_ROLE_HAS_NONE,
+	WARDEN_ROLE_HAS_ONE,
+	WARDEN_ROLE_HAS_SEVERAL
+} WardenRoleAgents;
+
+/* Look-ups (identity_store.c): false where there is no such row. */
+extern bool warden_store_agent(const char *agent, WardenAgent *result);
+extern bool warden_store_token(const uint8 *digest, WardenToken *result);
+extern WardenRoleAgents warden_store_role(Oid role, WardenAgent *result);
+extern char *warden_store_person(Oid role);
+extern bool warden_store_delegated(const char *agent, const char *person);
+
+/* Changes whenever anything in the registry may have. */
+extern uint64 warden_store_generation(void);
+
+/* From a trigger on one of the registry's tables. */
+extern void warden_store_changed(Oid relid);
+
+/* What the agent runs is to be cancelled when this transaction commits. */
+extern void warden_store_cancel_at_commit(const char *agent);
+extern void warden_store_end_xact(bool committed);
+
+extern bool warden_store_glob(const char *pattern, const char *text);
+extern void warden_store_digest(const void *data, size_t length,
+								uint8 *digest);
+extern bool warden_store_has_label(Oid role);
+extern void warden_store_init(void);
+
+/* Limits in the spelling of settings; raise for one that is none. */
+extern int	warden_store_parse_limit(const char *name, const char *value,
+									 int unit);
+
+/* Shared memory (identity_shared.c). */
+typedef struct WardenActing
+{
+	int			pid;			/* 0: this backend acts for no agent now */
+	Oid			database;
+	Oid			login_role;
+	Oid			role;
+	bool		bound;
+	TimestampTz since;
+	char		agent[NAMEDATALEN];
+	char		on_behalf_of[WARDEN_PERSON_SIZE];
+} WardenActing;
+
+/* This backend acts as that agent until further notice / no longer. */
+extern void warden_shared_begin(const char *agent, const char *on_behalf_of,
+								Oid role, bool bound);
+extern void warden_shared_end(void);
+
+/* Backends of this database that act as the agent now. */
+extern int	warden_shared_count(const char *agent);
+
+/* Copies of all entries, palloc'd. */
+extern WardenActing *warden_shared_list(int *n);
+
+/* Cancels what the agent's backends in this database run. */
+extern void warden_shared_cancel(const char *agent);
+
+/* Bumped after a change of the registry has been committed. */
+extern uint64 warden_shared_epoch(void);
+extern void warden_shared_advance(void);
+
+/*
+ * Adds to this hour's counters of an agent or a person; false where one of
+ * them is above its limit then.  A limit of 0 is none.
+ */
+typedef enum WardenSpender
+{
+	WARDEN_SPENDER_AGENT,
+	WARDEN_SPENDER_PERSON
+} WardenSpender;
+
+extern bool warden_shared_spend(WardenSpender kind, const char *name,
+								int64 statements, int64 rows,
+								int64 statement_limit, int64 row_limit);
+
+extern void warden_shared_init(void);
+
+#endif							/* WARDEN_IDENTITY_STORE_H */
