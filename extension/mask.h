@@ -23,8 +23,8 @@ extern void warden_mask_validate(const char *spec);
  * The same for one column's type; also refuses a mask whose output would
  * violate the type's domain constraints.
  */
-extern void warden_mask_validate_type(const char *spec, Oid type,
-									  int32 typmod, Oid collation);
+extern void warden_mask_validate_type(const char *spec, Oid type, int32 typmod,
+									  Oid collation);
 
 /*
  * The expression that stands for "value" (a Var of the column) under the
@@ -39,9 +39,9 @@ extern Expr *warden_mask_build(const char *spec, Expr *value, Oid type,
 extern bool warden_mask_is_clear(const char *spec);
 
 /* How strict a mask is, for choosing between two: higher shows less. */
-extern int	warden_mask_strictness(const char *spec);
+extern int warden_mask_strictness(const char *spec);
 
 /* true if funcid is one of the mask functions, which no query may name */
 extern bool warden_mask_is_function(Oid funcid);
 
-#endif							/* WARDEN_MASK_H */
+#endif /* WARDEN_MASK_H */

@@ -35,31 +35,31 @@
 /* State of one call site for one execution, in fn_mcxt. */
 typedef struct CallState
 {
-	bool		usable;			/* the function meets its rules */
-	MemoryContext context;		/* of function; NULL when it must be looked
+	bool usable;		   /* the function meets its rules */
+	MemoryContext context; /* of function; NULL when it must be looked
 								 * up (again) */
-	FmgrInfo	function;
-	FmgrInfo	coercion;
-	void	   *domain_cache;	/* of domain_check() */
+	FmgrInfo function;
+	FmgrInfo coercion;
+	void *domain_cache; /* of domain_check() */
 } CallState;
 
 /* One call, for warden_mask_try(). */
 typedef struct Call
 {
-	CallState  *state;
+	CallState *state;
 	const WardenMaskSpec *spec;
-	Datum		value;
-	Oid			collation;
-	Datum		result;
-	bool		isnull;
+	Datum value;
+	Oid collation;
+	Datum result;
+	bool isnull;
 } Call;
 
-/* ---- rules ------------------------------------------------------------- */
+/* ---- rules ---------------------------------------------------------- */
 
 static bool
 owner_is_trusted(Oid owner)
 {
-	Oid			admin = get_role_oid(WARDEN_ROLE_ADMIN, true);
+	Oid admin = get_role_oid(WARDEN_ROLE_ADMIN, true);
 
 	return superuser_arg(owner) ||
 		(OidIsValid(admin) && is_member_of_role_nosuper(owner, admin));
@@ -68,10 +68,10 @@ owner_is_trusted(Oid owner)
 static bool
 has_search_path(HeapTuple tuple)
 {
-	Datum		config;
-	bool		isnull;
-	Datum	   *settings;
-	int			count;
+	Datum config;
+	bool isnull;
+	Datum *settings;
+	int count;
 
 	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
 	if (isnull)
@@ -80,8 +80,8 @@ has_search_path(HeapTuple tuple)
 					  TYPALIGN_INT, &settings, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (strncmp(TextDatumGetCString(settings[i]), "search_path=",
-					strlen("search_path=")) == 0)
+		if (strncmp(TextDatumGetCString(settings[i]),
+					"search_path=", strlen("search_path=")) == 0)
 			return true;
 	}
 	return false;
@@ -112,7 +112,7 @@ find_problem(HeapTuple tuple, Oid argtype)
 const char *
 warden_mask_function_problem(Oid function, Oid argtype)
 {
-	HeapTuple	tuple;
+	HeapTuple tuple;
 	const char *problem;
 
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -123,13 +123,13 @@ warden_mask_function_problem(Oid function, Oid argtype)
 	return problem;
 }
 
-/* ---- containment -------------------------------------------------------- */
+/* ---- containment ---------------------------------------------------- */
 
 /* Errors that are not about the value and must end the statement. */
 static bool
 must_propagate(int sqlerrcode)
 {
-	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+	int category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
 	return category == ERRCODE_OPERATOR_INTERVENTION ||
 		category == ERRCODE_INSUFFICIENT_RESOURCES ||
@@ -137,7 +137,7 @@ must_propagate(int sqlerrcode)
 }
 
 bool
-warden_mask_try(void (*fn) (void *), void *arg)
+warden_mask_try(void (*fn)(void *), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -169,7 +169,7 @@ warden_mask_try(void (*fn) (void *), void *arg)
 	return failure == 0;
 }
 
-/* ---- the call ----------------------------------------------------------- */
+/* ---- the call ------------------------------------------------------- */
 
 /*
  * The function's lookup data lives in a context of its own, because after an
@@ -190,9 +190,9 @@ open_function(CallState *state, const WardenMaskSpec *spec,
 static void
 run_call(void *arg)
 {
-	Call	   *call = (Call *) arg;
+	Call *call = (Call *) arg;
 	const WardenMaskSpec *spec = call->spec;
-	CallState  *state = call->state;
+	CallState *state = call->state;
 
 	LOCAL_FCINFO(fcinfo, 1);
 
@@ -209,9 +209,8 @@ run_call(void *arg)
 	{
 		struct varlena *text = PG_DETOAST_DATUM_PACKED(call->result);
 
-		call->result = PointerGetDatum(warden_mask_fit(spec,
-													   VARDATA_ANY(text),
-													   VARSIZE_ANY_EXHDR(text)));
+		call->result = PointerGetDatum(
+			warden_mask_fit(spec, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text)));
 	}
 	else if (OidIsValid(spec->coercion))
 		call->result = FunctionCall3(&state->coercion, call->result,
@@ -228,9 +227,9 @@ Datum
 warden_sql_apply_mask_function(PG_FUNCTION_ARGS)
 {
 	WardenMaskSpec *spec = PG_GETARG_MASK_SPEC(1);
-	FmgrInfo   *flinfo = fcinfo->flinfo;
-	CallState  *state = (CallState *) flinfo->fn_extra;
-	Call		call = {0};
+	FmgrInfo *flinfo = fcinfo->flinfo;
+	CallState *state = (CallState *) flinfo->fn_extra;
+	Call call = {0};
 
 	/* only a query inside a function that a worker runs can come here */
 	if (IsInParallelMode())

@@ -23,7 +23,6 @@
 #include <math.h>
 #include <sys/socket.h>
 
-#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -50,351 +49,30 @@
 #include "mask_private.h"
 #include "warden.h"
 
-/* Largest values, in bytes, that can fit a pattern of bounded length. */
-#define SSN_LEN				11
-#define MAX_CARD_LEN		40
-#define MAX_PHONE_LEN		40
-#define MAX_DOMAIN_LEN		255
-
-#define MIN_PHONE_DIGITS	7
-#define MAX_PHONE_DIGITS	18
-#define PHONE_DIGITS_SHOWN	2
-
-#define MIN_CARD_DIGITS		13
-#define MAX_CARD_DIGITS		19
-#define CARD_DIGITS_SHOWN	4
-
 /* The row of warden.mask_keys with the key of hash. */
-#define HASH_KEY_NAME		"hash"
+#define HASH_KEY_NAME "hash"
 
-/* Bytes of one value, not NUL-terminated. */
-typedef struct Bytes
-{
-	const char *data;
-	int			len;
-} Bytes;
-
-/* ---- text --------------------------------------------------------------- */
-
-static inline bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Bytes of the first character; len must not be 0. */
-static inline int
-first_char_len(const char *data, int len)
-{
-	if (!IS_HIGHBIT_SET(data[0]))
-		return 1;
-	return Min(pg_encoding_mblen(GetDatabaseEncoding(), data), len);
-}
-
-/* Bytes that the first nchars characters take, len when there are fewer. */
-static int
-prefix_len(const char *data, int len, int nchars)
-{
-	int			pos = 0;
-
-	while (nchars-- > 0 && pos < len)
-		pos += first_char_len(data + pos, len - pos);
-	return pos;
-}
-
-/*
- * Cuts or pads a freshly made text to what the column's type takes.
- */
-static struct varlena *
-fit_text(const WardenMaskSpec *spec, struct varlena *text)
-{
-	int			len = VARSIZE(text) - VARHDRSZ;
-	int			nchars;
-	struct varlena *padded;
-
-	if (spec->maxchars == 0 || (len <= spec->maxchars && !spec->padded))
-		return text;
-
-	nchars = pg_mbstrlen_with_len(VARDATA(text), len);
-	if (nchars > spec->maxchars)
-		SET_VARSIZE(text, VARHDRSZ + prefix_len(VARDATA(text), len,
-												spec->maxchars));
-	if (nchars >= spec->maxchars || !spec->padded)
-		return text;
-
-	padded = palloc(VARHDRSZ + len + spec->maxchars - nchars);
-	memcpy(VARDATA(padded), VARDATA(text), len);
-	memset(VARDATA(padded) + len, ' ', spec->maxchars - nchars);
-	SET_VARSIZE(padded, VARHDRSZ + len + spec->maxchars - nchars);
-	return padded;
-}
-
-/* head || middle || tail, as a value of the column's type */
-static struct varlena *
-join_text(const WardenMaskSpec *spec, Bytes head, Bytes middle, Bytes tail)
-{
-	Size		size = VARHDRSZ + head.len + middle.len + tail.len;
-	struct varlena *text = palloc(size);
-	char	   *data = VARDATA(text);
-
-	SET_VARSIZE(text, size);
-	memcpy(data, head.data, head.len);
-	memcpy(data + head.len, middle.data, middle.len);
-	memcpy(data + head.len + middle.len, tail.data, tail.len);
-	return fit_text(spec, text);
-}
-
-struct varlena *
-warden_mask_fit(const WardenMaskSpec *spec, const char *data, int len)
-{
-	struct varlena *text = palloc(VARHDRSZ + len);
-
-	SET_VARSIZE(text, VARHDRSZ + len);
-	memcpy(VARDATA(text), data, len);
-	return fit_text(spec, text);
-}
-
-static const Bytes stars = {WARDEN_MASK_STARS, WARDEN_MASK_STARS_LEN};
-
-/* What a value becomes that does not fit the pattern. */
-static struct varlena *
-hide_text(const WardenMaskSpec *spec)
-{
-	return warden_mask_fit(spec, stars.data, stars.len);
-}
-
-/*
- * The value's bytes; without the padding of bpchar, which is no part of it.
- */
-static Bytes
-open_text(const WardenMaskSpec *spec, Datum value)
-{
-	struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
-	Bytes		bytes = {VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text)};
-
-	if (spec->class == WARDEN_VALUE_BPCHAR)
-		bytes.len = bpchartruelen(VARDATA_ANY(text), bytes.len);
-	return bytes;
-}
-
-/*
- * The same for a pattern of at most max bytes: false, without looking at the
- * value, when it is longer.  Padding may make a bpchar longer than it is.
- */
-static bool
-open_short_text(const WardenMaskSpec *spec, Datum value, int max,
-				Bytes *bytes)
-{
-	struct varlena *text = (struct varlena *) DatumGetPointer(value);
-
-	if (VARATT_IS_EXTENDED(text) && !VARATT_IS_SHORT(text) &&
-		spec->class != WARDEN_VALUE_BPCHAR &&
-		toast_raw_datum_size(value) > (Size) max + VARHDRSZ)
-		return false;
-	*bytes = open_text(spec, value);
-	return bytes->len <= max;
-}
-
-/* 078-05-4801 -> ***-**-4801 */
-static struct varlena *
-mask_ssn(const WardenMaskSpec *spec, Datum value)
-{
-	static const char pattern[] = "ddd-dd-dddd";
-	static const Bytes none = {"", 0};
-	static const Bytes head = {"***-**-", 7};
-	Bytes		in;
-	Bytes		shown;
-
-	if (!open_short_text(spec, value, SSN_LEN, &in) || in.len != SSN_LEN)
-		return hide_text(spec);
-	for (int i = 0; i < SSN_LEN; i++)
-	{
-		if (pattern[i] == 'd' ? !is_digit(in.data[i]) : in.data[i] != '-')
-			return hide_text(spec);
-	}
-	shown.data = in.data + head.len;
-	shown.len = in.len - head.len;
-	return join_text(spec, head, none, shown);
-}
-
-/* The bytes after the @ may be read as a host name. */
-static bool
-is_domain(Bytes domain)
-{
-	if (domain.len < 1 || domain.len > MAX_DOMAIN_LEN ||
-		domain.data[0] == '.' || domain.data[domain.len - 1] == '.')
-		return false;
-	for (int i = 0; i < domain.len; i++)
-	{
-		unsigned char c = domain.data[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			  is_digit(c) || c == '-' || c == '.' || c == '_' ||
-			  IS_HIGHBIT_SET(c)))
-			return false;
-	}
-	return true;
-}
-
-/* The bytes before the @: not empty, no spaces or control characters. */
-static bool
-is_local_part(Bytes local)
-{
-	for (int i = 0; i < local.len; i++)
-	{
-		unsigned char c = local.data[i];
-
-		if (c <= ' ' || c == 0x7f)
-			return false;
-	}
-	return local.len > 0;
-}
-
-/* alice@example.com -> a******@example.com */
-static struct varlena *
-mask_email(const WardenMaskSpec *spec, Datum value)
-{
-	Bytes		in = open_text(spec, value);
-	const char *at = memchr(in.data, '@', in.len);
-	Bytes		local;
-	Bytes		domain;
-
-	if (at == NULL)
-		return hide_text(spec);
-	local.data = in.data;
-	local.len = at - in.data;
-	domain.data = at + 1;
-	domain.len = in.len - local.len - 1;
-	if (!is_local_part(local) || !is_domain(domain))
-		return hide_text(spec);
-
-	local.len = first_char_len(local.data, local.len);
-	domain.data--;
-	domain.len++;
-	return join_text(spec, local, stars, domain);
-}
-
-/* Alice -> A**** */
-static struct varlena *
-mask_name(const WardenMaskSpec *spec, Datum value)
-{
-	static const Bytes rest = {"****", 4};
-	static const Bytes none = {"", 0};
-	struct varlena *text = PG_DETOAST_DATUM_SLICE(value, 0, MAX_MULTIBYTE_CHAR_LEN);
-	Bytes		in = {VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text)};
-	char		c;
-
-	if (in.len == 0)
-		return hide_text(spec);
-	c = in.data[0];
-	if (!IS_HIGHBIT_SET(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
-		return hide_text(spec);
-	in.len = first_char_len(in.data, in.len);
-	return join_text(spec, in, rest, none);
-}
-
-/*
- * A copy in which all digits but the last "shown" ones are stars.  Digits
- * must be there in a number from min to max, and all else be separators.
- */
-static struct varlena *
-mask_digits(const WardenMaskSpec *spec, Bytes in, int min, int max, int shown,
-			const char *separators)
-{
-	struct varlena *text;
-	char	   *out;
-	int			digits = 0;
-
-	for (int i = 0; i < in.len; i++)
-	{
-		if (is_digit(in.data[i]))
-			digits++;
-		else if (in.data[i] == '\0' || strchr(separators, in.data[i]) == NULL)
-			return hide_text(spec);
-	}
-	if (digits < min || digits > max)
-		return hide_text(spec);
-
-	text = palloc(VARHDRSZ + in.len);
-	SET_VARSIZE(text, VARHDRSZ + in.len);
-	out = VARDATA(text);
-	for (int i = 0; i < in.len; i++)
-	{
-		out[i] = in.data[i];
-		if (is_digit(in.data[i]) && digits-- > shown)
-			out[i] = '*';
-	}
-	return fit_text(spec, text);
-}
-
-/* 4111 1111 1111 1234 -> **** **** **** 1234 */
-static struct varlena *
-mask_card(const WardenMaskSpec *spec, Datum value)
-{
-	Bytes		in;
-
-	if (!open_short_text(spec, value, MAX_CARD_LEN, &in))
-		return hide_text(spec);
-	return mask_digits(spec, in, MIN_CARD_DIGITS, MAX_CARD_DIGITS,
-					   CARD_DIGITS_SHOWN, " -");
-}
-
-/* +1 415-555-0132 -> +* ***-***-**32 */
-static struct varlena *
-mask_phone(const WardenMaskSpec *spec, Datum value)
-{
-	Bytes		in;
-
-	if (!open_short_text(spec, value, MAX_PHONE_LEN, &in))
-		return hide_text(spec);
-	return mask_digits(spec, in, MIN_PHONE_DIGITS, MAX_PHONE_DIGITS,
-					   PHONE_DIGITS_SHOWN, " +-()./");
-}
-
-/*
- * partial(prefix,suffix): what is between is always six stars, so that the
- * length does not show.  Hidden whole unless something is between.
- */
-static struct varlena *
-mask_partial(const WardenMaskSpec *spec, Datum value)
-{
-	Bytes		in = open_text(spec, value);
-	Bytes		head = {in.data, prefix_len(in.data, in.len,
-											spec->numbers[0])};
-	Bytes		tail = {in.data + head.len, in.len - head.len};
-	int			middle;
-
-	/* prefix_len says len too when there are just enough characters */
-	middle = pg_mbstrlen_with_len(tail.data, tail.len) - spec->numbers[1];
-	if (middle <= 0)
-		return hide_text(spec);
-	middle = prefix_len(tail.data, tail.len, middle);
-	tail.data += middle;
-	tail.len -= middle;
-	return join_text(spec, head, stars, tail);
-}
-
-/* ---- hash --------------------------------------------------------------- */
+/* ---- hash ----------------------------------------------------------- */
 
 /* Copies the key into "key"; raises if it is not there. */
 static void
 load_hash_key(uint8 *key)
 {
-	Relation	relation;
+	Relation relation;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
+	HeapTuple tuple;
+	bool found = false;
 
 	relation = table_open(warden_catalog_relation("mask_keys"),
 						  AccessShareLock);
 	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		TupleDesc	desc = RelationGetDescr(relation);
-		bool		isnull;
-		Datum		name = heap_getattr(tuple, 1, desc, &isnull);
-		Datum		value;
-		bytea	   *bytes;
+		TupleDesc desc = RelationGetDescr(relation);
+		bool isnull;
+		Datum name = heap_getattr(tuple, 1, desc, &isnull);
+		Datum value;
+		bytea *bytes;
 
 		if (isnull || strcmp(TextDatumGetCString(name), HASH_KEY_NAME) != 0)
 			continue;
@@ -423,13 +101,14 @@ load_hash_key(uint8 *key)
  * one page, and a key that is replaced takes effect at the next statement.
  */
 static void
-compute_hash(Bytes in, uint8 *digest, void **cache, MemoryContext context)
+compute_hash(WardenMaskBytes in, uint8 *digest, void **cache,
+			 MemoryContext context)
 {
 	pg_hmac_ctx *hmac;
 
 	if (*cache == NULL)
 	{
-		uint8	   *key = MemoryContextAlloc(context, WARDEN_MASK_HASH_LEN);
+		uint8 *key = MemoryContextAlloc(context, WARDEN_MASK_HASH_LEN);
 
 		load_hash_key(key);
 		*cache = key;
@@ -451,9 +130,9 @@ static Datum
 hash_text(const WardenMaskSpec *spec, Datum value, void **cache,
 		  MemoryContext context)
 {
-	Bytes		in = open_text(spec, value);
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	char		digits[32];
+	WardenMaskBytes in = warden_mask_open(spec, value);
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	char digits[32];
 
 	/* equal values must have equal hashes, whatever "equal" is to the type */
 	if (spec->class == WARDEN_VALUE_CITEXT)
@@ -469,9 +148,9 @@ hash_text(const WardenMaskSpec *spec, Datum value, void **cache,
 static Datum
 hash_bytea(Datum value, void **cache, MemoryContext context)
 {
-	bytea	   *bytes = DatumGetByteaPP(value);
-	Bytes		in = {VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)};
-	bytea	   *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	bytea *bytes = DatumGetByteaPP(value);
+	WardenMaskBytes in = {VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)};
+	bytea *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 
 	SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	compute_hash(in, (uint8 *) VARDATA(result), cache, context);
@@ -482,9 +161,9 @@ hash_bytea(Datum value, void **cache, MemoryContext context)
 static Datum
 hash_uuid(Datum value, void **cache, MemoryContext context)
 {
-	Bytes		in = {(char *) DatumGetUUIDP(value)->data, UUID_LEN};
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+	WardenMaskBytes in = {(char *) DatumGetUUIDP(value)->data, UUID_LEN};
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
 
 	compute_hash(in, digest, cache, context);
 	memcpy(result->data, digest, UUID_LEN);
@@ -497,10 +176,10 @@ hash_uuid(Datum value, void **cache, MemoryContext context)
 static int64
 hash_int(int64 value, void **cache, MemoryContext context)
 {
-	uint64		wire = pg_hton64((uint64) value);
-	Bytes		in = {(char *) &wire, sizeof(wire)};
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	uint64		word;
+	uint64 wire = pg_hton64((uint64) value);
+	WardenMaskBytes in = {(char *) &wire, sizeof(wire)};
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	uint64 word;
 
 	compute_hash(in, digest, cache, context);
 	memcpy(&word, digest, sizeof(word));
@@ -522,11 +201,11 @@ mask_hash(const WardenMaskSpec *spec, Datum value, void **cache,
 		case WARDEN_VALUE_UUID:
 			return hash_uuid(value, cache, context);
 		case WARDEN_VALUE_INT4:
-			return Int32GetDatum((int32) (hash_int(DatumGetInt32(value), cache,
-												   context) >> 32));
+			return Int32GetDatum(
+				(int32) (hash_int(DatumGetInt32(value), cache, context) >> 32));
 		case WARDEN_VALUE_INT8:
-			return Int64GetDatum(hash_int(DatumGetInt64(value), cache,
-										  context));
+			return Int64GetDatum(
+				hash_int(DatumGetInt64(value), cache, context));
 		default:
 			/* mask_build.c made a NULL constant of it */
 			*isnull = true;
@@ -534,14 +213,14 @@ mask_hash(const WardenMaskSpec *spec, Datum value, void **cache,
 	}
 }
 
-/* ---- numbers -------------------------------------------------------------- */
+/* ---- numbers -------------------------------------------------------- */
 
 /* The multiple of width at or below value, but not below min. */
 static int64
 bucket_int(int64 value, int64 width, int64 min)
 {
-	int64		rest = value % width;
-	int64		result = value - rest;
+	int64 rest = value % width;
+	int64 result = value - rest;
 
 	if (rest < 0 && pg_sub_s64_overflow(result, width, &result))
 		return min;
@@ -555,7 +234,7 @@ bucket_int(int64 value, int64 width, int64 min)
 static double
 bucket_float(double value, double width, double limit, bool *isnull)
 {
-	double		quotient;
+	double quotient;
 
 	if (isnan(value) || isinf(value))
 		return value;
@@ -571,10 +250,10 @@ bucket_float(double value, double width, double limit, bool *isnull)
 static Datum
 bucket_numeric(const WardenMaskSpec *spec, Datum value)
 {
-	Datum		width = PointerGetDatum(WARDEN_MASK_PAYLOAD(spec));
-	Datum		zero;
-	Datum		rest;
-	Datum		result;
+	Datum width = PointerGetDatum(WARDEN_MASK_PAYLOAD(spec));
+	Datum zero;
+	Datum rest;
+	Datum result;
 
 	if (numeric_is_nan(DatumGetNumeric(value)) ||
 		numeric_is_inf(DatumGetNumeric(value)))
@@ -598,8 +277,8 @@ bucket_numeric(const WardenMaskSpec *spec, Datum value)
 static Datum
 mask_bucket(const WardenMaskSpec *spec, Datum value, bool *isnull)
 {
-	int64		width = 1;
-	double		real = 1;
+	int64 width = 1;
+	double real = 1;
 
 	if (spec->class == WARDEN_VALUE_FLOAT4 ||
 		spec->class == WARDEN_VALUE_FLOAT8)
@@ -610,14 +289,14 @@ mask_bucket(const WardenMaskSpec *spec, Datum value, bool *isnull)
 	switch (spec->class)
 	{
 		case WARDEN_VALUE_INT2:
-			return Int16GetDatum((int16) bucket_int(DatumGetInt16(value),
-													width, PG_INT16_MIN));
+			return Int16GetDatum(
+				(int16) bucket_int(DatumGetInt16(value), width, PG_INT16_MIN));
 		case WARDEN_VALUE_INT4:
-			return Int32GetDatum((int32) bucket_int(DatumGetInt32(value),
-													width, PG_INT32_MIN));
+			return Int32GetDatum(
+				(int32) bucket_int(DatumGetInt32(value), width, PG_INT32_MIN));
 		case WARDEN_VALUE_INT8:
-			return Int64GetDatum(bucket_int(DatumGetInt64(value), width,
-											PG_INT64_MIN));
+			return Int64GetDatum(
+				bucket_int(DatumGetInt64(value), width, PG_INT64_MIN));
 		case WARDEN_VALUE_FLOAT4:
 			return Float4GetDatum((float4) bucket_float(DatumGetFloat4(value),
 														real, 8388608.0,
@@ -633,13 +312,13 @@ mask_bucket(const WardenMaskSpec *spec, Datum value, bool *isnull)
 	}
 }
 
-/* ---- dates ---------------------------------------------------------------- */
+/* ---- dates ---------------------------------------------------------- */
 
 /* The largest multiple of unit that is not above year. */
 static int
 floor_year(int year, int unit)
 {
-	int			rest = year % unit;
+	int rest = year % unit;
 
 	return year - (rest < 0 ? rest + unit : rest);
 }
@@ -648,10 +327,10 @@ floor_year(int year, int unit)
 static int64
 truncate_day(int64 day, WardenMaskUnit unit)
 {
-	int			julian = (int) day + POSTGRES_EPOCH_JDATE;
-	int			year;
-	int			month;
-	int			mday;
+	int julian = (int) day + POSTGRES_EPOCH_JDATE;
+	int year;
+	int month;
+	int mday;
 
 	if (unit <= WARDEN_UNIT_DAY)
 		return day;
@@ -691,8 +370,8 @@ truncate_day(int64 day, WardenMaskUnit unit)
 static Datum
 mask_date(const WardenMaskSpec *spec, Datum value, bool *isnull)
 {
-	DateADT		date = DatumGetDateADT(value);
-	int64		day;
+	DateADT date = DatumGetDateADT(value);
+	int64 day;
 
 	if (DATE_NOT_FINITE(date))
 		return value;
@@ -712,10 +391,10 @@ mask_date(const WardenMaskSpec *spec, Datum value, bool *isnull)
 static Datum
 mask_timestamp(const WardenMaskSpec *spec, Datum value, bool *isnull)
 {
-	Timestamp	time = DatumGetTimestamp(value);
-	int64		day;
-	int64		rest;
-	int64		unit = 0;
+	Timestamp time = DatumGetTimestamp(value);
+	int64 day;
+	int64 rest;
+	int64 unit = 0;
 
 	if (TIMESTAMP_NOT_FINITE(time))
 		return value;
@@ -747,17 +426,17 @@ mask_timestamp(const WardenMaskSpec *spec, Datum value, bool *isnull)
 	return TimestampGetDatum(time);
 }
 
-/* ---- network addresses ------------------------------------------------------ */
+/* ---- network addresses ---------------------------------------------- */
 
 /* 192.0.2.77 -> 192.0.2.0/24 */
 static Datum
 mask_inet(const WardenMaskSpec *spec, Datum value)
 {
-	inet	   *in = DatumGetInetPP(value);
-	Size		size = VARHDRSZ + offsetof(inet_struct, ipaddr) +
+	inet *in = DatumGetInetPP(value);
+	Size size = VARHDRSZ + offsetof(inet_struct, ipaddr) +
 		(ip_family(in) == PGSQL_AF_INET ? 4 : 16);
-	inet	   *out = palloc0(size);
-	int			bits = spec->numbers[ip_family(in) == PGSQL_AF_INET ? 0 : 1];
+	inet *out = palloc0(size);
+	int bits = spec->numbers[ip_family(in) == PGSQL_AF_INET ? 0 : 1];
 
 	/* a wider network is shown as it is, not as a narrower one */
 	bits = Min(bits, ip_bits(in));
@@ -772,7 +451,7 @@ mask_inet(const WardenMaskSpec *spec, Datum value)
 	return InetPGetDatum(out);
 }
 
-/* ---- dispatch ----------------------------------------------------------------- */
+/* ---- dispatch ------------------------------------------------------- */
 
 Datum
 warden_mask_apply(const WardenMaskSpec *spec, Datum value, void **cache,
@@ -784,24 +463,19 @@ warden_mask_apply(const WardenMaskSpec *spec, Datum value, void **cache,
 		case WARDEN_MASK_CONST:
 			if (spec->byval)
 			{
-				Datum		constant;
+				Datum constant;
 
 				memcpy(&constant, WARDEN_MASK_PAYLOAD(spec), sizeof(Datum));
 				return constant;
 			}
 			return PointerGetDatum(WARDEN_MASK_PAYLOAD(spec));
 		case WARDEN_MASK_SSN:
-			return PointerGetDatum(mask_ssn(spec, value));
 		case WARDEN_MASK_EMAIL:
-			return PointerGetDatum(mask_email(spec, value));
 		case WARDEN_MASK_NAME:
-			return PointerGetDatum(mask_name(spec, value));
 		case WARDEN_MASK_PHONE:
-			return PointerGetDatum(mask_phone(spec, value));
 		case WARDEN_MASK_CARD:
-			return PointerGetDatum(mask_card(spec, value));
 		case WARDEN_MASK_PARTIAL:
-			return PointerGetDatum(mask_partial(spec, value));
+			return PointerGetDatum(warden_mask_text(spec, value));
 		case WARDEN_MASK_HASH:
 			return mask_hash(spec, value, cache, context, isnull);
 		case WARDEN_MASK_BUCKET:
@@ -826,9 +500,9 @@ PG_FUNCTION_INFO_V1(warden_sql_apply_mask);
 Datum
 warden_sql_apply_mask(PG_FUNCTION_ARGS)
 {
-	FmgrInfo   *flinfo = fcinfo->flinfo;
-	bool		isnull;
-	Datum		result;
+	FmgrInfo *flinfo = fcinfo->flinfo;
+	bool isnull;
+	Datum result;
 
 	result = warden_mask_apply(PG_GETARG_MASK_SPEC(1), PG_GETARG_DATUM(0),
 							   &flinfo->fn_extra, flinfo->fn_mcxt, &isnull);
@@ -842,7 +516,7 @@ PG_FUNCTION_INFO_V1(warden_sql_generate_mask_key);
 Datum
 warden_sql_generate_mask_key(PG_FUNCTION_ARGS)
 {
-	bytea	   *key = palloc(VARHDRSZ + WARDEN_MASK_HASH_LEN);
+	bytea *key = palloc(VARHDRSZ + WARDEN_MASK_HASH_LEN);
 
 	(void) fcinfo;
 	SET_VARSIZE(key, VARHDRSZ + WARDEN_MASK_HASH_LEN);

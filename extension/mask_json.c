@@ -29,44 +29,44 @@
 
 typedef struct Path
 {
-	int			nkeys;
+	int nkeys;
 	const char *keys[WARDEN_MASK_MAX_KEYS];
 } Path;
 
 /* The specification's paths, decoded at the first call of an execution. */
 typedef struct Paths
 {
-	int			npaths;
-	Path		paths[WARDEN_MASK_MAX_PATHS];
+	int npaths;
+	Path paths[WARDEN_MASK_MAX_PATHS];
 } Paths;
 
 /* How far the paths have come at some place of the document. */
 typedef struct Progress
 {
-	uint32		active;			/* bit set of the paths that lead here */
-	int			depth;			/* keys behind it */
+	uint32 active; /* bit set of the paths that lead here */
+	int depth;	   /* keys behind it */
 } Progress;
 
 /* A container that is open. */
 typedef struct Level
 {
-	Progress	progress;
-	bool		array;
-	bool		empty;			/* so far */
+	Progress progress;
+	bool array;
+	bool empty; /* so far */
 } Level;
 
 typedef struct Walk
 {
 	const Paths *paths;
-	Level	   *levels;
-	int			nlevels;
-	int			size;
-	Progress	next;			/* of the value that comes next */
-	int			hidden;			/* json: fields open since one was hidden */
-	StringInfoData out;			/* json */
+	Level *levels;
+	int nlevels;
+	int size;
+	Progress next;		/* of the value that comes next */
+	int hidden;			/* json: fields open since one was hidden */
+	StringInfoData out; /* json */
 } Walk;
 
-/* ---- paths -------------------------------------------------------------- */
+/* ---- paths ---------------------------------------------------------- */
 
 /*
  * The payload has each key with its terminating NUL, and an empty key after
@@ -75,9 +75,9 @@ typedef struct Walk
 static const Paths *
 get_paths(const WardenMaskSpec *spec, void **cache, MemoryContext context)
 {
-	Paths	   *paths;
-	char	   *pos;
-	char	   *end;
+	Paths *paths;
+	char *pos;
+	char *end;
 
 	if (*cache != NULL)
 		return (const Paths *) *cache;
@@ -87,7 +87,7 @@ get_paths(const WardenMaskSpec *spec, void **cache, MemoryContext context)
 	memcpy(pos, WARDEN_MASK_PAYLOAD(spec), spec->payload_len);
 	for (end = pos + spec->payload_len; pos < end; pos += strlen(pos) + 1)
 	{
-		Path	   *path = &paths->paths[paths->npaths];
+		Path *path = &paths->paths[paths->npaths];
 
 		if (*pos == '\0')
 			paths->npaths++;
@@ -117,7 +117,7 @@ top_level(Walk *walk)
 static void
 enter_level(Walk *walk, bool array)
 {
-	Level	   *level;
+	Level *level;
 
 	if (walk->nlevels == walk->size)
 	{
@@ -141,7 +141,7 @@ enter_element(Walk *walk)
 static bool
 enter_key(Walk *walk, const char *key, int len)
 {
-	Progress	here = top_level(walk)->progress;
+	Progress here = top_level(walk)->progress;
 
 	walk->next.active = 0;
 	walk->next.depth = here.depth + 1;
@@ -162,12 +162,12 @@ enter_key(Walk *walk, const char *key, int len)
 	return false;
 }
 
-/* ---- json ---------------------------------------------------------------- */
+/* ---- json ----------------------------------------------------------- */
 
 static void
 separate(Walk *walk)
 {
-	Level	   *level = top_level(walk);
+	Level *level = top_level(walk);
 
 	if (!level->empty)
 		appendStringInfoChar(&walk->out, ',');
@@ -184,7 +184,7 @@ hide_scalar(Walk *walk, bool isnull)
 static JSON_ACTION_RESULT
 object_start(void *state)
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden == 0)
 	{
@@ -197,7 +197,7 @@ object_start(void *state)
 static JSON_ACTION_RESULT
 object_end(void *state)
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden == 0)
 	{
@@ -210,7 +210,7 @@ object_end(void *state)
 static JSON_ACTION_RESULT
 array_start(void *state)
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden == 0)
 	{
@@ -223,7 +223,7 @@ array_start(void *state)
 static JSON_ACTION_RESULT
 array_end(void *state)
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden == 0)
 	{
@@ -236,7 +236,7 @@ array_end(void *state)
 static JSON_ACTION_RESULT
 field_start(void *state, char *name, bool isnull)
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden > 0)
 		walk->hidden++;
@@ -258,7 +258,7 @@ static JSON_ACTION_RESULT
 field_end(void *state, char *name pg_attribute_unused(),
 		  bool isnull pg_attribute_unused())
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden > 0)
 		walk->hidden--;
@@ -268,7 +268,7 @@ field_end(void *state, char *name pg_attribute_unused(),
 static JSON_ACTION_RESULT
 element_start(void *state, bool isnull pg_attribute_unused())
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden == 0)
 	{
@@ -281,7 +281,7 @@ element_start(void *state, bool isnull pg_attribute_unused())
 static JSON_ACTION_RESULT
 scalar(void *state, char *token, JsonTokenType type)
 {
-	Walk	   *walk = (Walk *) state;
+	Walk *walk = (Walk *) state;
 
 	if (walk->hidden > 0)
 		JSON_ACTION_RETURN;
@@ -297,10 +297,10 @@ scalar(void *state, char *token, JsonTokenType type)
 static Datum
 mask_json_text(const Paths *paths, Datum value, bool *isnull)
 {
-	text	   *in = DatumGetTextPP(value);
+	text *in = DatumGetTextPP(value);
 	JsonLexContext *lex;
 	JsonSemAction actions = {0};
-	Walk		walk;
+	Walk walk;
 
 	begin_walk(&walk, paths);
 	initStringInfo(&walk.out);
@@ -322,11 +322,11 @@ mask_json_text(const Paths *paths, Datum value, bool *isnull)
 		*isnull = true;
 		return (Datum) 0;
 	}
-	return PointerGetDatum(cstring_to_text_with_len(walk.out.data,
-													walk.out.len));
+	return PointerGetDatum(
+		cstring_to_text_with_len(walk.out.data, walk.out.len));
 }
 
-/* ---- jsonb ----------------------------------------------------------------- */
+/* ---- jsonb ---------------------------------------------------------- */
 
 static void
 hide_jsonb(JsonbValue *value)
@@ -341,14 +341,14 @@ hide_jsonb(JsonbValue *value)
 static Datum
 mask_jsonb(const Paths *paths, Datum value)
 {
-	Jsonb	   *in = DatumGetJsonbP(value);
+	Jsonb *in = DatumGetJsonbP(value);
 	JsonbIterator *it = JsonbIteratorInit(&in->root);
 	JsonbParseState *state = NULL;
 	JsonbValue *result = NULL;
 	JsonbIteratorToken token;
-	JsonbValue	item;
-	Walk		walk;
-	bool		hide = false;
+	JsonbValue item;
+	Walk walk;
+	bool hide = false;
 
 	begin_walk(&walk, paths);
 	while ((token = JsonbIteratorNext(&it, &item, hide)) != WJB_DONE)
@@ -384,8 +384,10 @@ mask_jsonb(const Paths *paths, Datum value)
 		}
 		result = pushJsonbValue(&state, token,
 								token < WJB_BEGIN_ARRAY ||
-								(token == WJB_BEGIN_ARRAY &&
-								 item.val.array.rawScalar) ? &item : NULL);
+										(token == WJB_BEGIN_ARRAY &&
+										 item.val.array.rawScalar) ?
+									&item :
+									NULL);
 	}
 	return JsonbPGetDatum(JsonbValueToJsonb(result));
 }

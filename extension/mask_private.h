@@ -13,18 +13,18 @@
 #include "nodes/pg_list.h"
 
 /* What stands for text that is hidden, and for text that does not fit. */
-#define WARDEN_MASK_STARS		"******"
-#define WARDEN_MASK_STARS_LEN	6
+#define WARDEN_MASK_STARS "******"
+#define WARDEN_MASK_STARS_LEN 6
 
 /* Limits of a specification. */
-#define WARDEN_MASK_MAX_SPEC	1000	/* bytes of its text */
-#define WARDEN_MASK_MAX_CHARS	1000	/* shown at either end by partial() */
-#define WARDEN_MASK_MAX_PATHS	32		/* of json(), bits of a uint32 */
-#define WARDEN_MASK_MAX_KEYS	16		/* of one json() path */
-#define WARDEN_MASK_MAX_DIGITS	18		/* of bucket(), each side of the dot */
+#define WARDEN_MASK_MAX_SPEC 1000  /* bytes of its text */
+#define WARDEN_MASK_MAX_CHARS 1000 /* shown at either end by partial() */
+#define WARDEN_MASK_MAX_PATHS 32   /* of json(), bits of a uint32 */
+#define WARDEN_MASK_MAX_KEYS 16	   /* of one json() path */
+#define WARDEN_MASK_MAX_DIGITS 18  /* of bucket(), each side of the dot */
 
 /* Size of a hash and of its key. */
-#define WARDEN_MASK_HASH_LEN	32
+#define WARDEN_MASK_HASH_LEN 32
 
 typedef enum WardenMaskKind
 {
@@ -65,19 +65,19 @@ typedef enum WardenMaskUnit
 typedef struct WardenMask
 {
 	WardenMaskKind kind;
-	int			numbers[2];		/* partial: prefix, suffix; inet: v4, v6 */
-	WardenMaskUnit unit;		/* date */
-	char	   *literal;		/* bucket: width; const: text */
-	char	   *schema;			/* func */
-	char	   *function;
-	List	   *paths;			/* json: list of lists of char * */
+	int numbers[2];		 /* partial: prefix, suffix; inet: v4, v6 */
+	WardenMaskUnit unit; /* date */
+	char *literal;		 /* bucket: width; const: text */
+	char *schema;		 /* func */
+	char *function;
+	List *paths; /* json: list of lists of char * */
 } WardenMask;
 
 /* How the values of a column are stored, as far as masks care. */
 typedef enum WardenMaskClass
 {
 	WARDEN_VALUE_OTHER,
-	WARDEN_VALUE_TEXT,			/* varlena, category S, same bytes as text */
+	WARDEN_VALUE_TEXT, /* varlena, category S, same bytes as text */
 	WARDEN_VALUE_CITEXT,
 	WARDEN_VALUE_BPCHAR,
 	WARDEN_VALUE_INT2,
@@ -87,8 +87,8 @@ typedef enum WardenMaskClass
 	WARDEN_VALUE_FLOAT4,
 	WARDEN_VALUE_FLOAT8,
 	WARDEN_VALUE_DATE,
-	WARDEN_VALUE_TIMESTAMP,		/* with or without time zone */
-	WARDEN_VALUE_INET,			/* and cidr */
+	WARDEN_VALUE_TIMESTAMP, /* with or without time zone */
+	WARDEN_VALUE_INET,		/* and cidr */
 	WARDEN_VALUE_JSON,
 	WARDEN_VALUE_JSONB,
 	WARDEN_VALUE_UUID,
@@ -103,27 +103,27 @@ typedef enum WardenMaskClass
  */
 typedef struct WardenMaskSpec
 {
-	int32		vl_len_;		/* varlena header, never short or toasted */
-	int32		kind;			/* WardenMaskKind; CONST stands for FULL too */
-	int32		class;			/* WardenMaskClass */
-	int32		maxchars;		/* length limit of the type, 0 when none */
-	int32		numbers[2];		/* as in WardenMask; bucket: [0] is the scale
+	int32 vl_len_;	  /* varlena header, never short or toasted */
+	int32 kind;		  /* WardenMaskKind; CONST stands for FULL too */
+	int32 class;	  /* WardenMaskClass */
+	int32 maxchars;	  /* length limit of the type, 0 when none */
+	int32 numbers[2]; /* as in WardenMask; bucket: [0] is the scale
 								 * of the result */
-	int32		unit;			/* WardenMaskUnit */
-	bool		padded;			/* bpchar: pad to maxchars */
-	bool		byval;			/* const: payload is a Datum */
-	bool		bounded;		/* bucket on numeric: there is a lower bound */
-	bool		unused;
-	Oid			function;		/* func */
-	Oid			argtype;		/* func: type that it takes and gives */
-	Oid			coercion;		/* func: enforces the type's typmod */
-	Oid			domain;			/* func: type whose constraints it must meet */
-	int32		typmod;			/* func: for coercion */
-	int32		spec_offset;	/* the specification as written, for people */
-	int32		payload_offset; /* const: the value; bucket: the width; json:
+	int32 unit;		  /* WardenMaskUnit */
+	bool padded;	  /* bpchar: pad to maxchars */
+	bool byval;		  /* const: payload is a Datum */
+	bool bounded;	  /* bucket on numeric: there is a lower bound */
+	bool unused;
+	Oid function;		  /* func */
+	Oid argtype;		  /* func: type that it takes and gives */
+	Oid coercion;		  /* func: enforces the type's typmod */
+	Oid domain;			  /* func: type whose constraints it must meet */
+	int32 typmod;		  /* func: for coercion */
+	int32 spec_offset;	  /* the specification as written, for people */
+	int32 payload_offset; /* const: the value; bucket: the width; json:
 								 * the paths; all MAXALIGNed */
-	int32		payload_len;
-	int32		bound_offset;	/* bucket on numeric: lower bound */
+	int32 payload_len;
+	int32 bound_offset; /* bucket on numeric: lower bound */
 } WardenMaskSpec;
 
 #define WARDEN_MASK_PAYLOAD(spec) ((char *) (spec) + (spec)->payload_offset)
@@ -136,21 +136,75 @@ typedef struct WardenMaskSpec
 /* mask_spec.c: raises ERRCODE_INVALID_PARAMETER_VALUE */
 extern WardenMask *warden_mask_parse(const char *spec);
 
-/* mask_funcs.c: text of at most "len" bytes as a value of the column's type:
- * cut, or padded, to fit. */
-extern struct varlena *warden_mask_fit(const WardenMaskSpec *spec,
-									   const char *data, int len);
+/* A column's type, as far as masks care. */
+typedef struct WardenMaskColumn
+{
+	Oid type;
+	int32 typmod;
+	Oid collation;
+	Oid base; /* below all domains */
+	int32 base_typmod;
+	WardenMaskClass class;
+} WardenMaskColumn;
 
-/* The value that takes the place of "value" (never NULL); for every kind but
- * func.  cache is where per-query state hangs, in context. */
-extern Datum warden_mask_apply(const WardenMaskSpec *spec, Datum value,
-							   void **cache, MemoryContext context,
-							   bool *isnull);
+/* A value from its text, for warden_mask_try(). */
+typedef struct WardenMaskLiteral
+{
+	const WardenMaskColumn *column;
+	const char *text;
+	Datum value;
+} WardenMaskLiteral;
+
+/* Bytes of one value, not NUL-terminated. */
+typedef struct WardenMaskBytes
+{
+	const char *data;
+	int len;
+} WardenMaskBytes;
+
+/* mask_compile.c */
+extern WardenMaskColumn
+warden_mask_describe(Oid type, int32 typmod, Oid collation);
+
+/*
+ * NULL when the column can only be shown as NULL; with *problem set when that
+ * is because the mask does not suit it.
+ */
+extern WardenMaskSpec *
+warden_mask_compile(const WardenMask *mask, const char *text,
+					const WardenMaskColumn *column, const char **problem);
+
+/* arg is a WardenMaskLiteral: sets its value, or raises the type's error. */
+extern void warden_mask_read_literal(void *arg);
+
+/* Without a column: why no function of func() could serve, or NULL. */
+extern const char *warden_mask_check_function(const WardenMask *mask);
+
+/* mask_text.c: the value's bytes, without the padding of bpchar, which is no
+ * part of it. */
+extern WardenMaskBytes
+warden_mask_open(const WardenMaskSpec *spec, Datum value);
+
+/* The masks from ssn to partial; six stars for a value that does not fit. */
+extern struct varlena *
+warden_mask_text(const WardenMaskSpec *spec, Datum value);
+
+/* Text of len bytes as a value of the column's type: cut, or padded. */
+extern struct varlena *
+warden_mask_fit(const WardenMaskSpec *spec, const char *data, int len);
+
+/*
+ * mask_funcs.c: the value that takes the place of "value" (never NULL), for
+ * every kind but func.  cache is where per-query state hangs, in context.
+ */
+extern Datum
+warden_mask_apply(const WardenMaskSpec *spec, Datum value, void **cache,
+				  MemoryContext context, bool *isnull);
 
 /* mask_json.c */
-extern Datum warden_mask_json(const WardenMaskSpec *spec, Datum value,
-							  void **cache, MemoryContext context,
-							  bool *isnull);
+extern Datum
+warden_mask_json(const WardenMaskSpec *spec, Datum value, void **cache,
+				 MemoryContext context, bool *isnull);
 
 /*
  * mask_call.c: why a function can not be a mask, or NULL when it can.  With a
@@ -163,6 +217,6 @@ extern const char *warden_mask_function_problem(Oid function, Oid argtype);
  * gone: nobody sees a message that may quote a value.  Cancellation,
  * shutdown and lack of resources are raised again in fixed words.
  */
-extern bool warden_mask_try(void (*fn) (void *), void *arg);
+extern bool warden_mask_try(void (*fn)(void *), void *arg);
 
-#endif							/* WARDEN_MASK_PRIVATE_H */
+#endif /* WARDEN_MASK_PRIVATE_H */

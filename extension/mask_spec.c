@@ -26,19 +26,19 @@
 #include "mask_private.h"
 #include "warden.h"
 
-#define MASK_FORMS \
+#define MASK_FORMS                                                            \
 	"Masks are full, null, partial(prefix,suffix), ssn, email, phone, card, " \
-	"name, hash, bucket(width), date(unit), inet(v4bits,v6bits), " \
+	"name, hash, bucket(width), date(unit), inet(v4bits,v6bits), "            \
 	"json(path,...), const('x'), func(schema.f) and clear."
 
 /* Where the parser stands. */
 typedef struct Scanner
 {
-	const char *spec;			/* the whole, for messages */
+	const char *spec; /* the whole, for messages */
 	const char *next;
 } Scanner;
 
-typedef void (*ParseArguments) (Scanner *scanner, WardenMask *mask);
+typedef void (*ParseArguments)(Scanner *scanner, WardenMask *mask);
 
 static void parse_partial(Scanner *scanner, WardenMask *mask);
 static void parse_bucket(Scanner *scanner, WardenMask *mask);
@@ -52,49 +52,43 @@ static const struct
 {
 	const char *name;
 	WardenMaskKind kind;
-	int			strictness;		/* higher shows less */
-	ParseArguments arguments;	/* NULL: takes none */
-}			mask_forms[] =
-{
-	{"clear", WARDEN_MASK_CLEAR, 0, NULL},
-	{"json", WARDEN_MASK_JSON, 10, parse_json},
-	{"date", WARDEN_MASK_DATE, 20, parse_date},
-	{"bucket", WARDEN_MASK_BUCKET, 20, parse_bucket},
-	{"inet", WARDEN_MASK_INET, 20, parse_inet},
-	{"email", WARDEN_MASK_EMAIL, 30, NULL},
-	{"partial", WARDEN_MASK_PARTIAL, 30, parse_partial},
-	{"func", WARDEN_MASK_FUNC, 30, parse_func},
-	{"ssn", WARDEN_MASK_SSN, 40, NULL},
-	{"card", WARDEN_MASK_CARD, 40, NULL},
-	{"phone", WARDEN_MASK_PHONE, 50, NULL},
-	{"name", WARDEN_MASK_NAME, 60, NULL},
-	{"hash", WARDEN_MASK_HASH, 70, NULL},
-	{"const", WARDEN_MASK_CONST, 80, parse_const},
-	{"full", WARDEN_MASK_FULL, 90, NULL},
-	{"null", WARDEN_MASK_NULL, 100, NULL}
-};
+	int strictness;			  /* higher shows less */
+	ParseArguments arguments; /* NULL: takes none */
+} mask_forms[] = {{"clear", WARDEN_MASK_CLEAR, 0, NULL},
+				  {"json", WARDEN_MASK_JSON, 10, parse_json},
+				  {"date", WARDEN_MASK_DATE, 20, parse_date},
+				  {"bucket", WARDEN_MASK_BUCKET, 20, parse_bucket},
+				  {"inet", WARDEN_MASK_INET, 20, parse_inet},
+				  {"email", WARDEN_MASK_EMAIL, 30, NULL},
+				  {"partial", WARDEN_MASK_PARTIAL, 30, parse_partial},
+				  {"func", WARDEN_MASK_FUNC, 30, parse_func},
+				  {"ssn", WARDEN_MASK_SSN, 40, NULL},
+				  {"card", WARDEN_MASK_CARD, 40, NULL},
+				  {"phone", WARDEN_MASK_PHONE, 50, NULL},
+				  {"name", WARDEN_MASK_NAME, 60, NULL},
+				  {"hash", WARDEN_MASK_HASH, 70, NULL},
+				  {"const", WARDEN_MASK_CONST, 80, parse_const},
+				  {"full", WARDEN_MASK_FULL, 90, NULL},
+				  {"null", WARDEN_MASK_NULL, 100, NULL}};
 
 static const struct
 {
 	const char *name;
 	WardenMaskUnit unit;
-}			mask_units[] =
-{
-	{"second", WARDEN_UNIT_SECOND},
-	{"minute", WARDEN_UNIT_MINUTE},
-	{"hour", WARDEN_UNIT_HOUR},
-	{"day", WARDEN_UNIT_DAY},
-	{"week", WARDEN_UNIT_WEEK},
-	{"month", WARDEN_UNIT_MONTH},
-	{"quarter", WARDEN_UNIT_QUARTER},
-	{"year", WARDEN_UNIT_YEAR},
-	{"decade", WARDEN_UNIT_DECADE},
-	{"century", WARDEN_UNIT_CENTURY},
-	{"millennium", WARDEN_UNIT_MILLENNIUM}
-};
+} mask_units[] = {{"second", WARDEN_UNIT_SECOND},
+				  {"minute", WARDEN_UNIT_MINUTE},
+				  {"hour", WARDEN_UNIT_HOUR},
+				  {"day", WARDEN_UNIT_DAY},
+				  {"week", WARDEN_UNIT_WEEK},
+				  {"month", WARDEN_UNIT_MONTH},
+				  {"quarter", WARDEN_UNIT_QUARTER},
+				  {"year", WARDEN_UNIT_YEAR},
+				  {"decade", WARDEN_UNIT_DECADE},
+				  {"century", WARDEN_UNIT_CENTURY},
+				  {"millennium", WARDEN_UNIT_MILLENNIUM}};
 
-static void pg_attribute_noreturn()
-reject_spec(const Scanner *scanner, const char *reason)
+static void
+pg_attribute_noreturn() reject_spec(const Scanner *scanner, const char *reason)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -103,7 +97,7 @@ reject_spec(const Scanner *scanner, const char *reason)
 	pg_unreachable();
 }
 
-/* ---- scanning --------------------------------------------------------- */
+/* ---- scanning ------------------------------------------------------- */
 
 static void
 skip_spaces(Scanner *scanner)
@@ -136,7 +130,7 @@ static char *
 scan_word(Scanner *scanner)
 {
 	const char *start;
-	char	   *word;
+	char *word;
 
 	skip_spaces(scanner);
 	start = scanner->next;
@@ -152,7 +146,7 @@ scan_word(Scanner *scanner)
 static int
 scan_number(Scanner *scanner, int max)
 {
-	int			number = 0;
+	int number = 0;
 
 	skip_spaces(scanner);
 	if (*scanner->next < '0' || *scanner->next > '9')
@@ -161,8 +155,7 @@ scan_number(Scanner *scanner, int max)
 	{
 		number = number * 10 + (*scanner->next++ - '0');
 		if (number > max)
-			reject_spec(scanner,
-						psprintf("a number above %d", max));
+			reject_spec(scanner, psprintf("a number above %d", max));
 	}
 	return number;
 }
@@ -199,7 +192,7 @@ static char *
 scan_name(Scanner *scanner, bool *quoted)
 {
 	const char *start;
-	char	   *name;
+	char *name;
 
 	skip_spaces(scanner);
 	*quoted = *scanner->next == '"';
@@ -217,7 +210,7 @@ scan_name(Scanner *scanner, bool *quoted)
 	return name;
 }
 
-/* ---- the arguments of each mask ---------------------------------------- */
+/* ---- the arguments of each mask ------------------------------------- */
 
 static void
 parse_partial(Scanner *scanner, WardenMask *mask)
@@ -239,7 +232,7 @@ parse_inet(Scanner *scanner, WardenMask *mask)
 static int
 count_digits(Scanner *scanner, bool *nonzero)
 {
-	int			digits = 0;
+	int digits = 0;
 
 	while (*scanner->next >= '0' && *scanner->next <= '9')
 	{
@@ -254,9 +247,9 @@ static void
 parse_bucket(Scanner *scanner, WardenMask *mask)
 {
 	const char *start;
-	bool		nonzero = false;
-	int			whole;
-	int			fraction = 1;
+	bool nonzero = false;
+	int whole;
+	int fraction = 1;
 
 	skip_spaces(scanner);
 	start = scanner->next;
@@ -278,7 +271,7 @@ parse_bucket(Scanner *scanner, WardenMask *mask)
 static void
 parse_date(Scanner *scanner, WardenMask *mask)
 {
-	char	   *word = scan_word(scanner);
+	char *word = scan_word(scanner);
 
 	for (int i = 0; i < (int) lengthof(mask_units); i++)
 	{
@@ -296,24 +289,26 @@ parse_date(Scanner *scanner, WardenMask *mask)
 static void
 parse_json(Scanner *scanner, WardenMask *mask)
 {
-	bool		quoted;
+	bool quoted;
 
 	do
 	{
-		List	   *path = NIL;
+		List *path = NIL;
 
 		do
 			path = lappend(path, scan_name(scanner, &quoted));
 		while (accept_char(scanner, '.'));
 		if (list_length(path) > WARDEN_MASK_MAX_KEYS)
-			reject_spec(scanner, psprintf("a path of more than %d keys",
-										  WARDEN_MASK_MAX_KEYS));
+			reject_spec(scanner,
+						psprintf("a path of more than %d keys",
+								 WARDEN_MASK_MAX_KEYS));
 		mask->paths = lappend(mask->paths, path);
-	} while (accept_char(scanner, ','));
+	}
+	while (accept_char(scanner, ','));
 
 	if (list_length(mask->paths) > WARDEN_MASK_MAX_PATHS)
-		reject_spec(scanner, psprintf("more than %d paths",
-									  WARDEN_MASK_MAX_PATHS));
+		reject_spec(scanner,
+					psprintf("more than %d paths", WARDEN_MASK_MAX_PATHS));
 }
 
 static void
@@ -327,8 +322,8 @@ parse_const(Scanner *scanner, WardenMask *mask)
 static char *
 scan_identifier(Scanner *scanner)
 {
-	bool		quoted;
-	char	   *name = scan_name(scanner, &quoted);
+	bool quoted;
+	char *name = scan_name(scanner, &quoted);
 
 	if (!quoted)
 		name = downcase_truncate_identifier(name, strlen(name), false);
@@ -346,15 +341,15 @@ parse_func(Scanner *scanner, WardenMask *mask)
 	mask->function = scan_identifier(scanner);
 }
 
-/* ---- exported ---------------------------------------------------------- */
+/* ---- exported ------------------------------------------------------- */
 
 WardenMask *
 warden_mask_parse(const char *spec)
 {
 	WardenMask *mask = palloc0(sizeof(WardenMask));
-	Scanner		scanner = {spec, spec};
-	char	   *word;
-	int			form;
+	Scanner scanner = {spec, spec};
+	char *word;
+	int form;
 
 	if (strlen(spec) > WARDEN_MASK_MAX_SPEC)
 		ereport(ERROR,
@@ -380,8 +375,10 @@ warden_mask_parse(const char *spec)
 	}
 	skip_spaces(&scanner);
 	if (*scanner.next != '\0')
-		reject_spec(&scanner, mask_forms[form].arguments != NULL ?
-					"nothing may follow" : "it takes no arguments");
+		reject_spec(&scanner,
+					mask_forms[form].arguments != NULL ?
+						"nothing may follow" :
+						"it takes no arguments");
 	return mask;
 }
 
@@ -404,7 +401,7 @@ warden_mask_strictness(const char *spec)
 	return 0;
 }
 
-/* ---- warden.mask_spec -------------------------------------------------- */
+/* ---- warden.mask_spec ----------------------------------------------- */
 
 PG_FUNCTION_INFO_V1(warden_sql_mask_spec_in);
 
