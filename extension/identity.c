@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  * identity.c
- *	  The binding of a gateway backend to an agent, from warden.enter() to
- *	  warden.leave() or the end of the transaction, and who a directly
- *	  logged-in agent is.
+ *	  Who this backend is: the binding of a gateway's backend to an agent, or
+ *	  the agent that a direct login is; and the settings that show it.
  *
  * Invariants:
  * - Only this file sets the identity settings; where they are read in the
@@ -12,36 +11,26 @@
  *	 enter() makes live on a nest level of their own, which leave() takes away
  *	 with everything that was set in between: nothing of one call is there for
  *	 the next.
- * - An error ends the transaction and so the binding: there is no way to be
- *	 bound half.
- * - Every refusal of a credential takes the same path, whatever is wrong.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include <openssl/crypto.h>
 
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "parser/parser.h"
-#include "storage/proc.h"
-#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
-#include "utils/timeout.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "identity.h"
+#include "identity_binding.h"
 #include "identity_store.h"
-#include "nesting.h"
 #include "principal.h"
 #include "warden.h"
 
@@ -63,16 +52,6 @@ typedef enum IdentityField
 	FIELD_TOOL,
 	FIELD_PROMPT_REF
 } IdentityField;
-
-/* In TopTransactionContext. */
-typedef struct Binding
-{
-	WardenIdentity identity;
-	WardenAgent agent;
-	SubTransactionId subid;
-	int			nestlevel;		/* of the settings that enter() made */
-	uint8		leave_digest[WARDEN_DIGEST_LENGTH];
-} Binding;
 
 /* Why a direct login can not act, if it can not. */
 typedef enum DirectRefusal
@@ -97,22 +76,10 @@ typedef struct DirectIdentity
 	char		person[WARDEN_PERSON_SIZE];
 } DirectIdentity;
 
-/* The request argument of enter(), checked. */
-typedef struct EnterRequest
-{
-	const char *session_id;
-	const char *request_id;
-	const char *tool;
-	const char *prompt_ref;
-	int			max_rows;		/* 0: not given */
-} EnterRequest;
-
-static Binding *binding = NULL;
+static WardenBinding *binding = NULL;
 static WardenStatementFacts *facts = NULL;	/* in TopTransactionContext */
 static DirectIdentity direct;
 static bool setting_identity = false;
-static int	failed_attempts = 0;
-static int	warden_enter_attempts = 10;
 
 static const char *show_agent(void);
 static const char *show_on_behalf_of(void);
@@ -327,136 +294,8 @@ warden_identity_facts(void)
 }
 
 /* ----------------------------------------------------------------------
- * Settings and limits
+ * Settings
  * ---------------------------------------------------------------------- */
-
-static void
-set_local(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-}
-
-/* Brings a setting down to the limit, never up.  0 or -1 is no limit. */
-static bool
-lower_setting(const char *name, int current, int limit, const char *unit)
-{
-	char		value[32];
-
-	if (limit <= 0 || (current > 0 && current <= limit))
-		return false;
-	snprintf(value, sizeof(value), "%d%s", limit, unit);
-	set_local(name, value);
-	return true;
-}
-
-/* true where the statement timeout was lowered */
-static bool
-lower_settings(const WardenAgent *agent)
-{
-	(void) lower_setting("lock_timeout", LockTimeout, agent->lock_timeout,
-						 "ms");
-	(void) lower_setting("work_mem", work_mem, agent->work_mem, "kB");
-	(void) lower_setting("temp_file_limit", temp_file_limit,
-						 agent->temp_file_limit, "kB");
-	return lower_setting("statement_timeout", StatementTimeout,
-						 agent->statement_timeout, "ms");
-}
-
-static void
-refuse_budget(const char *what, const char *whose)
-{
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_BUDGET),
-			 errmsg("the %s of this %s is spent", what, whose),
-			 errhint("Wait for the next hour, or ask an administrator to raise the limits in warden.agents.")));
-}
-
-/* Counts a statement, and refuses it where a budget of the hour is spent. */
-static void
-spend_statement(const WardenAgent *agent, const char *person)
-{
-	if ((agent->statements_per_hour > 0 || agent->rows_per_hour > 0) &&
-		!warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 1, 0,
-							 agent->statements_per_hour,
-							 agent->rows_per_hour))
-		refuse_budget("hourly budget", "agent");
-	if (person[0] != '\0' &&
-		(agent->person_statements_per_hour > 0 ||
-		 agent->person_rows_per_hour > 0) &&
-		!warden_shared_spend(WARDEN_SPENDER_PERSON, person, 1, 0,
-							 agent->person_statements_per_hour,
-							 agent->person_rows_per_hour))
-		refuse_budget("hourly budget", "person");
-}
-
-static void
-refuse_more_calls(const WardenAgent *agent)
-{
-	if (agent->max_calls > 0 &&
-		warden_shared_count(agent->agent) > agent->max_calls)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_BUDGET),
-				 errmsg("this agent already runs %d calls at once",
-						agent->max_calls),
-				 errhint("Wait until one of them has ended.")));
-}
-
-/*
- * A direct login has no enter() that could set its limits, and what SET LOCAL
- * did ends with each transaction: so every statement makes sure.
- */
-static void
-limit_direct_login(void)
-{
-	uint64		generation;
-
-	/* See identity_shared.c for why the slot comes before the second look. */
-	do
-	{
-		generation = warden_store_generation();
-		(void) warden_identity_current();
-		warden_shared_begin(direct.agent.agent, direct.person, direct.role,
-							false);
-	} while (generation != warden_store_generation());
-
-	refuse_more_calls(&direct.agent);
-
-	/* The timer of this statement was armed before we lowered its setting. */
-	if (lower_settings(&direct.agent))
-		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
-}
-
-void
-warden_identity_apply_limits(void)
-{
-	if (binding != NULL)
-	{
-		spend_statement(&binding->agent, binding->identity.on_behalf_of);
-		return;
-	}
-	if (IsParallelWorker())
-		return;
-	limit_direct_login();
-	spend_statement(&direct.agent, direct.person);
-}
-
-void
-warden_identity_count_rows(uint64 rows)
-{
-	const WardenAgent *agent = binding ? &binding->agent : &direct.agent;
-	const char *person = binding ? binding->identity.on_behalf_of :
-		direct.person;
-
-	if (rows == 0 || IsParallelWorker() || (binding == NULL && !direct.valid))
-		return;
-	if (agent->rows_per_hour > 0)
-		(void) warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 0,
-								   (int64) rows, 0, 0);
-	if (agent->person_rows_per_hour > 0 && person[0] != '\0')
-		(void) warden_shared_spend(WARDEN_SPENDER_PERSON, person, 0,
-								   (int64) rows, 0, 0);
-}
 
 /*
  * Nobody but enter() and leave() sets an identity setting.  Workers take over
@@ -545,265 +384,24 @@ show_prompt_ref(void)
 }
 
 /* ----------------------------------------------------------------------
- * Badging in
+ * The binding
  * ---------------------------------------------------------------------- */
 
-/* A message with other statements would show the credential to them. */
-static void
-require_lone_statement(void)
+const WardenBinding *
+warden_binding_current(void)
 {
-	const char *text = ActivePortal->sourceText;
-
-	if (strchr(text, ';') == NULL)
-		return;
-	if (list_length(raw_parser(text, RAW_PARSE_DEFAULT)) != 1)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("warden.enter can not share a message with other statements"),
-				 errhint("Send it as a message of its own, with the credential as a bind parameter.")));
+	return binding;
 }
 
-static void
-require_gateway(FunctionCallInfo fcinfo)
+const WardenAgent *
+warden_binding_direct_agent(void)
 {
-	warden_nesting_require_toplevel(fcinfo, "enter",
-									WARDEN_ERRCODE_IDENTITY);
-	if (!warden_principal_is_member(GetSessionUserId(), WARDEN_ROLE_GATEWAY))
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("only a member of %s may badge in",
-						WARDEN_ROLE_GATEWAY),
-				 errhint("Log in as the gateway's role; an agent's own login needs no warden.enter.")));
-	if (warden_identity_bound())
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("this session is already bound to an agent"),
-				 errhint("Call warden.leave first, or end the transaction.")));
-	if (warden_principal_current()->class != WARDEN_CLASS_GATEWAY)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("this session is governed already and can not badge in"),
-				 errhint("The gateway's login role must carry no label and be no agent itself.")));
-	if (!IsTransactionBlock())
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("warden.enter needs a transaction block"),
-				 errhint("Send BEGIN first: the binding lasts until the transaction ends.")));
-	require_lone_statement();
-}
-
-/* Text of a request: short, printable. */
-static const char *
-request_text(const char *name, JsonbValue *value)
-{
-	char	   *text;
-	char	   *p;
-
-	if (value->type == jbvNull)
-		return "";
-	if (value->type != jbvString || value->val.string.len > WARDEN_REQUEST_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" of the request must be a text of at most %d bytes",
-						name, WARDEN_REQUEST_SIZE),
-				 errhint("Leave the field out if there is nothing to say.")));
-	text = pnstrdup(value->val.string.val, value->val.string.len);
-	for (p = text; *p; p++)
-	{
-		/* Log lines and audit views show it: no control characters. */
-		if ((unsigned char) *p < ' ' || *p == 0x7f)
-			*p = ' ';
-	}
-	return text;
-}
-
-static int
-request_max_rows(JsonbValue *value)
-{
-	int			rows = 0;
-
-	if (value->type == jbvNull)
-		return 0;
-	if (value->type == jbvNumeric)
-	{
-		Datum		number = NumericGetDatum(value->val.numeric);
-
-		if (!parse_int(DatumGetCString(DirectFunctionCall1(numeric_out,
-														   number)),
-					   &rows, 0, NULL))
-			rows = 0;
-	}
-	if (rows <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"max_rows\" of the request must be a positive number"),
-				 errhint("Leave the field out for the agent's own limit.")));
-	return rows;
-}
-
-/* A field that is not known here might be a limit: refuse it. */
-static void
-set_request_field(EnterRequest *request, const char *name, JsonbValue *value)
-{
-	if (strcmp(name, "session_id") == 0)
-		request->session_id = request_text(name, value);
-	else if (strcmp(name, "request_id") == 0)
-		request->request_id = request_text(name, value);
-	else if (strcmp(name, "tool") == 0)
-		request->tool = request_text(name, value);
-	else if (strcmp(name, "prompt_ref") == 0)
-		request->prompt_ref = request_text(name, value);
-	else if (strcmp(name, "max_rows") == 0)
-		request->max_rows = request_max_rows(value);
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown field in the request"),
-				 errhint("Fields are session_id, request_id, tool, prompt_ref and max_rows.")));
-}
-
-static void
-parse_request(Jsonb *json, EnterRequest *request)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	value;
-	char	   *name = NULL;
-
-	request->session_id = request->request_id = "";
-	request->tool = request->prompt_ref = "";
-	request->max_rows = 0;
-	if (json == NULL)
-		return;
-	if (!JB_ROOT_IS_OBJECT(json))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the request must be a JSON object"),
-				 errhint("It may be empty: '{}'.")));
-	iterator = JsonbIteratorInit(&json->root);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE)
-			set_request_field(request, name, &value);
-	}
-}
-
-/*
- * The token and its agent, or false.  Whatever is wrong, the same look-ups are
- * made: an unknown token has the agent "", which does not exist.
- */
-static bool
-authenticate(const char *credential, WardenToken *token, WardenAgent *agent)
-{
-	uint8		digest[WARDEN_DIGEST_LENGTH];
-	bool		known;
-	bool		valid;
-
-	warden_store_digest(credential, strlen(credential), digest);
-	memset(token, 0, sizeof(*token));
-	memset(agent, 0, sizeof(*agent));
-	known = warden_store_token(digest, token);
-	valid = warden_store_agent(token->agent, agent);
-	valid &= known;
-	valid &= !token->revoked;
-	valid &= token->expires_at > GetCurrentTimestamp();
-	valid &= agent->enabled;
-	valid &= OidIsValid(agent->role);
-	valid &= agent->labelled;
-	return valid;
-}
-
-/*
- * A backend that has seen many bad credentials goes away: through a pooler it
- * would otherwise keep refusing everybody else.
- */
-static void
-refuse_credential(void)
-{
-	bool		too_many = ++failed_attempts >= warden_enter_attempts;
-
-	ereport(too_many ? FATAL : ERROR,
-			(errcode(WARDEN_ERRCODE_IDENTITY),
-			 errmsg("credential not accepted"),
-			 too_many ?
-			 errhint("Too many attempts failed on this connection; connect again.") :
-			 errhint("Ask an administrator for a new token for your agent.")));
-}
-
-static void
-refuse_person(const char *message, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_IDENTITY),
-			 errmsg("%s", message), errhint("%s", hint)));
-}
-
-/* Whom the agent acts for; *asserted where only the request says so. */
-static const char *
-choose_person(const WardenToken *token, const WardenAgent *agent,
-			  const char *requested, bool *asserted)
-{
-	*asserted = false;
-	if (token->on_behalf_of[0] != '\0')
-	{
-		if (requested[0] != '\0' &&
-			strcmp(requested, token->on_behalf_of) != 0)
-			refuse_person("this credential acts for another person",
-						  "Leave on_behalf_of out, or use a credential of that person's.");
-		return token->on_behalf_of;
-	}
-	if (requested[0] == '\0')
-	{
-		if (agent->require_on_behalf_of)
-			refuse_person("this agent only acts for a person",
-						  "Name the person in on_behalf_of.");
-		return "";
-	}
-	if (strlen(requested) >= WARDEN_PERSON_SIZE ||
-		!warden_store_delegated(agent->agent, requested))
-		refuse_person("this agent may not act for that person",
-					  "An administrator can allow it with warden.allow_delegation().");
-	*asserted = true;
-	return requested;
-}
-
-/* Copies all that must outlive the statement. */
-static Binding *
-make_binding(const WardenToken *token, const WardenAgent *agent,
-			 const char *person, bool asserted, const EnterRequest *request,
-			 const char *leave_key)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Binding    *made = palloc0(sizeof(Binding));
-	WardenIdentity *identity = &made->identity;
-
-	made->agent = *agent;
-	made->subid = GetCurrentSubTransactionId();
-	warden_store_digest(leave_key, strlen(leave_key), made->leave_digest);
-	identity->bound = true;
-	identity->registered = true;
-	identity->agent = made->agent.agent;
-	identity->on_behalf_of = pstrdup(person);
-	identity->asserted = asserted;
-	identity->token_issuer = token->issued_by;
-	identity->session_id = pstrdup(request->session_id);
-	identity->request_id = pstrdup(request->request_id);
-	identity->tool = pstrdup(request->tool);
-	identity->prompt_ref = pstrdup(request->prompt_ref);
-	identity->apply_role = agent->apply_role;
-	identity->max_rows = agent->max_rows;
-	if (request->max_rows > 0 &&
-		(identity->max_rows == 0 || request->max_rows < identity->max_rows))
-		identity->max_rows = request->max_rows;
-	MemoryContextSwitchTo(old);
-	return made;
+	return &direct.agent;
 }
 
 /* Sets the identity settings for workers, and the role. */
 static void
-set_identity(const Binding *made)
+set_identity(const WardenBinding *made)
 {
 	const WardenIdentity *identity = &made->identity;
 	const char *values[lengthof(settings)];
@@ -823,9 +421,9 @@ set_identity(const Binding *made)
 		for (i = 0; i < (int) lengthof(settings); i++)
 		{
 			if (values[i][0] != '\0')
-				set_local(settings[i].name, values[i]);
+				warden_limits_set(settings[i].name, values[i]);
 		}
-		set_local("role", GetUserNameFromId(made->agent.role, false));
+		warden_limits_set("role", GetUserNameFromId(made->agent.role, false));
 	}
 	PG_FINALLY();
 	{
@@ -835,9 +433,8 @@ set_identity(const Binding *made)
 	PG_END_TRY();
 }
 
-/* From here on this backend is the agent, until it is unbound. */
-static void
-bind_backend(Binding *made)
+void
+warden_binding_begin(WardenBinding *made)
 {
 	facts = NULL;
 	made->nestlevel = NewGUCNestLevel();
@@ -845,22 +442,22 @@ bind_backend(Binding *made)
 	set_identity(made);
 	warden_principal_reset();
 	warden_principal_require(warden_principal_current());
-	(void) lower_settings(&made->agent);
+	(void) warden_limits_lower(&made->agent);
 	warden_shared_begin(made->agent.agent, made->identity.on_behalf_of,
 						made->agent.role, true);
 }
 
-/* Undoes it, settings first: their hooks look at the binding. */
-static void
-unbind_backend(void)
+/* Settings first: their hooks look at the binding. */
+void
+warden_binding_end(void)
 {
-	Binding    *was = binding;
+	int			nestlevel = binding->nestlevel;
 
 	setting_identity = true;
 	warden_principal_allow_role_change = true;
 	PG_TRY();
 	{
-		AtEOXact_GUC(false, was->nestlevel);
+		AtEOXact_GUC(false, nestlevel);
 	}
 	PG_FINALLY();
 	{
@@ -871,126 +468,6 @@ unbind_backend(void)
 	binding = NULL;
 	warden_shared_end();
 	warden_principal_reset();
-}
-
-/* Text argument, "" for NULL. */
-static char *
-text_argument(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? pstrdup("") :
-		text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
-PG_FUNCTION_INFO_V1(warden_sql_enter);
-
-/* enter(token, on_behalf_of, request, leave_key) */
-Datum
-warden_sql_enter(PG_FUNCTION_ARGS)
-{
-	char	   *credential = text_argument(fcinfo, 0);
-	char	   *requested = text_argument(fcinfo, 1);
-	char	   *leave_key = text_argument(fcinfo, 3);
-	EnterRequest request;
-	WardenToken token;
-	WardenAgent agent;
-	const char *person;
-	bool		asserted;
-	bool		accepted;
-	uint64		generation;
-
-	require_gateway(fcinfo);
-	parse_request(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), &request);
-	if (leave_key[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a leave key is needed"),
-				 errhint("Make up a random text for each call; warden.leave asks for it.")));
-
-	/* See identity_shared.c for why the slot comes before the second look. */
-	do
-	{
-		generation = warden_store_generation();
-		accepted = authenticate(credential, &token, &agent);
-		if (accepted)
-			warden_shared_begin(agent.agent, requested, agent.role, true);
-	} while (accepted && generation != warden_store_generation());
-	OPENSSL_cleanse(credential, strlen(credential));
-	if (!accepted)
-		refuse_credential();
-
-	person = choose_person(&token, &agent, requested, &asserted);
-	refuse_more_calls(&agent);
-	bind_backend(make_binding(&token, &agent, person, asserted, &request,
-							  leave_key));
-	OPENSSL_cleanse(leave_key, strlen(leave_key));
-	PG_RETURN_VOID();
-}
-
-/* ----------------------------------------------------------------------
- * Leaving
- * ---------------------------------------------------------------------- */
-
-/* What the call did, as the caller is told. */
-static Datum
-facts_as_jsonb(void)
-{
-	const WardenStatementFacts *told = warden_identity_facts();
-	StringInfoData json;
-	int			i;
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	if (told->nmasked > 0)
-	{
-		appendStringInfoString(&json, "\"masked\":[");
-		for (i = 0; i < told->nmasked; i++)
-			appendStringInfo(&json, "%s%s", i > 0 ? "," : "",
-							 told->masked[i] ? "true" : "false");
-		appendStringInfoString(&json, "],");
-	}
-	appendStringInfo(&json, "\"truncated\":%s",
-					 told->truncated ? "true" : "false");
-	if (told->change_id != 0)
-		appendStringInfo(&json, ",\"change_id\":" INT64_FORMAT,
-						 told->change_id);
-	if (told->risk != NULL)
-	{
-		appendStringInfoString(&json, ",\"risk\":");
-		escape_json(&json, told->risk);
-	}
-	appendStringInfo(&json, ",\"statements\":%d}", told->statements);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
-}
-
-PG_FUNCTION_INFO_V1(warden_sql_leave);
-
-/* leave(leave_key) */
-Datum
-warden_sql_leave(PG_FUNCTION_ARGS)
-{
-	char	   *leave_key = text_argument(fcinfo, 0);
-	uint8		digest[WARDEN_DIGEST_LENGTH];
-	Datum		result;
-
-	warden_nesting_require_toplevel(fcinfo, "leave",
-									WARDEN_ERRCODE_IDENTITY);
-	if (binding == NULL)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("this session is not bound to an agent"),
-				 errhint("Badge in with warden.enter first.")));
-	warden_store_digest(leave_key, strlen(leave_key), digest);
-	OPENSSL_cleanse(leave_key, strlen(leave_key));
-	/* Leaving in a subtransaction could be rolled back, the binding not. */
-	if (CRYPTO_memcmp(digest, binding->leave_digest, sizeof(digest)) != 0 ||
-		binding->subid != GetCurrentSubTransactionId())
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("this session stays bound"),
-				 errhint("Only who badged in can leave, with the key given to warden.enter, in the same transaction.")));
-	result = facts_as_jsonb();
-	unbind_backend();
-	PG_RETURN_DATUM(result);
 }
 
 /* ----------------------------------------------------------------------
@@ -1121,10 +598,7 @@ warden_identity_init(void)
 								   GUC_NO_RESET_ALL | GUC_NOT_IN_SAMPLE |
 								   GUC_DISALLOW_IN_FILE, check_identity,
 								   assign_identity, settings[i].show);
-	DefineCustomIntVariable("warden.enter_attempts",
-							"Bad credentials after which a gateway's connection is closed.",
-							NULL, &warden_enter_attempts, 10, 1, 1000,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	warden_enter_init();
 	warden_store_init();
 	warden_shared_init();
 	RegisterXactCallback(on_xact_event, NULL);

@@ -307,13 +307,11 @@ check_agent(TriggerData *trigger, HeapTuple row)
 	check_limit(trigger, row, "temp_file_limit", GUC_UNIT_KB);
 }
 
-/* A row of warden.people. */
 static void
-check_person(TriggerData *trigger, HeapTuple row)
+check_person(const char *person, Oid role)
 {
-	require_printable("the person", row_text(trigger, row, "person"),
-					  WARDEN_PERSON_SIZE);
-	if (warden_store_has_label(row_role(trigger, row, "role")))
+	require_printable("the person", person, WARDEN_PERSON_SIZE);
+	if (warden_store_has_label(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a labelled role is nobody's login"),
@@ -405,7 +403,8 @@ warden_sql_guard_registry(PG_FUNCTION_ARGS)
 		if (strcmp(table, "agents") == 0)
 			check_agent(trigger, row);
 		else if (strcmp(table, "people") == 0)
-			check_person(trigger, row);
+			check_person(row_text(trigger, row, "person"),
+						 row_role(trigger, row, "role"));
 		else if (strcmp(table, "delegations") == 0)
 			check_pattern(row_text(trigger, row, "person_pattern"));
 	}
@@ -721,6 +720,7 @@ warden_sql_allow_delegation(PG_FUNCTION_ARGS)
 
 	require_admin(fcinfo, "allow_delegation");
 	require_agent(name, &agent);
+	check_pattern(pattern);
 	add_text(&command, name);
 	add_text(&command, pattern);
 	run_command(&command);
@@ -746,6 +746,7 @@ warden_sql_add_person(PG_FUNCTION_ARGS)
 
 	require_admin(fcinfo, "add_person");
 	role = required_role(fcinfo, 1, "the person's role");
+	check_person(person, role);
 	mapped = warden_store_person(role);
 	if (mapped != NULL && strcmp(mapped, person) == 0)
 		PG_RETURN_VOID();

@@ -1,0 +1,429 @@
+/*-------------------------------------------------------------------------
+ * identity_enter.c
+ *	  warden.enter() and warden.leave(): how a gateway's backend becomes an
+ *	  agent for a part of a transaction.
+ *
+ * Every refusal of a credential takes the same path, with the same look-ups,
+ * whatever is wrong with it.  An error ends the transaction and so the
+ * binding: nothing is ever bound half.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <openssl/crypto.h>
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "parser/parser.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "identity.h"
+#include "identity_binding.h"
+#include "identity_store.h"
+#include "nesting.h"
+#include "principal.h"
+#include "warden.h"
+
+/* The request argument of enter(), checked. */
+typedef struct EnterRequest
+{
+	const char *session_id;
+	const char *request_id;
+	const char *tool;
+	const char *prompt_ref;
+	int			max_rows;		/* 0: not given */
+} EnterRequest;
+
+static int	failed_attempts = 0;	/* of this backend, never reset */
+static int	warden_enter_attempts = 10;
+
+/* A message with other statements would show the credential to them. */
+static void
+require_lone_statement(void)
+{
+	const char *text = ActivePortal->sourceText;
+
+	if (strchr(text, ';') == NULL)
+		return;
+	if (list_length(raw_parser(text, RAW_PARSE_DEFAULT)) != 1)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("warden.enter can not share a message with other statements"),
+				 errhint("Send it as a message of its own, with the credential as a bind parameter.")));
+}
+
+static void
+require_gateway(FunctionCallInfo fcinfo)
+{
+	warden_nesting_require_toplevel(fcinfo, "enter",
+									WARDEN_ERRCODE_IDENTITY);
+	if (!warden_principal_is_member(GetSessionUserId(), WARDEN_ROLE_GATEWAY))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("only a member of %s may badge in",
+						WARDEN_ROLE_GATEWAY),
+				 errhint("Log in as the gateway's role; an agent's own login needs no warden.enter.")));
+	if (warden_identity_bound())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this session is already bound to an agent"),
+				 errhint("Call warden.leave first, or end the transaction.")));
+	if (warden_principal_current()->class != WARDEN_CLASS_GATEWAY)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this session is governed already and can not badge in"),
+				 errhint("The gateway's login role must carry no label and be no agent itself.")));
+	if (!IsTransactionBlock())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("warden.enter needs a transaction block"),
+				 errhint("Send BEGIN first: the binding lasts until the transaction ends.")));
+	require_lone_statement();
+}
+
+/* Text of a request: short, printable. */
+static const char *
+request_text(const char *name, JsonbValue *value)
+{
+	char	   *text;
+	char	   *p;
+
+	if (value->type == jbvNull)
+		return "";
+	if (value->type != jbvString || value->val.string.len > WARDEN_REQUEST_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of the request must be a text of at most %d bytes",
+						name, WARDEN_REQUEST_SIZE),
+				 errhint("Leave the field out if there is nothing to say.")));
+	text = pnstrdup(value->val.string.val, value->val.string.len);
+	for (p = text; *p; p++)
+	{
+		/* Log lines and audit views show it: no control characters. */
+		if ((unsigned char) *p < ' ' || *p == 0x7f)
+			*p = ' ';
+	}
+	return text;
+}
+
+static int
+request_max_rows(JsonbValue *value)
+{
+	int			rows = 0;
+
+	if (value->type == jbvNull)
+		return 0;
+	if (value->type == jbvNumeric)
+	{
+		Datum		number = NumericGetDatum(value->val.numeric);
+
+		if (!parse_int(DatumGetCString(DirectFunctionCall1(numeric_out,
+														   number)),
+					   &rows, 0, NULL))
+			rows = 0;
+	}
+	if (rows <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"max_rows\" of the request must be a positive number"),
+				 errhint("Leave the field out for the agent's own limit.")));
+	return rows;
+}
+
+/* A field that is not known here might be a limit: refuse it. */
+static void
+set_request_field(EnterRequest *request, const char *name, JsonbValue *value)
+{
+	if (strcmp(name, "session_id") == 0)
+		request->session_id = request_text(name, value);
+	else if (strcmp(name, "request_id") == 0)
+		request->request_id = request_text(name, value);
+	else if (strcmp(name, "tool") == 0)
+		request->tool = request_text(name, value);
+	else if (strcmp(name, "prompt_ref") == 0)
+		request->prompt_ref = request_text(name, value);
+	else if (strcmp(name, "max_rows") == 0)
+		request->max_rows = request_max_rows(value);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown field in the request"),
+				 errhint("Fields are session_id, request_id, tool, prompt_ref and max_rows.")));
+}
+
+static void
+parse_request(Jsonb *json, EnterRequest *request)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	request->session_id = request->request_id = "";
+	request->tool = request->prompt_ref = "";
+	request->max_rows = 0;
+	if (json == NULL)
+		return;
+	if (!JB_ROOT_IS_OBJECT(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the request must be a JSON object"),
+				 errhint("It may be empty: '{}'.")));
+	iterator = JsonbIteratorInit(&json->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			set_request_field(request, name, &value);
+	}
+}
+
+/*
+ * The token and its agent, or false.  Whatever is wrong, the same look-ups are
+ * made: an unknown token has the agent "", which does not exist.
+ */
+static bool
+authenticate(const char *credential, WardenToken *token, WardenAgent *agent)
+{
+	uint8		digest[WARDEN_DIGEST_LENGTH];
+	bool		known;
+	bool		valid;
+
+	warden_store_digest(credential, strlen(credential), digest);
+	memset(token, 0, sizeof(*token));
+	memset(agent, 0, sizeof(*agent));
+	known = warden_store_token(digest, token);
+	valid = warden_store_agent(token->agent, agent);
+	valid &= known;
+	valid &= !token->revoked;
+	valid &= token->expires_at > GetCurrentTimestamp();
+	valid &= agent->enabled;
+	valid &= OidIsValid(agent->role);
+	valid &= agent->labelled;
+	return valid;
+}
+
+/*
+ * A backend that has seen many bad credentials goes away: through a pooler it
+ * would otherwise keep refusing everybody else.
+ */
+static void
+refuse_credential(void)
+{
+	bool		too_many = ++failed_attempts >= warden_enter_attempts;
+
+	ereport(too_many ? FATAL : ERROR,
+			(errcode(WARDEN_ERRCODE_IDENTITY),
+			 errmsg("credential not accepted"),
+			 too_many ?
+			 errhint("Too many attempts failed on this connection; connect again.") :
+			 errhint("Ask an administrator for a new token for your agent.")));
+}
+
+static void
+refuse_person(const char *message, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_IDENTITY),
+			 errmsg("%s", message), errhint("%s", hint)));
+}
+
+/* Whom the agent acts for; *asserted where only the request says so. */
+static const char *
+choose_person(const WardenToken *token, const WardenAgent *agent,
+			  const char *requested, bool *asserted)
+{
+	*asserted = false;
+	if (token->on_behalf_of[0] != '\0')
+	{
+		if (requested[0] != '\0' &&
+			strcmp(requested, token->on_behalf_of) != 0)
+			refuse_person("this credential acts for another person",
+						  "Leave on_behalf_of out, or use a credential of that person's.");
+		return token->on_behalf_of;
+	}
+	if (requested[0] == '\0')
+	{
+		if (agent->require_on_behalf_of)
+			refuse_person("this agent only acts for a person",
+						  "Name the person in on_behalf_of.");
+		return "";
+	}
+	if (strlen(requested) >= WARDEN_PERSON_SIZE ||
+		!warden_store_delegated(agent->agent, requested))
+		refuse_person("this agent may not act for that person",
+					  "An administrator can allow it with warden.allow_delegation().");
+	*asserted = true;
+	return requested;
+}
+
+/* Copies all that must outlive the statement. */
+static WardenBinding *
+make_binding(const WardenToken *token, const WardenAgent *agent,
+			 const char *person, bool asserted, const EnterRequest *request,
+			 const char *leave_key)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	WardenBinding *made = palloc0(sizeof(WardenBinding));
+	WardenIdentity *identity = &made->identity;
+
+	made->agent = *agent;
+	made->subid = GetCurrentSubTransactionId();
+	warden_store_digest(leave_key, strlen(leave_key), made->leave_digest);
+	identity->bound = true;
+	identity->registered = true;
+	identity->agent = made->agent.agent;
+	identity->on_behalf_of = pstrdup(person);
+	identity->asserted = asserted;
+	identity->token_issuer = token->issued_by;
+	identity->session_id = pstrdup(request->session_id);
+	identity->request_id = pstrdup(request->request_id);
+	identity->tool = pstrdup(request->tool);
+	identity->prompt_ref = pstrdup(request->prompt_ref);
+	identity->apply_role = agent->apply_role;
+	identity->max_rows = agent->max_rows;
+	if (request->max_rows > 0 &&
+		(identity->max_rows == 0 || request->max_rows < identity->max_rows))
+		identity->max_rows = request->max_rows;
+	MemoryContextSwitchTo(old);
+	return made;
+}
+
+/* Text argument, "" for NULL. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? pstrdup("") :
+		text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_enter);
+
+/* enter(token, on_behalf_of, request, leave_key) */
+Datum
+warden_sql_enter(PG_FUNCTION_ARGS)
+{
+	char	   *credential = text_argument(fcinfo, 0);
+	char	   *requested = text_argument(fcinfo, 1);
+	char	   *leave_key = text_argument(fcinfo, 3);
+	EnterRequest request;
+	WardenToken token;
+	WardenAgent agent;
+	const char *person;
+	bool		asserted;
+	bool		accepted;
+	uint64		generation;
+
+	require_gateway(fcinfo);
+	parse_request(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), &request);
+	if (leave_key[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a leave key is needed"),
+				 errhint("Make up a random text for each call; warden.leave asks for it.")));
+
+	/* See identity_shared.c for why the slot comes before the second look. */
+	do
+	{
+		generation = warden_store_generation();
+		accepted = authenticate(credential, &token, &agent);
+		if (accepted)
+			warden_shared_begin(agent.agent, requested, agent.role, true);
+	} while (accepted && generation != warden_store_generation());
+	OPENSSL_cleanse(credential, strlen(credential));
+	if (!accepted)
+		refuse_credential();
+
+	person = choose_person(&token, &agent, requested, &asserted);
+	warden_limits_refuse_calls(&agent);
+	warden_binding_begin(make_binding(&token, &agent, person, asserted,
+									  &request, leave_key));
+	OPENSSL_cleanse(leave_key, strlen(leave_key));
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------------
+ * Leaving
+ * ---------------------------------------------------------------------- */
+
+/* What the call did, as the caller is told. */
+static Datum
+facts_as_jsonb(void)
+{
+	const WardenStatementFacts *told = warden_identity_facts();
+	StringInfoData json;
+	int			i;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	if (told->nmasked > 0)
+	{
+		appendStringInfoString(&json, "\"masked\":[");
+		for (i = 0; i < told->nmasked; i++)
+			appendStringInfo(&json, "%s%s", i > 0 ? "," : "",
+							 told->masked[i] ? "true" : "false");
+		appendStringInfoString(&json, "],");
+	}
+	appendStringInfo(&json, "\"truncated\":%s",
+					 told->truncated ? "true" : "false");
+	if (told->change_id != 0)
+		appendStringInfo(&json, ",\"change_id\":" INT64_FORMAT,
+						 told->change_id);
+	if (told->risk != NULL)
+	{
+		appendStringInfoString(&json, ",\"risk\":");
+		escape_json(&json, told->risk);
+	}
+	appendStringInfo(&json, ",\"statements\":%d}", told->statements);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_leave);
+
+/* leave(leave_key) */
+Datum
+warden_sql_leave(PG_FUNCTION_ARGS)
+{
+	char	   *leave_key = text_argument(fcinfo, 0);
+	const WardenBinding *binding = warden_binding_current();
+	uint8		digest[WARDEN_DIGEST_LENGTH];
+	Datum		result;
+
+	warden_nesting_require_toplevel(fcinfo, "leave",
+									WARDEN_ERRCODE_IDENTITY);
+	if (binding == NULL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this session is not bound to an agent"),
+				 errhint("Badge in with warden.enter first.")));
+	warden_store_digest(leave_key, strlen(leave_key), digest);
+	OPENSSL_cleanse(leave_key, strlen(leave_key));
+	/* Leaving in a subtransaction could be rolled back, the binding not. */
+	if (CRYPTO_memcmp(digest, binding->leave_digest, sizeof(digest)) != 0 ||
+		binding->subid != GetCurrentSubTransactionId())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this session stays bound"),
+				 errhint("Only who badged in can leave, with the key given to warden.enter, in the same transaction.")));
+	result = facts_as_jsonb();
+	warden_binding_end();
+	PG_RETURN_DATUM(result);
+}
+
+void
+warden_enter_init(void)
+{
+	DefineCustomIntVariable("warden.enter_attempts",
+							"Bad credentials after which a gateway's connection is closed.",
+							NULL, &warden_enter_attempts, 10, 1, 1000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}

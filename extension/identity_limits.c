@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ * identity_limits.c
+ *	  What an agent may use up: settings brought down to its limits, calls at
+ *	  once, and budgets of statements and rows per hour.
+ *
+ * warden.enter() sets the limits of a call once.  A direct login has no such
+ * moment, and SET LOCAL ends with each transaction, so every statement makes
+ * sure that nothing stands above its limit.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/timeout.h"
+
+#include "compat.h"
+#include "identity.h"
+#include "identity_binding.h"
+#include "identity_store.h"
+#include "principal.h"
+#include "warden.h"
+
+void
+warden_limits_set(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/* Brings a setting down to the limit, never up.  0 or -1 is no limit. */
+static bool
+lower_setting(const char *name, int current, int limit, const char *unit)
+{
+	char		value[32];
+
+	if (limit <= 0 || (current > 0 && current <= limit))
+		return false;
+	snprintf(value, sizeof(value), "%d%s", limit, unit);
+	warden_limits_set(name, value);
+	return true;
+}
+
+bool
+warden_limits_lower(const WardenAgent *agent)
+{
+	(void) lower_setting("lock_timeout", LockTimeout, agent->lock_timeout,
+						 "ms");
+	(void) lower_setting("work_mem", work_mem, agent->work_mem, "kB");
+	(void) lower_setting("temp_file_limit", temp_file_limit,
+						 agent->temp_file_limit, "kB");
+	return lower_setting("statement_timeout", StatementTimeout,
+						 agent->statement_timeout, "ms");
+}
+
+static void
+refuse_budget(const char *what, const char *whose)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_BUDGET),
+			 errmsg("the %s of this %s is spent", what, whose),
+			 errhint("Wait for the next hour, or ask an administrator to raise the limits in warden.agents.")));
+}
+
+/* Counts a statement, and refuses it where a budget of the hour is spent. */
+static void
+spend_statement(const WardenAgent *agent, const char *person)
+{
+	if ((agent->statements_per_hour > 0 || agent->rows_per_hour > 0) &&
+		!warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 1, 0,
+							 agent->statements_per_hour,
+							 agent->rows_per_hour))
+		refuse_budget("hourly budget", "agent");
+	if (person[0] != '\0' &&
+		(agent->person_statements_per_hour > 0 ||
+		 agent->person_rows_per_hour > 0) &&
+		!warden_shared_spend(WARDEN_SPENDER_PERSON, person, 1, 0,
+							 agent->person_statements_per_hour,
+							 agent->person_rows_per_hour))
+		refuse_budget("hourly budget", "person");
+}
+
+void
+warden_limits_refuse_calls(const WardenAgent *agent)
+{
+	if (agent->max_calls > 0 &&
+		warden_shared_count(agent->agent) > agent->max_calls)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_BUDGET),
+				 errmsg("this agent already runs %d calls at once",
+						agent->max_calls),
+				 errhint("Wait until one of them has ended.")));
+}
+
+/*
+ * Says in shared memory whose statement runs here, before the registry is
+ * asked for the last time: see identity_shared.c.
+ */
+static const WardenAgent *
+claim_direct_agent(void)
+{
+	const WardenIdentity *identity;
+	const WardenAgent *agent = warden_binding_direct_agent();
+	uint64		generation;
+
+	do
+	{
+		generation = warden_store_generation();
+		identity = warden_identity_current();
+		warden_shared_begin(identity->agent, identity->on_behalf_of,
+							agent->role, false);
+	} while (generation != warden_store_generation());
+	return agent;
+}
+
+void
+warden_identity_apply_limits(void)
+{
+	const WardenBinding *binding = warden_binding_current();
+	const WardenAgent *agent;
+
+	if (IsParallelWorker())
+		return;
+	if (binding != NULL)
+		agent = &binding->agent;
+	else
+	{
+		agent = claim_direct_agent();
+		warden_limits_refuse_calls(agent);
+		/* This statement's timer was armed before the setting was lowered. */
+		if (warden_limits_lower(agent))
+			enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+	}
+	spend_statement(agent, warden_identity_current()->on_behalf_of);
+}
+
+void
+warden_identity_count_rows(uint64 rows)
+{
+	const WardenBinding *binding = warden_binding_current();
+	const WardenAgent *agent = binding ? &binding->agent :
+		warden_binding_direct_agent();
+	const char *person;
+
+	if (rows == 0 || IsParallelWorker())
+		return;
+	person = warden_identity_current()->on_behalf_of;
+	if (agent->rows_per_hour > 0)
+		(void) warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 0,
+								   (int64) rows, 0, 0);
+	if (agent->person_rows_per_hour > 0 && person[0] != '\0')
+		(void) warden_shared_spend(WARDEN_SPENDER_PERSON, person, 0,
+								   (int64) rows, 0, 0);
+}
