@@ -1,0 +1,145 @@
+/*
+ * auth.c
+ *		Randomness, keyed digests and the Authorization header.
+ *
+ * The digest is SipHash-2-4 with 128 bits of output under a random key, a
+ * pseudo-random function: enough to tell two credentials apart and to bind a
+ * session to one, and of no use outside this process.
+ */
+#include "auth.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+/* drawn once by auth_init before any thread starts */
+static uint64_t key[2];
+
+static bool
+fill_random(void *out, size_t size)
+{
+	return size <= 256 && getrandom(out, size, 0) == (ssize_t) size;
+}
+
+bool
+auth_init(void)
+{
+	return fill_random(key, sizeof(key));
+}
+
+bool
+auth_random_hex(char *out, size_t size)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char raw[64];
+
+	if (size > sizeof(raw) || !fill_random(raw, size))
+		return false;
+	for (size_t i = 0; i < size; i++)
+	{
+		out[2 * i] = hex[raw[i] >> 4];
+		out[2 * i + 1] = hex[raw[i] & 15];
+	}
+	out[2 * size] = '\0';
+	explicit_bzero(raw, sizeof(raw));
+	return true;
+}
+
+static uint64_t
+rotate(uint64_t x, int bits)
+{
+	return (x << bits) | (x >> (64 - bits));
+}
+
+static void
+mix(uint64_t v[4], int rounds)
+{
+	while (rounds-- > 0)
+	{
+		v[0] += v[1];
+		v[1] = rotate(v[1], 13) ^ v[0];
+		v[0] = rotate(v[0], 32);
+		v[2] += v[3];
+		v[3] = rotate(v[3], 16) ^ v[2];
+		v[0] += v[3];
+		v[3] = rotate(v[3], 21) ^ v[0];
+		v[2] += v[1];
+		v[1] = rotate(v[1], 17) ^ v[2];
+		v[2] = rotate(v[2], 32);
+	}
+}
+
+static uint64_t
+load_word(const unsigned char *p, size_t n)
+{
+	uint64_t	w = 0;
+
+	for (size_t i = 0; i < n; i++)
+		w |= (uint64_t) p[i] << (8 * i);
+	return w;
+}
+
+static void
+absorb(uint64_t v[4], uint64_t word)
+{
+	v[3] ^= word;
+	mix(v, 2);
+	v[0] ^= word;
+}
+
+AuthDigest
+auth_digest(const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	uint64_t	v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575),
+		key[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
+		key[0] ^ UINT64_C(0x6c7967656e657261),
+	key[1] ^ UINT64_C(0x7465646279746573)};
+	AuthDigest	digest;
+	uint64_t	half;
+	size_t		i = 0;
+
+	for (; i + 8 <= len; i += 8)
+		absorb(v, load_word(p + i, 8));
+	absorb(v, load_word(p + i, len - i) | (uint64_t) len << 56);
+	v[2] ^= 0xee;
+	mix(v, 4);
+	half = v[0] ^ v[1] ^ v[2] ^ v[3];
+	memcpy(digest.bytes, &half, 8);
+	v[1] ^= 0xdd;
+	mix(v, 4);
+	half = v[0] ^ v[1] ^ v[2] ^ v[3];
+	memcpy(digest.bytes + 8, &half, 8);
+	return digest;
+}
+
+/* Takes the same time wherever the two differ. */
+bool
+auth_equal(const AuthDigest *a, const AuthDigest *b)
+{
+	unsigned char diff = 0;
+
+	for (size_t i = 0; i < AUTH_DIGEST_SIZE; i++)
+		diff |= a->bytes[i] ^ b->bytes[i];
+	return diff == 0;
+}
+
+const char *
+auth_bearer(const char *header)
+{
+	size_t		len;
+
+	if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0)
+		return NULL;
+	header += 7;
+	while (*header == ' ')
+		header++;
+	len = strlen(header);
+	if (len == 0 || len > AUTH_MAX_TOKEN)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		if (header[i] <= 0x20 || header[i] > 0x7e)
+			return NULL;
+	return header;
+}

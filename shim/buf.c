@@ -1,0 +1,290 @@
+/*
+ * buf.c
+ *		Growable byte buffer, and the one place that writes JSON strings.
+ */
+#include "buf.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+buf_init(Buf *b)
+{
+	memset(b, 0, sizeof(*b));
+}
+
+void
+buf_free(Buf *b)
+{
+	free(b->data);
+	buf_init(b);
+}
+
+void
+buf_reset(Buf *b)
+{
+	b->len = 0;
+	b->failed = false;
+}
+
+/* For buffers that held a secret. */
+void
+buf_wipe(Buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	buf_free(b);
+}
+
+bool
+buf_ok(const Buf *b)
+{
+	return !b->failed;
+}
+
+/*
+ * Makes room for `more` bytes and a terminator.  Capacity doubles, so that
+ * appending stays linear; the cap is checked before any addition can wrap.
+ */
+bool
+buf_reserve(Buf *b, size_t more)
+{
+	size_t		need;
+	size_t		cap;
+	char	   *data;
+
+	if (b->failed)
+		return false;
+	if (more >= BUF_MAX || b->len >= BUF_MAX - more)
+	{
+		b->failed = true;
+		return false;
+	}
+	need = b->len + more + 1;
+	if (need <= b->cap)
+		return true;
+	cap = b->cap < 256 ? 256 : b->cap;
+	while (cap < need)
+		cap *= 2;
+	data = realloc(b->data, cap);
+	if (data == NULL)
+	{
+		b->failed = true;
+		return false;
+	}
+	b->data = data;
+	b->cap = cap;
+	return true;
+}
+
+void
+buf_truncate(Buf *b, size_t len)
+{
+	if (len >= b->len)
+		return;
+	b->len = len;
+	b->data[len] = '\0';
+}
+
+void
+buf_append(Buf *b, const void *src, size_t n)
+{
+	if (n == 0 || !buf_reserve(b, n))
+		return;
+	memcpy(b->data + b->len, src, n);
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+
+void
+buf_puts(Buf *b, const char *s)
+{
+	buf_append(b, s, strlen(s));
+}
+
+void
+buf_putc(Buf *b, char c)
+{
+	buf_append(b, &c, 1);
+}
+
+void
+buf_fill(Buf *b, char c, size_t n)
+{
+	if (n == 0 || !buf_reserve(b, n))
+		return;
+	memset(b->data + b->len, c, n);
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+
+void
+buf_int(Buf *b, long long value)
+{
+	char		digits[24];
+	int			n = snprintf(digits, sizeof(digits), "%lld", value);
+
+	buf_append(b, digits, (size_t) n);
+}
+
+void
+buf_printf(Buf *b, const char *fmt,...)
+{
+	va_list		args;
+	int			n;
+
+	va_start(args, fmt);
+	n = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	if (n < 0 || !buf_reserve(b, (size_t) n))
+	{
+		b->failed = true;
+		return;
+	}
+	va_start(args, fmt);
+	vsnprintf(b->data + b->len, (size_t) n + 1, fmt, args);
+	va_end(args);
+	b->len += (size_t) n;
+}
+
+const char *
+buf_cstr(const Buf *b)
+{
+	return b->len > 0 ? b->data : "";
+}
+
+/* ------------------------------------------------------------------------
+ * JSON strings
+ * ------------------------------------------------------------------------
+ */
+
+/* Strict: no overlong forms, no surrogates, nothing above U+10FFFF. */
+size_t
+buf_utf8_len(const unsigned char *s, size_t n)
+{
+	unsigned char c = s[0];
+	size_t		len;
+
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	if (n < len)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) ||
+		(c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+static void
+escape_byte(Buf *b, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char		text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+	char		shorthand = 0;
+
+	switch (c)
+	{
+		case '"':
+		case '\\':
+			shorthand = (char) c;
+			break;
+		case '\n':
+			shorthand = 'n';
+			break;
+		case '\r':
+			shorthand = 'r';
+			break;
+		case '\t':
+			shorthand = 't';
+			break;
+		default:
+			buf_append(b, text, sizeof(text));
+			return;
+	}
+	text[1] = shorthand;
+	buf_append(b, text, 2);
+}
+
+/*
+ * Length of the prefix that needs no attention, eight bytes at a time: a word
+ * is plain when no byte is below 0x20, above 0x7f, a quote or a backslash.
+ */
+static size_t
+plain_prefix(const unsigned char *s, size_t n)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		uint64_t	w;
+		uint64_t	quote;
+		uint64_t	slash;
+
+		memcpy(&w, s + i, 8);
+		quote = w ^ (ones * '"');
+		slash = w ^ (ones * '\\');
+		w |= (w - ones * 0x20) | (quote - ones) | (slash - ones);
+		if ((w & high) != 0)
+			break;
+	}
+	while (i < n && s[i] >= 0x20 && s[i] < 0x80 && s[i] != '"' && s[i] != '\\')
+		i++;
+	return i;
+}
+
+void
+buf_json_chars(Buf *b, const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *) s;
+
+	while (n > 0)
+	{
+		size_t		run = plain_prefix(p, n);
+		size_t		seq;
+
+		buf_append(b, p, run);
+		p += run;
+		n -= run;
+		if (n == 0)
+			break;
+		if (*p < 0x80)
+		{
+			escape_byte(b, *p);
+			seq = 1;
+		}
+		else if ((seq = buf_utf8_len(p, n)) > 0)
+			buf_append(b, p, seq);
+		else
+		{
+			buf_append(b, "\xef\xbf\xbd", 3);
+			seq = 1;
+		}
+		p += seq;
+		n -= seq;
+	}
+}
+
+void
+buf_json_string(Buf *b, const char *s, size_t n)
+{
+	buf_putc(b, '"');
+	buf_json_chars(b, s, n);
+	buf_putc(b, '"');
+}
+
+void
+buf_json_cstr(Buf *b, const char *s)
+{
+	buf_json_string(b, s, strlen(s));
+}

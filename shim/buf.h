@@ -1,0 +1,50 @@
+/*
+ * buf.h
+ *		Growable byte buffer with overflow-checked arithmetic.
+ *
+ * A failed allocation makes the buffer sticky-failed: later appends do nothing
+ * and buf_ok() says so, so that writers check once, at the end.
+ */
+#ifndef BUF_H
+#define BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* No message that the shim builds may be larger than this. */
+#define BUF_MAX ((size_t) 512 * 1024 * 1024)
+
+typedef struct Buf
+{
+	char	   *data;			/* NUL-terminated whenever len > 0 */
+	size_t		len;
+	size_t		cap;
+	bool		failed;
+} Buf;
+
+extern void buf_init(Buf *b);
+extern void buf_free(Buf *b);
+extern void buf_reset(Buf *b);
+extern void buf_wipe(Buf *b);
+extern bool buf_ok(const Buf *b);
+extern bool buf_reserve(Buf *b, size_t more)
+			__attribute__((warn_unused_result));
+extern void buf_truncate(Buf *b, size_t len);
+extern void buf_append(Buf *b, const void *src, size_t n);
+extern void buf_puts(Buf *b, const char *s);
+extern void buf_putc(Buf *b, char c);
+extern void buf_fill(Buf *b, char c, size_t n);
+extern void buf_int(Buf *b, long long value);
+extern void buf_printf(Buf *b, const char *fmt,...)
+			__attribute__((format(printf, 2, 3)));
+extern const char *buf_cstr(const Buf *b);
+
+/* JSON text: quoted and escaped; bytes that are no UTF-8 become U+FFFD */
+extern void buf_json_chars(Buf *b, const char *s, size_t n);
+extern void buf_json_string(Buf *b, const char *s, size_t n);
+extern void buf_json_cstr(Buf *b, const char *s);
+
+/* length of the UTF-8 sequence at s (1..4), 0 if there is none */
+extern size_t buf_utf8_len(const unsigned char *s, size_t n);
+
+#endif							/* BUF_H */

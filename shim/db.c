@@ -1,0 +1,861 @@
+/*
+ * db.c
+ *		Connections to PostgreSQL and the one transaction that a call is.
+ *
+ * A call is one flush: BEGIN; enter; the statements; leave; COMMIT; sync; and
+ * behind it the reset (DISCARD ALL; sync), whose answer is read when the
+ * connection is next wanted.  A connection is used again only when the reset
+ * succeeded and it is outside a transaction; else it is closed.  The pool's
+ * lock is never held across a libpq call.
+ */
+#include "db.h"
+
+#include "auth.h"
+#include "db_sql.h"
+#include "json_util.h"
+#include "log.h"
+#include "metrics.h"
+#include "pg_types.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define LEAVE_KEY_BYTES 16
+#define SECOND UINT64_C(1000000000)
+
+/* A result may take up this many times max_result in libpq's memory. */
+#define RECEIVE_FACTOR 4
+
+#define MAX_LEARNED_TYPES 512
+
+typedef struct LearnedType
+{
+	unsigned	oid;
+	char	   *name;
+} LearnedType;
+
+typedef struct DbTarget
+{
+	char	   *name;			/* NULL: the main one */
+	char	   *dsn;
+	struct DbConn *idle;
+	LearnedType types[MAX_LEARNED_TYPES];
+	size_t		type_count;
+} DbTarget;
+
+typedef struct DbConn
+{
+	PGconn	   *pg;
+	PGcancel   *cancel;
+	DbTarget   *target;
+	int			resets;			/* syncs of reset groups not read yet */
+	DbOutcome  *outcome;		/* of the running call, for notices */
+	struct DbConn *next;
+} DbConn;
+
+struct DbPool
+{
+	pthread_mutex_t lock;		/* guards idle lists and learned types */
+	DbTarget   *targets;
+	size_t		target_count;
+	long		connect_timeout;
+	long		call_timeout;
+	long		cancel_timeout;
+	size_t		max_receive;
+};
+
+/* what a wait for PostgreSQL ends on, besides input */
+typedef struct Wait
+{
+	const DbRequest *request;
+	uint64_t	deadline;
+	uint64_t	give_up;		/* after a cancel was sent, else 0 */
+	size_t		received;
+	size_t		limit;
+	int			backlog;
+	bool		too_large;
+} Wait;
+
+/* ------------------------------------------------------------------------
+ * Pool
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+add_target(DbPool *pool, const char *name, size_t name_len, const char *dsn)
+{
+	DbTarget   *target = &pool->targets[pool->target_count];
+
+	target->dsn = strdup(dsn);
+	if (name != NULL)
+		target->name = strndup(name, name_len);
+	pool->target_count++;
+	return target->dsn != NULL && (name == NULL || target->name != NULL);
+}
+
+static bool
+check_dsn(const char *dsn, Buf *error)
+{
+	char	   *message = NULL;
+	PQconninfoOption *options = PQconninfoParse(dsn, &message);
+
+	/* libpq quotes the string, which may hold a password */
+	if (options == NULL && *dsn != '\0' &&
+		(strchr(dsn, '=') != NULL || strstr(dsn, "://") != NULL))
+	{
+		buf_puts(error, "a dsn can not be parsed as conninfo or URI");
+		PQfreemem(message);
+		return false;
+	}
+	PQconninfoFree(options);
+	PQfreemem(message);
+	return true;
+}
+
+static bool
+add_targets(DbPool *pool, const Config *cf, Buf *error)
+{
+	pool->targets = calloc(cf->databases.count + 1, sizeof(DbTarget));
+	if (pool->targets == NULL || !check_dsn(cf->dsn, error) ||
+		!add_target(pool, NULL, 0, cf->dsn))
+		return false;
+	for (size_t i = 0; i < cf->databases.count; i++)
+	{
+		const char *item = cf->databases.items[i];
+		const char *equals = strchr(item, '=');
+
+		if (equals == NULL || equals == item)
+		{
+			buf_puts(error, "database must be given as name=conninfo");
+			return false;
+		}
+		if (!check_dsn(equals + 1, error) ||
+			!add_target(pool, item, (size_t) (equals - item), equals + 1))
+			return false;
+	}
+	return true;
+}
+
+DbPool *
+db_pool_create(const Config *cf, Buf *error)
+{
+	DbPool	   *pool = calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	pool->connect_timeout = cf->connect_timeout;
+	pool->call_timeout = cf->call_timeout;
+	pool->cancel_timeout = cf->cancel_timeout;
+	pool->max_receive = (size_t) cf->max_result * RECEIVE_FACTOR;
+	if (!add_targets(pool, cf, error))
+	{
+		db_pool_free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+static void
+close_conn(DbConn *conn)
+{
+	if (conn == NULL)
+		return;
+	PQfreeCancel(conn->cancel);
+	PQfinish(conn->pg);
+	free(conn);
+	metrics_gauge_add(METRICS_POOL_OPEN, -1);
+}
+
+static void
+free_target(DbTarget *target)
+{
+	while (target->idle != NULL)
+	{
+		DbConn	   *conn = target->idle;
+
+		target->idle = conn->next;
+		close_conn(conn);
+	}
+	for (size_t i = 0; i < target->type_count; i++)
+		free(target->types[i].name);
+	if (target->dsn != NULL)
+		explicit_bzero(target->dsn, strlen(target->dsn));
+	free(target->dsn);
+	free(target->name);
+}
+
+void
+db_pool_free(DbPool *pool)
+{
+	if (pool == NULL)
+		return;
+	for (size_t i = 0; i < pool->target_count; i++)
+		free_target(&pool->targets[i]);
+	free(pool->targets);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+static DbTarget *
+find_target(const DbPool *pool, const char *name)
+{
+	if (name == NULL)
+		return &pool->targets[0];
+	for (size_t i = 1; i < pool->target_count; i++)
+		if (strcmp(pool->targets[i].name, name) == 0)
+			return &pool->targets[i];
+	return NULL;
+}
+
+bool
+db_has_database(const DbPool *pool, const char *name)
+{
+	return find_target(pool, name) != NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Notices
+ * ------------------------------------------------------------------------
+ */
+
+/* "change=42 statement=1 risk=high" */
+static void
+parse_change_detail(DbOutcome *outcome, const char *detail)
+{
+	const char *change = strstr(detail, "change=");
+	const char *risk = strstr(detail, "risk=");
+	size_t		n;
+
+	if (change != NULL)
+		outcome->change_id = strtoll(change + 7, NULL, 10);
+	if (risk == NULL)
+		return;
+	n = strspn(risk + 5, "abcdefghijklmnopqrstuvwxyz");
+	if (n >= sizeof(outcome->risk))
+		n = sizeof(outcome->risk) - 1;
+	memcpy(outcome->risk, risk + 5, n);
+	outcome->risk[n] = '\0';
+}
+
+static void
+receive_notice(void *arg, const PGresult *notice)
+{
+	DbConn	   *conn = arg;
+	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+	const char *detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
+
+	if (conn->outcome == NULL || sqlstate == NULL)
+		return;
+	if (strcmp(sqlstate, "01WD1") == 0 && detail != NULL)
+		parse_change_detail(conn->outcome, detail);
+	else if (strcmp(sqlstate, "01WD2") == 0)
+		conn->outcome->truncated = true;
+}
+
+/* ------------------------------------------------------------------------
+ * Connecting
+ * ------------------------------------------------------------------------
+ */
+
+/* Keywords before dbname are defaults, those after it are ours. */
+static PGconn *
+connect_to(const char *dsn, long timeout)
+{
+	char		seconds[24];
+	const char *const keywords[] = {
+		"connect_timeout", "fallback_application_name", "dbname",
+		"client_encoding", NULL
+	};
+	const char *const values[] = {seconds, "warden-mcp", dsn, "UTF8", NULL};
+
+	snprintf(seconds, sizeof(seconds), "%ld", timeout);
+	return PQconnectdbParams(keywords, values, 1);
+}
+
+static DbConn *
+open_conn(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn = calloc(1, sizeof(*conn));
+
+	if (conn == NULL)
+		return NULL;
+	metrics_gauge_add(METRICS_POOL_OPEN, 1);
+	metrics_count(METRICS_DB_CONNECTS);
+	conn->target = target;
+	conn->pg = connect_to(target->dsn, pool->connect_timeout);
+	if (PQstatus(conn->pg) == CONNECTION_OK)
+		conn->cancel = PQgetCancel(conn->pg);
+	if (conn->cancel == NULL || !PQenterPipelineMode(conn->pg))
+	{
+		log_event(LOG_LEVEL_ERROR, "connect_failed", "database", target->name,
+				  "message", PQerrorMessage(conn->pg), NULL);
+		metrics_count(METRICS_DB_FAILURES);
+		close_conn(conn);
+		return NULL;
+	}
+	PQsetNoticeReceiver(conn->pg, receive_notice, conn);
+	return conn;
+}
+
+static DbConn *
+take_idle(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn;
+
+	pthread_mutex_lock(&pool->lock);
+	conn = target->idle;
+	if (conn != NULL)
+		target->idle = conn->next;
+	pthread_mutex_unlock(&pool->lock);
+	return conn;
+}
+
+static void
+give_back(DbPool *pool, DbConn *conn)
+{
+	pthread_mutex_lock(&pool->lock);
+	conn->next = conn->target->idle;
+	conn->target->idle = conn;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Waiting
+ * ------------------------------------------------------------------------
+ */
+
+static void
+send_cancel(DbPool *pool, DbConn *conn, Wait *wait)
+{
+	char		message[256];
+
+	if (wait->give_up != 0)
+		return;
+	wait->give_up = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
+	if (!PQcancel(conn->cancel, message, sizeof(message)))
+		wait->give_up = 1;		/* gone: do not wait for it */
+}
+
+static int
+milliseconds_left(const Wait *wait)
+{
+	uint64_t	end = wait->give_up != 0 ? wait->give_up : wait->deadline;
+	uint64_t	now = metrics_clock();
+
+	return end <= now ? 0 : (int) ((end - now) / 1000000 + 1);
+}
+
+/*
+ * Counts what arrived since the last look.  Bytes that arrive while libpq
+ * reads are missed, so this is a floor: a guard against results that would
+ * fill the memory, not an exact limit.
+ */
+static void
+count_arrivals(DbConn *conn, Wait *wait, bool before)
+{
+	int			queued = 0;
+
+	if (wait->limit == 0 || ioctl(PQsocket(conn->pg), FIONREAD, &queued) != 0)
+		return;
+	if (before && queued > wait->backlog)
+		wait->received += (size_t) (queued - wait->backlog);
+	wait->backlog = queued;
+	if (before && wait->received > wait->limit)
+		wait->too_large = true;
+}
+
+static bool
+was_cancelled(const DbRequest *request)
+{
+	return request->cancelled != NULL && atomic_load(request->cancelled);
+}
+
+/*
+ * Waits for input, a cancellation, a hang-up or the end of the time.  False
+ * when the connection has to be given up.
+ */
+static bool
+await_input(DbPool *pool, DbConn *conn, Wait *wait)
+{
+	const DbRequest *request = wait->request;
+	bool		cancelling = wait->give_up != 0;
+	struct pollfd fds[3] = {
+		{PQsocket(conn->pg), POLLIN, 0},
+		{cancelling ? -1 : request->wake_fd, POLLIN, 0},
+		{cancelling ? -1 : request->watch_fd, POLLRDHUP, 0}
+	};
+	int			n = poll(fds, 3, milliseconds_left(wait));
+
+	if (n < 0)
+		return errno == EINTR;
+	if (n == 0)
+	{
+		if (cancelling)
+			return false;
+		send_cancel(pool, conn, wait);
+		return true;
+	}
+	if (fds[2].revents != 0 || was_cancelled(request))
+		send_cancel(pool, conn, wait);
+	else if (fds[1].revents != 0)
+	{
+		uint64_t	stale;
+		ssize_t		ignored = read(request->wake_fd, &stale, sizeof(stale));
+
+		(void) ignored;			/* meant for an earlier call */
+	}
+	if (fds[0].revents == 0)
+		return true;
+	count_arrivals(conn, wait, true);
+	if (wait->too_large || !PQconsumeInput(conn->pg))
+		return false;
+	count_arrivals(conn, wait, false);
+	return true;
+}
+
+/* The next result; *lost when there will be none any more. */
+static PGresult *
+next_result(DbPool *pool, DbConn *conn, Wait *wait, bool *lost)
+{
+	while (PQisBusy(conn->pg))
+	{
+		if (!await_input(pool, conn, wait))
+		{
+			*lost = true;
+			return NULL;
+		}
+	}
+	if (PQstatus(conn->pg) != CONNECTION_OK)
+		*lost = true;
+	return PQgetResult(conn->pg);
+}
+
+/* ------------------------------------------------------------------------
+ * Reset
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+send_text(DbConn *conn, const char *sql)
+{
+	return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+static bool
+send_reset(DbConn *conn)
+{
+	if (!send_text(conn, SQL_RESET) || !PQpipelineSync(conn->pg))
+		return false;
+	conn->resets++;
+	return true;
+}
+
+/*
+ * After an error the reset that was sent along has failed too: end the
+ * transaction at once, so that nothing stays locked, and reset again.
+ */
+static bool
+send_rollback(DbConn *conn)
+{
+	if (!send_text(conn, SQL_ROLLBACK) || !PQpipelineSync(conn->pg))
+		return false;
+	conn->resets++;
+	return send_reset(conn);
+}
+
+/* Reads the answers of all reset groups; true if the last one succeeded. */
+static bool
+finish_resets(DbPool *pool, DbConn *conn)
+{
+	DbRequest	none = {.wake_fd = -1,.watch_fd = -1};
+	Wait		wait = {.request = &none};
+	bool		ok = true;
+	bool		lost = false;
+
+	wait.deadline = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
+	while (conn->resets > 0 && !lost)
+	{
+		PGresult   *res = next_result(pool, conn, &wait, &lost);
+		ExecStatusType status = PQresultStatus(res);
+
+		if (res == NULL)
+			continue;
+		if (status == PGRES_PIPELINE_SYNC)
+			conn->resets--;
+		else
+			ok = status == PGRES_COMMAND_OK;
+		PQclear(res);
+	}
+	return ok && !lost && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
+}
+
+/* A server that went away has left a message or a hang-up behind. */
+static bool
+is_quiet(DbConn *conn)
+{
+	struct pollfd fd = {PQsocket(conn->pg), POLLIN, 0};
+
+	return poll(&fd, 1, 0) == 0;
+}
+
+static DbConn *
+lease(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn;
+
+	while ((conn = take_idle(pool, target)) != NULL)
+	{
+		if (finish_resets(pool, conn) && is_quiet(conn))
+			return conn;
+		close_conn(conn);
+	}
+	return open_conn(pool, target);
+}
+
+bool
+db_reachable(DbPool *pool)
+{
+	DbConn	   *conn = lease(pool, &pool->targets[0]);
+
+	if (conn == NULL)
+		return false;
+	give_back(pool, conn);
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * One call
+ * ------------------------------------------------------------------------
+ */
+
+static void
+fail(DbOutcome *outcome, DbStatus status, const char *sqlstate,
+	 const char *message, const char *hint)
+{
+	outcome->status = status;
+	outcome->error = (DbError) {sqlstate, message, NULL, hint, 0};
+}
+
+static void
+fail_with_result(DbOutcome *outcome, DbStatus status, PGresult *res)
+{
+	const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
+	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+	outcome->status = status;
+	outcome->failure = res;
+	outcome->error.sqlstate = sqlstate != NULL ? sqlstate : "08006";
+	outcome->error.message = message != NULL ? message :
+		"the connection to PostgreSQL was lost";
+	outcome->error.detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
+	outcome->error.hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+	outcome->error.position = position != NULL ? atol(position) : 0;
+}
+
+static bool
+send_step(DbConn *conn, const DbStep *step)
+{
+	if (step->prepare)
+		return PQsendPrepare(conn->pg, SQL_PREPARED, step->sql, 0, NULL) == 1;
+	return PQsendQueryParams(conn->pg, step->sql, step->param_count, NULL,
+							 step->params, NULL, NULL, 0) == 1;
+}
+
+static bool
+send_call(DbConn *conn, const DbRequest *request, const char *key)
+{
+	const char *enter[4] = {request->credential, request->on_behalf_of,
+	request->request, key};
+	const char *leave[1] = {key};
+	DbStep		first = {SQL_ENTER, 4, enter, false};
+	DbStep		last = {SQL_LEAVE, 1, leave, false};
+	bool		ok = send_text(conn, SQL_BEGIN) && send_step(conn, &first);
+
+	for (int i = 0; ok && i < request->step_count; i++)
+		ok = send_step(conn, &request->steps[i]);
+	return ok && send_step(conn, &last) && send_text(conn, SQL_COMMIT) &&
+		PQpipelineSync(conn->pg) && send_reset(conn);
+}
+
+static void
+read_leave(DbOutcome *outcome, const PGresult *res)
+{
+	JsonFault	fault;
+	json_t	   *root;
+	json_t	   *masked;
+
+	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
+		return;
+	root = json_util_load(PQgetvalue(res, 0, 0),
+						  (size_t) PQgetlength(res, 0, 0), &fault);
+	masked = json_object_get(root, "masked");
+	for (size_t i = 0; i < json_array_size(masked) && i < DB_MAX_COLUMNS; i++)
+		if (json_is_true(json_array_get(masked, i)))
+			outcome->masked[i / 8] |= (unsigned char) (1u << (i % 8));
+	if (json_is_true(json_object_get(root, "truncated")))
+		outcome->truncated = true;
+	if (json_is_integer(json_object_get(root, "change_id")))
+		outcome->change_id = json_integer_value(json_object_get(root, "change_id"));
+	if (json_util_string(root, "risk") != NULL)
+		snprintf(outcome->risk, sizeof(outcome->risk), "%s",
+				 json_util_string(root, "risk"));
+	json_decref(root);
+}
+
+/*
+ * Takes the result of command `index`: 0 BEGIN, 1 enter, then the steps, leave
+ * and COMMIT.  False when the protocol itself can not go on.
+ */
+static bool
+take_result(DbOutcome *outcome, const DbRequest *request, int index,
+			PGresult *res)
+{
+	ExecStatusType status = PQresultStatus(res);
+	int			leave = request->step_count + 2;
+
+	if (status == PGRES_FATAL_ERROR && outcome->status == DB_DONE)
+	{
+		const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+		bool		refused = index == 1 && sqlstate != NULL &&
+			strcmp(sqlstate, "WD001") == 0;
+
+		fail_with_result(outcome, refused ? DB_REFUSED : DB_FAILED, res);
+		return true;
+	}
+	if (status == PGRES_EMPTY_QUERY && outcome->status == DB_DONE)
+		fail(outcome, DB_FAILED, "42601", "the statement is empty",
+			 "Send one SQL statement.");
+	if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
+		status == PGRES_COPY_BOTH)
+	{
+		PQclear(res);
+		return false;
+	}
+	if (index == leave && status == PGRES_TUPLES_OK)
+		read_leave(outcome, res);
+	if (index == leave - 1 && outcome->status == DB_DONE)
+		outcome->result = res;
+	else
+		PQclear(res);
+	return true;
+}
+
+static void
+fail_lost(DbOutcome *outcome, const Wait *wait)
+{
+	if (wait->too_large)
+		fail(outcome, DB_FAILED, "54000", "the result is too large",
+			 "Select fewer or shorter columns, or fewer rows.");
+	else if (wait->give_up != 0)
+		fail(outcome, DB_FAILED, "57014", "the statement was cancelled", NULL);
+	else if (outcome->status == DB_DONE)
+		fail(outcome, DB_UNREACHABLE, "08006",
+			 "the connection to PostgreSQL was lost during the call",
+			 "Whether a write was recorded is unknown: look at list_changes, then try again.");
+}
+
+/* Reads up to the sync of the call's own group.  False: drop the connection. */
+static bool
+read_call(DbPool *pool, DbConn *conn, Wait *wait, DbOutcome *outcome)
+{
+	int			index = 0;
+	bool		lost = false;
+
+	for (;;)
+	{
+		PGresult   *res = next_result(pool, conn, wait, &lost);
+		ExecStatusType status = PQresultStatus(res);
+
+		if (res == NULL && (lost || index > wait->request->step_count + 4))
+		{
+			fail_lost(outcome, wait);
+			return false;
+		}
+		if (res == NULL)
+			index++;
+		else if (status == PGRES_PIPELINE_SYNC)
+		{
+			PQclear(res);
+			return !lost;
+		}
+		else if (!take_result(outcome, wait->request, index, res))
+		{
+			fail(outcome, DB_FAILED, "0A000",
+				 "COPY can not be answered through this tool",
+				 "Use SELECT; the argument format can be csv.");
+			return false;
+		}
+	}
+}
+
+/*
+ * Whatever went wrong between enter and COMMIT, nothing of it was committed;
+ * the result is given out only if everything was.
+ */
+static void
+run_call(DbPool *pool, DbConn *conn, const DbRequest *request,
+		 DbOutcome *outcome)
+{
+	char		key[2 * LEAVE_KEY_BYTES + 1];
+	Wait		wait = {.request = request,.limit = pool->max_receive};
+	bool		usable;
+
+	wait.deadline = metrics_clock() + (uint64_t) pool->call_timeout * SECOND;
+	conn->outcome = outcome;
+	if (!auth_random_hex(key, LEAVE_KEY_BYTES))
+	{
+		fail(outcome, DB_FAILED, "58000", "no randomness is available", NULL);
+		usable = false;
+	}
+	else if (!send_call(conn, request, key))
+	{
+		fail(outcome, DB_UNREACHABLE, "08006",
+			 "the connection to PostgreSQL was lost", "Try again.");
+		usable = false;
+	}
+	else
+		usable = read_call(pool, conn, &wait, outcome);
+	explicit_bzero(key, sizeof(key));
+	conn->outcome = NULL;
+	if (usable && outcome->status != DB_DONE)
+		usable = send_rollback(conn);
+	if (usable)
+		give_back(pool, conn);
+	else
+		close_conn(conn);
+}
+
+void
+db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
+{
+	DbTarget   *target = find_target(pool, request->database);
+	DbConn	   *conn;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (target == NULL)
+	{
+		fail(outcome, DB_FAILED, "3D000", "no database of that name is configured",
+			 "Leave the argument \"database\" out for the main one.");
+		return;
+	}
+	conn = lease(pool, target);
+	if (conn == NULL)
+		fail(outcome, DB_UNREACHABLE, "08001", "PostgreSQL can not be reached",
+			 "Try again later; the operator of this server finds the cause in its log.");
+	else
+		run_call(pool, conn, request, outcome);
+	if (outcome->status == DB_DONE && outcome->result == NULL)
+		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
+}
+
+void
+db_outcome_free(DbOutcome *outcome)
+{
+	PQclear(outcome->failure);
+	PQclear(outcome->result);
+	memset(outcome, 0, sizeof(*outcome));
+}
+
+/* ------------------------------------------------------------------------
+ * The result
+ * ------------------------------------------------------------------------
+ */
+
+int
+db_rows(const DbOutcome *outcome)
+{
+	return PQntuples(outcome->result);
+}
+
+int
+db_columns(const DbOutcome *outcome)
+{
+	return PQnfields(outcome->result);
+}
+
+const char *
+db_column_name(const DbOutcome *outcome, int column)
+{
+	return PQfname(outcome->result, column);
+}
+
+unsigned
+db_column_type(const DbOutcome *outcome, int column)
+{
+	return PQftype(outcome->result, column);
+}
+
+bool
+db_column_masked(const DbOutcome *outcome, int column)
+{
+	return column < DB_MAX_COLUMNS &&
+		(outcome->masked[column / 8] & (1u << (column % 8))) != 0;
+}
+
+const char *
+db_cell(const DbOutcome *outcome, int row, int column, size_t *len)
+{
+	if (PQgetisnull(outcome->result, row, column))
+		return NULL;
+	*len = (size_t) PQgetlength(outcome->result, row, column);
+	return PQgetvalue(outcome->result, row, column);
+}
+
+const char *
+db_command(const DbOutcome *outcome)
+{
+	return PQcmdStatus(outcome->result);
+}
+
+long long
+db_affected(const DbOutcome *outcome)
+{
+	return atoll(PQcmdTuples(outcome->result));
+}
+
+const char *
+db_type_name(DbPool *pool, const char *database, unsigned type)
+{
+	DbTarget   *target = find_target(pool, database);
+	const char *name = pg_type_name(type);
+
+	if (name != NULL)
+		return name;
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; name == NULL && i < target->type_count; i++)
+		if (target->types[i].oid == type)
+			name = target->types[i].name;
+	pthread_mutex_unlock(&pool->lock);
+	return name;
+}
+
+/* Learned names are never dropped, so that callers may keep the pointer. */
+void
+db_learn_type(DbPool *pool, const char *database, unsigned type,
+			  const char *name)
+{
+	DbTarget   *target = find_target(pool, database);
+
+	if (db_type_name(pool, database, type) != NULL)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	if (target->type_count < MAX_LEARNED_TYPES)
+	{
+		LearnedType *slot = &target->types[target->type_count];
+
+		slot->oid = type;
+		slot->name = strdup(name);
+		if (slot->name != NULL)
+			target->type_count++;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}

@@ -1,0 +1,107 @@
+/*
+ * db.h
+ *		One governed call to PostgreSQL: badge in, one statement, leave, commit.
+ *
+ * The only module that knows libpq.
+ */
+#ifndef DB_H
+#define DB_H
+
+#include "config.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define DB_MAX_COLUMNS 1664
+
+struct pg_result;
+
+typedef struct DbPool DbPool;
+
+typedef struct DbStep
+{
+	const char *sql;
+	int			param_count;
+	const char *const *params;	/* text, NULL for null */
+	bool		prepare;		/* Parse only, under the name SQL_PREPARED */
+} DbStep;
+
+typedef struct DbRequest
+{
+	const char *database;		/* a configured name, NULL: the main one */
+	const char *credential;
+	const char *on_behalf_of;	/* may be NULL */
+	const char *request;		/* JSON object for enter */
+	const DbStep *steps;
+	int			step_count;
+	const atomic_bool *cancelled;
+	int			wake_fd;		/* readable when cancelled changes, or -1 */
+	int			watch_fd;		/* a hang-up here cancels, or -1 */
+} DbRequest;
+
+typedef enum DbStatus
+{
+	DB_DONE,
+	DB_FAILED,					/* SQL error: see error */
+	DB_REFUSED,					/* enter did not accept the credential */
+	DB_UNREACHABLE				/* no connection, or lost on the way */
+} DbStatus;
+
+typedef struct DbError
+{
+	const char *sqlstate;
+	const char *message;
+	const char *detail;			/* the rest may be NULL */
+	const char *hint;
+	long		position;		/* 1-based character, 0: none */
+} DbError;
+
+typedef struct DbOutcome
+{
+	DbStatus	status;
+	DbError		error;			/* texts live as long as the outcome */
+	struct pg_result *failure;
+	struct pg_result *result;	/* of the last step */
+	bool		truncated;
+	long long	change_id;		/* 0: nothing was diverted or proposed */
+	char		risk[16];
+	unsigned char masked[(DB_MAX_COLUMNS + 7) / 8];
+} DbOutcome;
+
+extern DbPool *db_pool_create(const Config *cf, Buf *error);
+extern void db_pool_free(DbPool *pool);
+extern bool db_has_database(const DbPool *pool, const char *name);
+
+/* True when PostgreSQL answers; for readiness. */
+extern bool db_reachable(DbPool *pool);
+
+/* Always fills *outcome; db_outcome_free it. */
+extern void db_call(DbPool *pool, const DbRequest *request,
+					DbOutcome *outcome);
+extern void db_outcome_free(DbOutcome *outcome);
+
+/* ------------------------------------------------------------------------
+ * The result
+ * ------------------------------------------------------------------------
+ */
+
+extern int	db_rows(const DbOutcome *outcome);
+extern int	db_columns(const DbOutcome *outcome);
+extern const char *db_column_name(const DbOutcome *outcome, int column);
+extern unsigned db_column_type(const DbOutcome *outcome, int column);
+extern bool db_column_masked(const DbOutcome *outcome, int column);
+
+/* NULL for null; *len is set otherwise */
+extern const char *db_cell(const DbOutcome *outcome, int row, int column,
+						   size_t *len);
+extern const char *db_command(const DbOutcome *outcome);
+extern long long db_affected(const DbOutcome *outcome);
+
+/* Name of a type that pg_types knows or that was resolved, else NULL. */
+extern const char *db_type_name(DbPool *pool, const char *database,
+								unsigned type);
+extern void db_learn_type(DbPool *pool, const char *database, unsigned type,
+						  const char *name);
+
+#endif							/* DB_H */

@@ -1,0 +1,948 @@
+/*
+ * http_transport.c
+ *		Streamable HTTP on libmicrohttpd; the only module that knows it.
+ *
+ * One thread polls all connections and never waits for PostgreSQL: a request
+ * that needs the database suspends its connection, a worker runs it and wakes
+ * the connection up.  An HttpCall has two references, the connection's and the
+ * worker's (or stream's), and goes when both are done; its lock guards what
+ * the two share.
+ */
+#include "server.h"
+
+#include "auth.h"
+#include "log.h"
+#include "metrics.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define MCP_PATH "/mcp"
+#define METADATA_PATH "/.well-known/oauth-protected-resource"
+#define SCOPES "query propose"
+#define KEEPALIVE_MS 15000
+
+/* What is discarded of a body that is too large before the line is cut. */
+#define MAX_DISCARD (8L * 1024 * 1024)
+
+typedef struct Http
+{
+	Server	   *server;
+	bool		loopback;
+	char	   *origin;			/* scheme://host:port of this server */
+	char	   *challenge;		/* WWW-Authenticate of a 401 */
+	char	   *metadata;		/* RFC 9728 document */
+	size_t		metadata_len;
+} Http;
+
+typedef struct HttpCall
+{
+	McpCall		call;			/* first: a McpCall is its HttpCall */
+	Http	   *http;
+	struct MHD_Connection *connection;
+	Buf			body;
+	bool		too_large;
+	size_t		discarded;
+	bool		accepted;		/* the body was handed to the core */
+	char	   *credential;
+	char	   *origin;			/* allowed Origin to echo, or NULL */
+
+	pthread_mutex_t lock;
+	int			references;
+	bool		suspended;
+	bool		finished;
+	bool		gone;			/* the connection is no more */
+	bool		streaming;		/* answered as text/event-stream */
+	Buf			events;
+	size_t		sent;			/* of events */
+} HttpCall;
+
+/* ------------------------------------------------------------------------
+ * Life of a request
+ * ------------------------------------------------------------------------
+ */
+
+static void
+release(HttpCall *hc)
+{
+	bool		last;
+
+	pthread_mutex_lock(&hc->lock);
+	last = --hc->references == 0;
+	pthread_mutex_unlock(&hc->lock);
+	if (!last)
+		return;
+	mcp_call_clear(&hc->call);
+	buf_wipe(&hc->body);
+	buf_free(&hc->events);
+	if (hc->credential != NULL)
+		explicit_bzero(hc->credential, strlen(hc->credential));
+	free(hc->credential);
+	free(hc->origin);
+	pthread_mutex_destroy(&hc->lock);
+	free(hc);
+}
+
+/* Under hc->lock. */
+static void
+wake(HttpCall *hc)
+{
+	if (!hc->suspended || hc->gone)
+		return;
+	hc->suspended = false;
+	MHD_resume_connection(hc->connection);
+}
+
+/* Under hc->lock. */
+static void
+suspend(HttpCall *hc)
+{
+	hc->suspended = true;
+	MHD_suspend_connection(hc->connection);
+}
+
+static void
+put_event(HttpCall *hc, const char *json, size_t len)
+{
+	if (hc->sent == hc->events.len)
+	{
+		hc->sent = 0;
+		buf_reset(&hc->events);
+	}
+	buf_puts(&hc->events, "event: message\ndata: ");
+	buf_append(&hc->events, json, len);
+	buf_puts(&hc->events, "\n\n");
+}
+
+static void
+notify(McpCall *call, const char *json, size_t len)
+{
+	HttpCall   *hc = (HttpCall *) call;
+
+	pthread_mutex_lock(&hc->lock);
+	if (!hc->gone)
+	{
+		hc->streaming = true;
+		put_event(hc, json, len);
+		wake(hc);
+	}
+	pthread_mutex_unlock(&hc->lock);
+}
+
+static void
+finish(McpCall *call)
+{
+	HttpCall   *hc = (HttpCall *) call;
+
+	pthread_mutex_lock(&hc->lock);
+	hc->finished = true;
+	if (hc->streaming && call->out.len > 0)
+		put_event(hc, call->out.data, call->out.len);
+	wake(hc);
+	pthread_mutex_unlock(&hc->lock);
+	release(hc);
+}
+
+static const Transport http_transport = {
+	.name = "http",
+	.answer_when_cancelled = true,
+	.challenges = true,
+	.notify = notify,
+	.finish = finish
+};
+
+static HttpCall *
+create_call(Http *http, struct MHD_Connection *connection)
+{
+	HttpCall   *hc = calloc(1, sizeof(*hc));
+
+	if (hc == NULL)
+		return NULL;
+	mcp_call_init(&hc->call, http->server->mcp, &http_transport, NULL);
+	hc->http = http;
+	hc->connection = connection;
+	hc->references = 1;
+	pthread_mutex_init(&hc->lock, NULL);
+	return hc;
+}
+
+static void
+request_completed(void *arg, struct MHD_Connection *connection, void **state,
+				  enum MHD_RequestTerminationCode code)
+{
+	HttpCall   *hc = *state;
+
+	(void) arg;
+	(void) connection;
+	(void) code;
+	if (hc == NULL)
+		return;
+	*state = NULL;
+	pthread_mutex_lock(&hc->lock);
+	hc->gone = true;
+	if (!hc->finished && hc->accepted && hc->call.era == MCP_MODERN)
+		mcp_cancel(&hc->call);
+	pthread_mutex_unlock(&hc->lock);
+	if (mcp_leave_stream(&hc->call))
+		release(hc);
+	release(hc);
+}
+
+/* ------------------------------------------------------------------------
+ * Responses
+ * ------------------------------------------------------------------------
+ */
+
+static void
+add_cors(HttpCall *hc, struct MHD_Response *response)
+{
+	if (hc == NULL || hc->origin == NULL)
+		return;
+	MHD_add_response_header(response, "Access-Control-Allow-Origin", hc->origin);
+	MHD_add_response_header(response, "Vary", "Origin");
+	MHD_add_response_header(response, "Access-Control-Expose-Headers",
+							"Mcp-Session-Id, WWW-Authenticate");
+}
+
+/* Takes over `data`, which may be NULL. */
+static enum MHD_Result
+respond(struct MHD_Connection *connection, HttpCall *hc, unsigned status,
+		const char *type, char *data, size_t len)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	if (data == NULL)
+		len = 0;
+	response = MHD_create_response_from_buffer(len, data != NULL ? data : "",
+											   data != NULL ?
+											   MHD_RESPMEM_MUST_FREE :
+											   MHD_RESPMEM_PERSISTENT);
+	if (response == NULL)
+	{
+		free(data);
+		return MHD_NO;
+	}
+	if (type != NULL)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (status == 401 && hc != NULL)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+								hc->http->challenge);
+	if (status == 405)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST, DELETE");
+	if (status == 503)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	if (hc != NULL && hc->call.session_opened)
+		MHD_add_response_header(response, "Mcp-Session-Id", hc->call.session);
+	add_cors(hc, response);
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* A JSON-RPC error without an id, for what the core never saw. */
+static enum MHD_Result
+refuse(HttpCall *hc, unsigned status, int code, const char *message)
+{
+	Buf			body;
+
+	metrics_count(METRICS_HTTP_REFUSED);
+	buf_init(&body);
+	jsonrpc_error(&body, NULL, code, message, NULL);
+	return respond(hc->connection, hc, status, "application/json", body.data,
+				   body.len);
+}
+
+static enum MHD_Result
+respond_answer(HttpCall *hc)
+{
+	char	   *data = hc->call.out.data;
+	size_t		len = hc->call.out.len;
+
+	if (hc->call.http_status == 401)
+		metrics_count(METRICS_AUTH_FAILED);
+	if (len == 0)
+		return respond(hc->connection, hc, 202, NULL, NULL, 0);
+	buf_init(&hc->call.out);
+	return respond(hc->connection, hc, (unsigned) hc->call.http_status,
+				   "application/json", data, len);
+}
+
+/* ------------------------------------------------------------------------
+ * Event streams
+ * ------------------------------------------------------------------------
+ */
+
+static ssize_t
+read_events(void *arg, uint64_t pos, char *out, size_t max)
+{
+	HttpCall   *hc = arg;
+	ssize_t		n = 0;
+
+	(void) pos;
+	pthread_mutex_lock(&hc->lock);
+	if (!buf_ok(&hc->events))
+		n = MHD_CONTENT_READER_END_WITH_ERROR;
+	else if (hc->sent < hc->events.len)
+	{
+		size_t		left = hc->events.len - hc->sent;
+
+		n = (ssize_t) (left < max ? left : max);
+		memcpy(out, hc->events.data + hc->sent, (size_t) n);
+		hc->sent += (size_t) n;
+	}
+	else if (hc->finished)
+		n = MHD_CONTENT_READER_END_OF_STREAM;
+	else
+		suspend(hc);
+	pthread_mutex_unlock(&hc->lock);
+	return n;
+}
+
+static enum MHD_Result
+respond_stream(HttpCall *hc)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096,
+												 read_events, hc, NULL);
+	if (response == NULL)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+							"text/event-stream");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+	MHD_add_response_header(response, "X-Accel-Buffering", "no");
+	add_cors(hc, response);
+	result = MHD_queue_response(hc->connection, 200, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static void
+keep_alive(McpCall *call, void *arg)
+{
+	HttpCall   *hc = (HttpCall *) call;
+
+	(void) arg;
+	pthread_mutex_lock(&hc->lock);
+	if (!hc->gone && hc->sent == hc->events.len)
+	{
+		hc->sent = 0;
+		buf_reset(&hc->events);
+		buf_puts(&hc->events, ":\n\n");
+		wake(hc);
+	}
+	pthread_mutex_unlock(&hc->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Who may talk to us
+ * ------------------------------------------------------------------------
+ */
+
+static const char *
+header(HttpCall *hc, const char *name)
+{
+	return MHD_lookup_connection_value(hc->connection, MHD_HEADER_KIND, name);
+}
+
+static bool
+in_list(const ConfigList *list, const char *value)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcasecmp(list->items[i], value) == 0)
+			return true;
+	return false;
+}
+
+/* localhost, 127.0.0.1 or [::1], with or without a port */
+static bool
+is_loopback_host(const char *host)
+{
+	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+
+	for (int i = 0; i < 3; i++)
+	{
+		size_t		n = strlen(names[i]);
+		const char *rest = host + n;
+
+		if (strncasecmp(host, names[i], n) != 0)
+			continue;
+		if (*rest == '\0' ||
+			(*rest == ':' && rest[1] != '\0' &&
+			 rest[1 + strspn(rest + 1, "0123456789")] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A browser that was led here by a rebound name says so in Host.  On other
+ * addresses than loopback the names have to be configured to be checked.
+ */
+static bool
+host_is_allowed(HttpCall *hc)
+{
+	const ConfigList *allowed = &hc->http->server->cf->allowed_hosts;
+	const char *host = header(hc, MHD_HTTP_HEADER_HOST);
+
+	if (host == NULL)
+		return false;
+	if (in_list(allowed, host))
+		return true;
+	if (hc->http->loopback)
+		return is_loopback_host(host);
+	return allowed->count == 0;
+}
+
+static bool
+origin_is_allowed(HttpCall *hc)
+{
+	const char *origin = header(hc, MHD_HTTP_HEADER_ORIGIN);
+	bool		local = false;
+
+	if (origin == NULL)
+		return true;
+	if (hc->http->loopback && strncmp(origin, "http://", 7) == 0)
+		local = is_loopback_host(origin + 7);
+	if (!local && !in_list(&hc->http->server->cf->allowed_origins, origin))
+		return false;
+	hc->origin = strdup(origin);
+	return true;
+}
+
+static bool
+find_credential(HttpCall *hc)
+{
+	const char *text = header(hc, MHD_HTTP_HEADER_AUTHORIZATION);
+	const char *fallback = hc->http->server->default_token;
+
+	if (text != NULL)
+		text = auth_bearer(text);
+	else
+		text = fallback;
+	if (text == NULL)
+		return false;
+	hc->credential = strdup(text);
+	hc->call.credential = hc->credential;
+	return hc->credential != NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * POST /mcp
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+content_is_json(HttpCall *hc)
+{
+	const char *type = header(hc, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+	return type != NULL && strncasecmp(type, "application/json", 16) == 0 &&
+		strchr("; \t", type[16]) != NULL;
+}
+
+static bool
+accept_is_fine(HttpCall *hc)
+{
+	const char *accept = header(hc, MHD_HTTP_HEADER_ACCEPT);
+
+	return accept == NULL || strstr(accept, "application/json") != NULL ||
+		strstr(accept, "*/*") != NULL || strstr(accept, "application/*") != NULL;
+}
+
+static bool
+length_is_fine(HttpCall *hc)
+{
+	const char *length = header(hc, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return length == NULL ||
+		strtoull(length, NULL, 10) <=
+		(unsigned long long) hc->http->server->cf->max_body;
+}
+
+/* Everything that can be decided from the headers alone. */
+static enum MHD_Result
+check_post(HttpCall *hc)
+{
+	if (!find_credential(hc))
+		return refuse(hc, 401, MCP_UNAUTHORIZED, "A bearer token is required");
+	if (!content_is_json(hc))
+		return refuse(hc, 415, JSONRPC_INVALID_REQUEST,
+					  "Content-Type must be application/json");
+	if (!accept_is_fine(hc))
+		return refuse(hc, 406, JSONRPC_INVALID_REQUEST,
+					  "Accept must list application/json and text/event-stream");
+	if (!length_is_fine(hc))
+		return refuse(hc, 413, JSONRPC_INVALID_REQUEST, "The body is too large");
+	return MHD_YES;
+}
+
+static enum MHD_Result
+take_body(HttpCall *hc, const char *data, size_t *size)
+{
+	size_t		n = *size;
+
+	*size = 0;
+	if (hc->too_large || hc->body.len + n > (size_t) hc->http->server->cf->max_body)
+	{
+		hc->too_large = true;
+		hc->discarded += n;
+		return hc->discarded > MAX_DISCARD ? MHD_NO : MHD_YES;
+	}
+	buf_append(&hc->body, data, n);
+	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
+}
+
+/*
+ * Hands the call to a worker.  The connection is suspended first: the worker
+ * may be done before this returns.
+ */
+static enum MHD_Result
+defer(HttpCall *hc)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(hc->connection,
+								   MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info != NULL && hc->call.era == MCP_MODERN)
+		hc->call.watch_fd = info->connect_fd;
+	pthread_mutex_lock(&hc->lock);
+	hc->references++;
+	suspend(hc);
+	pthread_mutex_unlock(&hc->lock);
+	if (worker_submit(hc->http->server->workers, &hc->call))
+		return MHD_YES;
+	mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting", NULL);
+	hc->call.http_status = 503;
+	finish(&hc->call);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+accept_body(HttpCall *hc)
+{
+	McpHeaders	headers = {
+		header(hc, "MCP-Protocol-Version"), header(hc, "Mcp-Method"),
+		header(hc, "Mcp-Name"), header(hc, "Mcp-Session-Id")
+	};
+	McpRoute	taken;
+
+	if (hc->too_large)
+		return refuse(hc, 413, JSONRPC_INVALID_REQUEST, "The body is too large");
+	hc->accepted = true;
+
+	/* a stream's reference, taken early: its end may come from any thread */
+	hc->references++;
+	taken = mcp_accept(&hc->call, buf_cstr(&hc->body), hc->body.len, &headers);
+	buf_free(&hc->body);
+	if (taken == MCP_STREAMING)
+		return respond_stream(hc);
+	hc->references--;
+	if (taken == MCP_DEFERRED)
+		return defer(hc);
+	pthread_mutex_lock(&hc->lock);
+	hc->finished = true;
+	pthread_mutex_unlock(&hc->lock);
+	if (taken == MCP_SILENT)
+		return respond(hc->connection, hc, 202, NULL, NULL, 0);
+	return respond_answer(hc);
+}
+
+/* The connection was woken up: with an answer, or with the first event. */
+static enum MHD_Result
+resume(HttpCall *hc)
+{
+	bool		streaming;
+	bool		finished;
+
+	pthread_mutex_lock(&hc->lock);
+	streaming = hc->streaming;
+	finished = hc->finished;
+	pthread_mutex_unlock(&hc->lock);
+	if (streaming)
+		return respond_stream(hc);
+	return finished ? respond_answer(hc) : MHD_YES;
+}
+
+static enum MHD_Result
+handle_post(HttpCall *hc, const char *data, size_t *size)
+{
+	if (*size > 0)
+		return take_body(hc, data, size);
+	return hc->accepted ? resume(hc) : accept_body(hc);
+}
+
+/* ------------------------------------------------------------------------
+ * Everything else
+ * ------------------------------------------------------------------------
+ */
+
+static enum MHD_Result
+handle_delete(HttpCall *hc)
+{
+	const char *session = header(hc, "Mcp-Session-Id");
+
+	if (session == NULL)
+		return refuse(hc, 405, JSONRPC_INVALID_REQUEST, "Method not allowed");
+	if (!find_credential(hc))
+		return refuse(hc, 401, MCP_UNAUTHORIZED, "A bearer token is required");
+	if (!mcp_session_end(hc->http->server->mcp, session, hc->credential))
+		return refuse(hc, 404, MCP_UNKNOWN_SESSION, "Session not found");
+	return respond(hc->connection, hc, 204, NULL, NULL, 0);
+}
+
+static enum MHD_Result
+handle_preflight(HttpCall *hc)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+	if (response == NULL)
+		return MHD_NO;
+	add_cors(hc, response);
+	MHD_add_response_header(response, "Access-Control-Allow-Methods",
+							"POST, DELETE");
+	MHD_add_response_header(response, "Access-Control-Allow-Headers",
+							"Authorization, Content-Type, Accept, "
+							"MCP-Protocol-Version, Mcp-Method, Mcp-Name, "
+							"Mcp-Session-Id");
+	result = MHD_queue_response(hc->connection, 204, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result
+handle_mcp_other(HttpCall *hc, const char *method)
+{
+	if (strcmp(method, "DELETE") == 0)
+		return handle_delete(hc);
+	if (strcmp(method, "OPTIONS") == 0 && hc->origin != NULL)
+		return handle_preflight(hc);
+	return refuse(hc, 405, JSONRPC_INVALID_REQUEST, "Method not allowed");
+}
+
+static enum MHD_Result
+respond_text(HttpCall *hc, unsigned status, const char *text)
+{
+	return respond(hc->connection, hc, status, "text/plain", strdup(text),
+				   strlen(text));
+}
+
+static enum MHD_Result
+handle_metrics(HttpCall *hc)
+{
+	Buf			text;
+
+	buf_init(&text);
+	metrics_write(&text);
+	return respond(hc->connection, hc, 200, "text/plain; version=0.0.4",
+				   text.data, text.len);
+}
+
+static enum MHD_Result
+handle_get(HttpCall *hc, const char *path)
+{
+	Http	   *http = hc->http;
+
+	if (strcmp(path, "/healthz") == 0)
+		return respond_text(hc, 200, "ok\n");
+	if (strcmp(path, "/metrics") == 0)
+		return handle_metrics(hc);
+	if (strcmp(path, METADATA_PATH) == 0 ||
+		strcmp(path, METADATA_PATH MCP_PATH) == 0)
+		return respond(hc->connection, hc, 200, "application/json",
+					   strndup(http->metadata, http->metadata_len),
+					   http->metadata_len);
+	return respond_text(hc, 404, "not found\n");
+}
+
+static enum MHD_Result
+begin_request(HttpCall *hc, const char *path, const char *method)
+{
+	if (!host_is_allowed(hc))
+		return refuse(hc, 403, MCP_FORBIDDEN, "This Host is not served here");
+	if (!origin_is_allowed(hc))
+		return refuse(hc, 403, MCP_FORBIDDEN, "This Origin is not allowed");
+	if (strcmp(path, MCP_PATH) == 0)
+		return strcmp(method, "POST") == 0 ? check_post(hc) :
+			handle_mcp_other(hc, method);
+	if (strcmp(method, "GET") == 0)
+		return handle_get(hc, path);
+	return respond_text(hc, 404, "not found\n");
+}
+
+static enum MHD_Result
+handle_request(void *arg, struct MHD_Connection *connection, const char *url,
+			   const char *method, const char *version, const char *data,
+			   size_t *size, void **state)
+{
+	HttpCall   *hc = *state;
+
+	(void) version;
+	if (hc != NULL)
+		return handle_post(hc, data, size);
+	hc = create_call(arg, connection);
+	if (hc == NULL)
+		return MHD_NO;
+	*state = hc;
+	return begin_request(hc, url, method);
+}
+
+/* ------------------------------------------------------------------------
+ * Start and end
+ * ------------------------------------------------------------------------
+ */
+
+/* "127.0.0.1:8642", "[::1]:8642" */
+static bool
+parse_address(const char *text, struct sockaddr_storage *address,
+			  bool *loopback)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *) address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) address;
+	const char *colon = strrchr(text, ':');
+	char		host[64];
+	size_t		n;
+	char	   *end;
+	unsigned long port;
+
+	if (colon == NULL || (n = (size_t) (colon - text)) >= sizeof(host) || n == 0)
+		return false;
+	port = strtoul(colon + 1, &end, 10);
+	if (end == colon + 1 || *end != '\0' || port > 65535)
+		return false;
+	memcpy(host, text, n);
+	host[n] = '\0';
+	memset(address, 0, sizeof(*address));
+	if (host[0] == '[' && host[n - 1] == ']')
+	{
+		host[n - 1] = '\0';
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t) port);
+		*loopback = strcmp(host + 1, "::1") == 0;
+		return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1;
+	}
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons((uint16_t) port);
+	if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+				  &v4->sin_addr) != 1)
+		return false;
+	*loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return true;
+}
+
+static void
+put_string_list(Buf *out, const ConfigList *list)
+{
+	buf_putc(out, '[');
+	for (size_t i = 0; i < list->count; i++)
+	{
+		if (i > 0)
+			buf_putc(out, ',');
+		buf_json_cstr(out, list->items[i]);
+	}
+	buf_putc(out, ']');
+}
+
+/* The texts that depend on the public URL only. */
+static bool
+prepare_texts(Http *http, const Config *cf)
+{
+	Buf			metadata;
+	Buf			challenge;
+	Buf			resource;
+
+	buf_init(&metadata);
+	buf_init(&challenge);
+	buf_init(&resource);
+	buf_printf(&resource, "%s" MCP_PATH, http->origin);
+	buf_puts(&metadata, "{\"resource\":");
+	buf_json_string(&metadata, buf_cstr(&resource), resource.len);
+	buf_puts(&metadata, ",\"authorization_servers\":");
+	put_string_list(&metadata, &cf->authorization_servers);
+	buf_puts(&metadata, ",\"scopes_supported\":[\"query\",\"propose\"],"
+			 "\"bearer_methods_supported\":[\"header\"],"
+			 "\"resource_name\":\"pg_warden\"}");
+	buf_printf(&challenge, "Bearer resource_metadata=\"%s" METADATA_PATH MCP_PATH
+			   "\", scope=\"" SCOPES "\"", http->origin);
+	buf_free(&resource);
+	http->metadata = metadata.data;
+	http->metadata_len = metadata.len;
+	http->challenge = challenge.data;
+	return buf_ok(&metadata) && buf_ok(&challenge);
+}
+
+static bool
+setup(Http *http, Server *server, struct sockaddr_storage *address)
+{
+	const Config *cf = server->cf;
+	Buf			origin;
+
+	memset(http, 0, sizeof(*http));
+	http->server = server;
+	if (!parse_address(cf->http, address, &http->loopback))
+	{
+		log_event(LOG_LEVEL_ERROR, "bad_address", "http", cf->http, NULL);
+		return false;
+	}
+	if (cf->default_token_file != NULL && !http->loopback)
+	{
+		log_event(LOG_LEVEL_ERROR, "refused", "message",
+				  "default_token_file is for loopback addresses only", NULL);
+		return false;
+	}
+	if ((cf->tls_cert == NULL) != (cf->tls_key == NULL))
+	{
+		log_event(LOG_LEVEL_ERROR, "refused", "message",
+				  "tls_cert and tls_key go together", NULL);
+		return false;
+	}
+	buf_init(&origin);
+	if (cf->public_url != NULL)
+		buf_puts(&origin, cf->public_url);
+	else
+		buf_printf(&origin, "%s://%s", cf->tls_cert != NULL ? "https" : "http",
+				   cf->http);
+	while (origin.len > 0 && origin.data[origin.len - 1] == '/')
+		buf_truncate(&origin, origin.len - 1);
+	http->origin = origin.data;
+	return buf_ok(&origin) && prepare_texts(http, cf);
+}
+
+static char *
+read_pem(const char *path)
+{
+	Buf			error;
+	char	   *text;
+
+	if (path == NULL)
+		return NULL;
+	buf_init(&error);
+	text = config_read_secret(path, &error);
+	if (text == NULL)
+		log_event(LOG_LEVEL_ERROR, "tls", "message", buf_cstr(&error), NULL);
+	buf_free(&error);
+	return text;
+}
+
+static void
+log_mhd(void *arg, const char *fmt, va_list args)
+{
+	char		message[256];
+
+	(void) arg;
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	vsnprintf(message, sizeof(message), fmt, args);
+	log_event(LOG_LEVEL_DEBUG, "microhttpd", "message", message, NULL);
+}
+
+static struct MHD_Daemon *
+start_daemon(Http *http, struct sockaddr_storage *address)
+{
+	const Config *cf = http->server->cf;
+	char	   *cert = read_pem(cf->tls_cert);
+	char	   *key = read_pem(cf->tls_key);
+	struct MHD_Daemon *daemon = NULL;
+	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD |
+		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, cert},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, key},
+		{MHD_OPTION_END, 0, NULL}
+	};
+
+	if (address->ss_family == AF_INET6)
+		flags |= MHD_USE_IPv6;
+	if (cf->tls_cert != NULL)
+		flags |= MHD_USE_TLS;
+	else
+		tls[0].option = MHD_OPTION_END;
+	if (cf->tls_cert == NULL || (cert != NULL && key != NULL))
+		daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle_request, http,
+								  MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
+								  MHD_OPTION_SOCK_ADDR, address,
+								  MHD_OPTION_CONNECTION_LIMIT,
+								  (unsigned) cf->max_connections,
+								  MHD_OPTION_CONNECTION_TIMEOUT,
+								  (unsigned) cf->idle_timeout,
+								  MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+								  (size_t) cf->header_memory,
+								  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+								  MHD_OPTION_NOTIFY_COMPLETED,
+								  request_completed, NULL,
+								  MHD_OPTION_ARRAY, tls,
+								  MHD_OPTION_END);
+	if (key != NULL)
+		explicit_bzero(key, strlen(key));
+	free(cert);
+	free(key);
+	return daemon;
+}
+
+static void
+wait_for_stop(Http *http)
+{
+	struct pollfd fd = {http->server->stop_fd, POLLIN, 0};
+
+	while (poll(&fd, 1, KEEPALIVE_MS) <= 0)
+		mcp_each_stream(http->server->mcp, keep_alive, NULL);
+}
+
+/* No new connections, streams get their end, running calls their time. */
+static void
+drain(Http *http, struct MHD_Daemon *daemon)
+{
+	Server	   *server = http->server;
+	int			listener = MHD_quiesce_daemon(daemon);
+	uint64_t	deadline = metrics_clock() +
+		(uint64_t) server->cf->drain_timeout * UINT64_C(1000000000);
+
+	if (listener >= 0)
+		close(listener);
+	mcp_close_streams(server->mcp);
+	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
+		usleep(2000);
+	mcp_cancel_all(server->mcp);
+	deadline = metrics_clock() +
+		(uint64_t) (server->cf->cancel_timeout + 1) * UINT64_C(1000000000);
+	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
+		usleep(2000);
+}
+
+int
+http_serve(Server *server)
+{
+	Http		http;
+	struct sockaddr_storage address;
+	struct MHD_Daemon *daemon = NULL;
+
+	if (setup(&http, server, &address))
+		daemon = start_daemon(&http, &address);
+	if (daemon == NULL)
+		log_event(LOG_LEVEL_ERROR, "start_failed", "http", server->cf->http,
+				  NULL);
+	else
+	{
+		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
+				  server->cf->http, NULL);
+		wait_for_stop(&http);
+		drain(&http, daemon);
+		MHD_stop_daemon(daemon);
+		log_event(LOG_LEVEL_INFO, "stopped", NULL);
+	}
+	free(http.origin);
+	free(http.challenge);
+	free(http.metadata);
+	return daemon != NULL ? 0 : 1;
+}

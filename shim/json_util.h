@@ -1,0 +1,36 @@
+/*
+ * json_util.h
+ *		Strict loading of untrusted JSON, and typed getters.
+ */
+#ifndef JSON_UTIL_H
+#define JSON_UTIL_H
+
+#include "buf.h"
+
+#include <jansson.h>
+
+/* Deepest nesting that a message may have. */
+#define JSON_UTIL_MAX_DEPTH 64
+
+typedef enum JsonFault
+{
+	JSON_FAULT_NONE,
+	JSON_FAULT_SYNTAX,			/* not JSON, not UTF-8, or a duplicate key */
+	JSON_FAULT_DEPTH,			/* nested too deeply */
+	JSON_FAULT_MEMORY
+} JsonFault;
+
+/* The caller owns the value.  NULL with *fault set otherwise. */
+extern json_t *json_util_load(const char *text, size_t len, JsonFault *fault)
+			__attribute__((warn_unused_result));
+
+/* Borrowed string of `key`, NULL when absent, of another type, or with a NUL. */
+extern const char *json_util_string(const json_t *object, const char *key);
+
+/* Borrowed member that is an object, else NULL. */
+extern json_t *json_util_object(const json_t *object, const char *key);
+
+/* Writes the value compactly. */
+extern void json_util_write(Buf *out, const json_t *value);
+
+#endif							/* JSON_UTIL_H */

@@ -1,0 +1,187 @@
+/*
+ * jsonrpc.c
+ *		Parses and builds envelopes.
+ */
+#include "jsonrpc.h"
+
+#include "json_util.h"
+
+#include <string.h>
+
+static void
+set_invalid(JsonRpcMessage *msg, int code, const char *message)
+{
+	msg->kind = JSONRPC_INVALID;
+	msg->error_code = code;
+	msg->error_message = message;
+}
+
+static void
+set_fault(JsonRpcMessage *msg, JsonFault fault)
+{
+	switch (fault)
+	{
+		case JSON_FAULT_DEPTH:
+			set_invalid(msg, JSONRPC_INVALID_REQUEST,
+						"Invalid Request: nested too deeply");
+			return;
+		case JSON_FAULT_MEMORY:
+			set_invalid(msg, JSONRPC_INTERNAL_ERROR, "Out of memory");
+			return;
+		default:
+			set_invalid(msg, JSONRPC_PARSE_ERROR,
+						"Parse error: not valid JSON in UTF-8");
+	}
+}
+
+/* MCP narrows JSON-RPC here: a string or an integer, never null. */
+static bool
+id_is_usable(const json_t *id)
+{
+	if (json_is_integer(id))
+		return true;
+	return json_is_string(id) && json_string_length(id) <= JSONRPC_MAX_ID;
+}
+
+static bool
+read_id(JsonRpcMessage *msg)
+{
+	const json_t *id = json_object_get(msg->root, "id");
+
+	if (id == NULL)
+		return true;
+	if (!id_is_usable(id))
+	{
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: id must be a string or an integer");
+		return false;
+	}
+	msg->id = id;
+	return true;
+}
+
+static bool
+read_method(JsonRpcMessage *msg)
+{
+	const json_t *method = json_object_get(msg->root, "method");
+
+	msg->method = json_util_string(msg->root, "method");
+	if (msg->method == NULL || json_string_length(method) == 0 ||
+		json_string_length(method) > JSONRPC_MAX_METHOD)
+	{
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: method must be a short string");
+		return false;
+	}
+	return true;
+}
+
+static bool
+read_params(JsonRpcMessage *msg)
+{
+	json_t	   *params = json_object_get(msg->root, "params");
+
+	if (params != NULL && !json_is_object(params))
+	{
+		set_invalid(msg, json_is_array(params) ? JSONRPC_INVALID_PARAMS :
+					JSONRPC_INVALID_REQUEST, "params must be an object");
+		return false;
+	}
+	msg->params = params;
+	return true;
+}
+
+static bool
+is_response(const json_t *root)
+{
+	return json_object_get(root, "method") == NULL &&
+		(json_object_get(root, "result") != NULL ||
+		 json_object_get(root, "error") != NULL);
+}
+
+static void
+classify(JsonRpcMessage *msg)
+{
+	const char *version;
+
+	if (json_is_array(msg->root))
+	{
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: batches are not supported");
+		return;
+	}
+	if (!json_is_object(msg->root))
+	{
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: not an object");
+		return;
+	}
+	if (!read_id(msg))
+		return;
+	version = json_util_string(msg->root, "jsonrpc");
+	if (version == NULL || strcmp(version, "2.0") != 0)
+	{
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: jsonrpc must be \"2.0\"");
+		return;
+	}
+	if (is_response(msg->root))
+	{
+		msg->kind = JSONRPC_RESPONSE;
+		return;
+	}
+	if (!read_method(msg) || !read_params(msg))
+		return;
+	msg->kind = msg->id != NULL ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
+}
+
+void
+jsonrpc_parse(const char *text, size_t len, JsonRpcMessage *msg)
+{
+	JsonFault	fault;
+
+	memset(msg, 0, sizeof(*msg));
+	msg->root = json_util_load(text, len, &fault);
+	if (msg->root == NULL)
+		set_fault(msg, fault);
+	else
+		classify(msg);
+}
+
+void
+jsonrpc_clear(JsonRpcMessage *msg)
+{
+	json_decref(msg->root);
+	memset(msg, 0, sizeof(*msg));
+}
+
+void
+jsonrpc_begin(Buf *out, const json_t *id)
+{
+	buf_puts(out, "{\"jsonrpc\":\"2.0\",");
+	if (id == NULL)
+		return;
+	buf_puts(out, "\"id\":");
+	if (json_is_integer(id))
+		buf_int(out, json_integer_value(id));
+	else
+		buf_json_string(out, json_string_value(id), json_string_length(id));
+	buf_putc(out, ',');
+}
+
+void
+jsonrpc_error(Buf *out, const json_t *id, int code, const char *message,
+			  const char *data)
+{
+	jsonrpc_begin(out, id);
+	buf_puts(out, "\"error\":{\"code\":");
+	buf_int(out, code);
+	buf_puts(out, ",\"message\":");
+	buf_json_cstr(out, message);
+	if (data != NULL)
+	{
+		buf_puts(out, ",\"data\":");
+		buf_puts(out, data);
+	}
+	buf_puts(out, "}}");
+}

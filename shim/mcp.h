@@ -1,0 +1,230 @@
+/*
+ * mcp.h
+ *		The Model Context Protocol, server side: eras, methods, tools.
+ *
+ * Knows neither PostgreSQL nor HTTP.  A program gives it a McpHost (what it
+ * offers) and feeds it messages as McpCalls; it answers into call->out.
+ */
+#ifndef MCP_H
+#define MCP_H
+
+#include "buf.h"
+#include "jsonrpc.h"
+#include "session.h"
+#include "transport.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* error codes that the protocol adds to JSON-RPC's */
+#define MCP_HEADER_MISMATCH (-32020)
+#define MCP_MISSING_CAPABILITY (-32021)
+#define MCP_UNSUPPORTED_VERSION (-32022)
+#define MCP_RESOURCE_NOT_FOUND_LEGACY (-32002)
+
+/* and ours, outside the reserved range: the HTTP status that goes with them */
+#define MCP_UNAUTHORIZED 401
+#define MCP_FORBIDDEN 403
+#define MCP_UNKNOWN_SESSION 404
+#define MCP_OVERLOADED 503
+
+#define MCP_TASKS_EXTENSION "io.modelcontextprotocol/tasks"
+
+typedef struct Mcp Mcp;
+typedef struct McpCall McpCall;
+
+/* modern: per-request metadata; legacy: opened by initialize */
+typedef enum McpEra
+{
+	MCP_LEGACY = 1,
+	MCP_MODERN = 2
+} McpEra;
+
+#define MCP_BOTH (MCP_LEGACY | MCP_MODERN)
+
+typedef void (*McpHandler) (McpCall *call);
+
+typedef struct McpMethod
+{
+	const char *name;
+	int			eras;			/* McpEra bits in which it exists */
+	bool		blocking;		/* must run on a worker thread */
+	const char *name_param;		/* member that the Mcp-Name header mirrors */
+	McpHandler	handler;
+} McpMethod;
+
+/* tool flags, told to clients as annotations */
+#define MCP_TOOL_READ_ONLY 1
+#define MCP_TOOL_DESTRUCTIVE 2
+#define MCP_TOOL_IDEMPOTENT 4
+#define MCP_TOOL_OPEN_WORLD 8
+
+typedef struct McpTool
+{
+	const char *name;
+	const char *title;
+	const char *description;
+	const char *input_schema;	/* JSON text */
+	const char *output_schema;	/* JSON text or NULL */
+	int			flags;
+	void		(*handler) (McpCall *call, json_t *arguments);
+} McpTool;
+
+typedef struct McpHost
+{
+	const char *name;
+	const char *title;
+	const char *version;
+	const char *instructions;
+	const char *capabilities;	/* members of the capabilities object */
+	const McpTool *tools;		/* in the order of tools/list */
+	size_t		tool_count;
+	const McpMethod *methods;	/* besides the core's own */
+	size_t		method_count;
+	const char *list_scope;		/* cacheScope of lists and reads */
+	long		list_ttl_ms;
+	bool		(*accepts_task_ids) (McpCall *call);	/* may be NULL */
+	void	   *context;
+} McpHost;
+
+/* What HTTP says beside the body; NULL members were absent. */
+typedef struct McpHeaders
+{
+	const char *version;
+	const char *method;
+	const char *name;
+	const char *session;
+} McpHeaders;
+
+/* how a call ended, for metrics and logs */
+typedef enum McpOutcome
+{
+	MCP_OUTCOME_OK,
+	MCP_OUTCOME_PENDING,
+	MCP_OUTCOME_ERROR,
+	MCP_OUTCOME_REFUSED,
+	MCP_OUTCOME_CANCELLED,
+	MCP_OUTCOME_FAULT
+} McpOutcome;
+
+struct McpCall
+{
+	Mcp		   *mcp;
+	JsonRpcMessage msg;
+	McpEra		era;
+	const char *version;		/* constant */
+	const McpMethod *method;
+	const McpTool *tool;		/* for tools/call */
+	json_t	   *meta;			/* params._meta when it is an object */
+	Buf			out;
+	McpOutcome	outcome;
+	int			http_status;
+
+	/* set by the transport before mcp_accept */
+	const Transport *transport;
+	void	   *carrier;		/* the transport's own */
+	const char *credential;		/* NULL when none came */
+	int			watch_fd;		/* a hang-up here cancels, -1: none */
+
+	char		session[SESSION_ID_SIZE];	/* empty: none */
+	bool		session_opened;
+	bool		registered;
+	bool		streaming;
+	atomic_bool cancelled;
+	atomic_int	wake_fd;		/* written to when cancelled; -1: none */
+	double		progress_sent;
+	McpCall    *next;
+	McpCall    *prev;
+	McpCall    *queued;			/* worker queue */
+};
+
+typedef enum McpRoute
+{
+	MCP_ANSWERED,				/* call->out holds the answer */
+	MCP_SILENT,					/* nothing to say: a notification */
+	MCP_DEFERRED,				/* hand the call to mcp_run on a worker */
+	MCP_STREAMING				/* stays open; messages come by notify */
+} McpRoute;
+
+extern Mcp *mcp_create(const McpHost *host, SessionTable *sessions);
+extern void mcp_free(Mcp *mcp);
+extern const McpHost *mcp_host(const Mcp *mcp);
+
+extern void mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
+						  void *carrier);
+extern void mcp_call_clear(McpCall *call);
+
+/* headers is NULL where the transport has none. */
+extern McpRoute mcp_accept(McpCall *call, const char *text, size_t len,
+						   const McpHeaders *headers);
+
+/* Runs a deferred call to its end and finishes it through its transport. */
+extern void mcp_run(McpCall *call, int wake_fd);
+
+/* Cancels one call: what a hang-up does, or notifications/cancelled. */
+extern void mcp_cancel(McpCall *call);
+
+/* Cancels every running call; for the end of a drain. */
+extern void mcp_cancel_all(Mcp *mcp);
+
+/* Calls that are accepted and not cleared yet, streams excluded. */
+extern size_t mcp_running(Mcp *mcp);
+
+extern bool mcp_session_end(Mcp *mcp, const char *id, const char *credential);
+
+/* ------------------------------------------------------------------------
+ * For handlers
+ * ------------------------------------------------------------------------
+ */
+
+/* {"jsonrpc":...,"result":{ with resultType and serverInfo where they belong */
+extern void mcp_result_begin(McpCall *call);
+extern void mcp_result_begin_as(McpCall *call, const char *result_type,
+								const char *extra_meta);
+extern void mcp_member(McpCall *call, const char *name);
+extern void mcp_cache_hint(McpCall *call);
+extern void mcp_result_end(McpCall *call);
+
+/* Replaces whatever was written by an error; data is JSON text or NULL. */
+extern void mcp_error(McpCall *call, int code, const char *message,
+					  const char *data);
+extern void mcp_missing_capability(McpCall *call, const char *capabilities);
+extern void mcp_not_found(McpCall *call, const char *message);
+
+/* content[0] of a tool result */
+extern void mcp_text_content(McpCall *call, const char *text, size_t len);
+
+/* Whether the client declared a capability ("elicitation"), or an extension. */
+extern json_t *mcp_client_capability(const McpCall *call, const char *name);
+extern bool mcp_client_extension(const McpCall *call, const char *name);
+
+/* notifications/progress, if the client asked for it; must rise. */
+extern void mcp_progress(McpCall *call, double progress, double total,
+						 const char *message);
+
+/* ------------------------------------------------------------------------
+ * Streams: subscriptions/listen
+ * ------------------------------------------------------------------------
+ */
+
+/* Tells listeners that asked for it; task is a DetailedTask's JSON text. */
+extern void mcp_publish_resource(Mcp *mcp, const char *uri);
+extern void mcp_publish_list_changed(Mcp *mcp, const char *kind);
+extern void mcp_publish_task(Mcp *mcp, const char *task_id, const char *task);
+
+/*
+ * For a transport whose client hung up: true if the call was still an open
+ * stream, which it no longer is; its reference is the caller's to drop.
+ */
+extern bool mcp_leave_stream(McpCall *call);
+
+/* Ends every stream with its answer. */
+extern void mcp_close_streams(Mcp *mcp);
+
+/* Calls fn for every open stream, under the streams' lock. */
+extern void mcp_each_stream(Mcp *mcp, void (*fn) (McpCall *call, void *arg),
+							void *arg);
+
+#endif							/* MCP_H */

@@ -1,0 +1,776 @@
+/*
+ * mcp_dispatch.c
+ *		From one message to one handler: era, version, headers, method.
+ *
+ * Nothing is remembered between messages of the modern era.  In the legacy one
+ * a session id, where HTTP carries one, names the version that was agreed.
+ */
+#include "mcp_internal.h"
+
+#include "auth.h"
+#include "json_util.h"
+#include "metrics.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define META_VERSION "io.modelcontextprotocol/protocolVersion"
+#define META_CAPABILITIES "io.modelcontextprotocol/clientCapabilities"
+
+const char	mcp_modern_version[] = "2026-07-28";
+
+/* newest first; the last one is what an absent header means */
+const char *const mcp_legacy_versions[] = {
+	"2025-11-25", "2025-06-18", "2025-03-26", NULL
+};
+
+static const char default_legacy_version[] = "2025-03-26";
+
+/* ------------------------------------------------------------------------
+ * Life of the server object and of calls
+ * ------------------------------------------------------------------------
+ */
+
+static char *
+make_server_info(const McpHost *host)
+{
+	Buf			b;
+
+	buf_init(&b);
+	buf_puts(&b, "{\"name\":");
+	buf_json_cstr(&b, host->name);
+	if (host->title != NULL)
+	{
+		buf_puts(&b, ",\"title\":");
+		buf_json_cstr(&b, host->title);
+	}
+	buf_puts(&b, ",\"version\":");
+	buf_json_cstr(&b, host->version);
+	buf_putc(&b, '}');
+	if (buf_ok(&b))
+		return b.data;
+	buf_free(&b);
+	return NULL;
+}
+
+Mcp *
+mcp_create(const McpHost *host, SessionTable *sessions)
+{
+	Mcp		   *mcp = calloc(1, sizeof(*mcp));
+
+	if (mcp == NULL)
+		return NULL;
+	mcp->server_info = make_server_info(host);
+	if (mcp->server_info == NULL)
+	{
+		free(mcp);
+		return NULL;
+	}
+	mcp->host = host;
+	mcp->sessions = sessions;
+	pthread_mutex_init(&mcp->lock, NULL);
+	return mcp;
+}
+
+void
+mcp_free(Mcp *mcp)
+{
+	if (mcp == NULL)
+		return;
+	pthread_mutex_destroy(&mcp->lock);
+	free(mcp->server_info);
+	free(mcp);
+}
+
+const McpHost *
+mcp_host(const Mcp *mcp)
+{
+	return mcp->host;
+}
+
+void
+mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
+			  void *carrier)
+{
+	memset(call, 0, sizeof(*call));
+	call->mcp = mcp;
+	call->transport = transport;
+	call->carrier = carrier;
+	call->http_status = 200;
+	call->watch_fd = -1;
+	call->era = MCP_LEGACY;
+	call->version = default_legacy_version;
+	atomic_init(&call->cancelled, false);
+	atomic_init(&call->wake_fd, -1);
+}
+
+void
+mcp_list_add(McpCall **list, McpCall *call)
+{
+	call->prev = NULL;
+	call->next = *list;
+	if (*list != NULL)
+		(*list)->prev = call;
+	*list = call;
+}
+
+void
+mcp_list_remove(McpCall **list, McpCall *call)
+{
+	if (call->prev != NULL)
+		call->prev->next = call->next;
+	else
+		*list = call->next;
+	if (call->next != NULL)
+		call->next->prev = call->prev;
+	call->next = call->prev = NULL;
+}
+
+static void
+register_call(McpCall *call)
+{
+	Mcp		   *mcp = call->mcp;
+
+	pthread_mutex_lock(&mcp->lock);
+	mcp_list_add(&mcp->calls, call);
+	mcp->call_count++;
+	call->registered = true;
+	pthread_mutex_unlock(&mcp->lock);
+}
+
+void
+mcp_call_clear(McpCall *call)
+{
+	Mcp		   *mcp = call->mcp;
+
+	if (call->registered || call->streaming)
+	{
+		pthread_mutex_lock(&mcp->lock);
+		mcp_list_remove(call->registered ? &mcp->calls : &mcp->streams, call);
+		if (call->registered)
+			mcp->call_count--;
+		call->registered = call->streaming = false;
+		pthread_mutex_unlock(&mcp->lock);
+	}
+	jsonrpc_clear(&call->msg);
+	buf_free(&call->out);
+}
+
+size_t
+mcp_running(Mcp *mcp)
+{
+	size_t		n;
+
+	pthread_mutex_lock(&mcp->lock);
+	n = mcp->call_count;
+	pthread_mutex_unlock(&mcp->lock);
+	return n;
+}
+
+/* ------------------------------------------------------------------------
+ * Cancellation
+ * ------------------------------------------------------------------------
+ */
+
+/* Safe from any thread while the call is registered. */
+void
+mcp_cancel(McpCall *call)
+{
+	uint64_t	one = 1;
+	int			fd;
+
+	atomic_store(&call->cancelled, true);
+	fd = atomic_load(&call->wake_fd);
+	if (fd >= 0)
+	{
+		ssize_t		ignored = write(fd, &one, sizeof(one));
+
+		(void) ignored;			/* the counter is already up */
+	}
+}
+
+void
+mcp_cancel_all(Mcp *mcp)
+{
+	pthread_mutex_lock(&mcp->lock);
+	for (McpCall *call = mcp->calls; call != NULL; call = call->next)
+		mcp_cancel(call);
+	pthread_mutex_unlock(&mcp->lock);
+}
+
+/*
+ * Ends a stream that its client gave up.  Runs without the lock, since finish
+ * frees the call.
+ */
+static void
+drop_stream(McpCall *stream)
+{
+	buf_reset(&stream->out);
+	stream->transport->finish(stream);
+}
+
+static McpCall *
+find_by_id(McpCall *list, const char *session, const json_t *id)
+{
+	for (; list != NULL; list = list->next)
+		if (json_equal(list->msg.id, id) && strcmp(list->session, session) == 0)
+			return list;
+	return NULL;
+}
+
+/*
+ * notifications/cancelled.  Over HTTP a request id says nothing without the
+ * session it belongs to: two clients count from the same number.
+ */
+static void
+cancel_by_id(McpCall *note, bool http)
+{
+	Mcp		   *mcp = note->mcp;
+	const json_t *id = json_object_get(note->msg.params, "requestId");
+	McpCall    *call;
+	McpCall    *stream = NULL;
+
+	if (id == NULL || (http && note->session[0] == '\0'))
+		return;
+	pthread_mutex_lock(&mcp->lock);
+	call = find_by_id(mcp->calls, note->session, id);
+	if (call != NULL)
+		mcp_cancel(call);
+	else
+		stream = find_by_id(mcp->streams, note->session, id);
+	if (stream != NULL)
+	{
+		mcp_list_remove(&mcp->streams, stream);
+		stream->streaming = false;
+	}
+	pthread_mutex_unlock(&mcp->lock);
+	if (stream != NULL)
+		drop_stream(stream);
+}
+
+/* ------------------------------------------------------------------------
+ * Answers
+ * ------------------------------------------------------------------------
+ */
+
+void
+mcp_result_begin_as(McpCall *call, const char *result_type,
+					const char *extra_meta)
+{
+	buf_reset(&call->out);
+	jsonrpc_begin(&call->out, call->msg.id);
+	buf_puts(&call->out, "\"result\":{");
+	if (call->era != MCP_MODERN)
+		return;
+	buf_puts(&call->out, "\"resultType\":");
+	buf_json_cstr(&call->out, result_type);
+	buf_puts(&call->out, ",\"_meta\":{");
+	if (extra_meta != NULL)
+		buf_puts(&call->out, extra_meta);
+	buf_puts(&call->out, "\"io.modelcontextprotocol/serverInfo\":");
+	buf_puts(&call->out, call->mcp->server_info);
+	buf_putc(&call->out, '}');
+}
+
+void
+mcp_result_begin(McpCall *call)
+{
+	mcp_result_begin_as(call, "complete", NULL);
+}
+
+void
+mcp_member(McpCall *call, const char *name)
+{
+	if (call->out.len > 0 && call->out.data[call->out.len - 1] != '{')
+		buf_putc(&call->out, ',');
+	buf_json_cstr(&call->out, name);
+	buf_putc(&call->out, ':');
+}
+
+void
+mcp_cache_hint(McpCall *call)
+{
+	if (call->era != MCP_MODERN)
+		return;
+	mcp_member(call, "ttlMs");
+	buf_int(&call->out, call->mcp->host->list_ttl_ms);
+	mcp_member(call, "cacheScope");
+	buf_json_cstr(&call->out, call->mcp->host->list_scope);
+}
+
+void
+mcp_result_end(McpCall *call)
+{
+	buf_puts(&call->out, "}}");
+}
+
+void
+mcp_error(McpCall *call, int code, const char *message, const char *data)
+{
+	buf_reset(&call->out);
+	jsonrpc_error(&call->out, call->msg.id, code, message, data);
+	call->outcome = MCP_OUTCOME_FAULT;
+	if (code == JSONRPC_INTERNAL_ERROR)
+		call->http_status = 500;
+}
+
+static void
+bad_request(McpCall *call, int code, const char *message)
+{
+	mcp_error(call, code, message, NULL);
+	call->http_status = 400;
+}
+
+void
+mcp_not_found(McpCall *call, const char *message)
+{
+	Buf			data;
+	const char *uri = json_util_string(call->msg.params, "uri");
+
+	buf_init(&data);
+	buf_puts(&data, "{\"uri\":");
+	buf_json_cstr(&data, uri != NULL ? uri : "");
+	buf_putc(&data, '}');
+	mcp_error(call, call->era == MCP_MODERN ? JSONRPC_INVALID_PARAMS :
+			  MCP_RESOURCE_NOT_FOUND_LEGACY, message,
+			  uri != NULL && buf_ok(&data) ? data.data : NULL);
+	buf_free(&data);
+}
+
+void
+mcp_missing_capability(McpCall *call, const char *capabilities)
+{
+	Buf			data;
+
+	buf_init(&data);
+	buf_printf(&data, "{\"requiredCapabilities\":%s}", capabilities);
+	mcp_error(call, MCP_MISSING_CAPABILITY, "Missing required client capability",
+			  buf_cstr(&data));
+	call->http_status = 400;
+	buf_free(&data);
+}
+
+void
+mcp_text_content(McpCall *call, const char *text, size_t len)
+{
+	mcp_member(call, "content");
+	buf_puts(&call->out, "[{\"type\":\"text\",\"text\":");
+	buf_json_string(&call->out, text, len);
+	buf_puts(&call->out, "}]");
+}
+
+void
+mcp_put_versions(Buf *out)
+{
+	buf_puts(out, "[");
+	buf_json_cstr(out, mcp_modern_version);
+	for (const char *const *v = mcp_legacy_versions; *v != NULL; v++)
+	{
+		buf_putc(out, ',');
+		buf_json_cstr(out, *v);
+	}
+	buf_putc(out, ']');
+}
+
+static void
+unsupported_version(McpCall *call, const char *requested)
+{
+	Buf			data;
+
+	buf_init(&data);
+	buf_puts(&data, "{\"supported\":");
+	mcp_put_versions(&data);
+	buf_puts(&data, ",\"requested\":");
+	buf_json_cstr(&data, requested);
+	buf_putc(&data, '}');
+	mcp_error(call, MCP_UNSUPPORTED_VERSION, "Unsupported protocol version",
+			  buf_ok(&data) ? data.data : NULL);
+	call->http_status = 400;
+	buf_free(&data);
+}
+
+/* ------------------------------------------------------------------------
+ * What the client said about itself
+ * ------------------------------------------------------------------------
+ */
+
+json_t *
+mcp_client_capability(const McpCall *call, const char *name)
+{
+	return json_util_object(json_object_get(call->meta, META_CAPABILITIES),
+							name);
+}
+
+bool
+mcp_client_extension(const McpCall *call, const char *name)
+{
+	return json_util_object(mcp_client_capability(call, "extensions"),
+							name) != NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Headers of the modern era
+ * ------------------------------------------------------------------------
+ */
+
+static int
+base64_value(char c)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
+
+	return at != NULL ? (int) (at - alphabet) : -1;
+}
+
+/* Strict: full quads, padding at the end only. */
+static bool
+decode_base64(const char *s, size_t n, Buf *out)
+{
+	size_t		pad = n > 0 && s[n - 1] == '=' ? (n > 1 && s[n - 2] == '=' ? 2 : 1) : 0;
+
+	if (n % 4 != 0)
+		return false;
+	for (size_t i = 0; i < n; i += 4)
+	{
+		uint32_t	word = 0;
+		bool		last = i + 4 == n;
+
+		for (size_t k = 0; k < 4; k++)
+		{
+			int			v = last && k >= 4 - pad ? 0 : base64_value(s[i + k]);
+
+			if (v < 0)
+				return false;
+			word = word << 6 | (uint32_t) v;
+		}
+		for (size_t k = 0; k < (last ? 3 - pad : 3); k++)
+			buf_putc(out, (char) (word >> (16 - 8 * k)));
+	}
+	return true;
+}
+
+/* The header's value, trimmed, and decoded from =?base64?...?= */
+static bool
+header_equals(const char *header, const char *body, size_t body_len)
+{
+	size_t		n = strlen(header);
+	Buf			value;
+	bool		ok = true;
+
+	while (n > 0 && (header[n - 1] == ' ' || header[n - 1] == '\t'))
+		n--;
+	while (n > 0 && (*header == ' ' || *header == '\t'))
+	{
+		header++;
+		n--;
+	}
+	buf_init(&value);
+	if (n >= 11 && strncmp(header, "=?base64?", 9) == 0 &&
+		strncmp(header + n - 2, "?=", 2) == 0)
+		ok = decode_base64(header + 9, n - 11, &value);
+	else
+		buf_append(&value, header, n);
+	ok = ok && buf_ok(&value) && value.len == body_len &&
+		memcmp(buf_cstr(&value), body, body_len) == 0;
+	buf_free(&value);
+	return ok;
+}
+
+static bool
+check_header(McpCall *call, const char *header, const char *body,
+			 size_t body_len, const char *name)
+{
+	Buf			message;
+
+	if (header != NULL && header_equals(header, body, body_len))
+		return true;
+	buf_init(&message);
+	buf_printf(&message, "Header mismatch: %s %s", name, header == NULL ?
+			   "is missing" : "does not match the body");
+	bad_request(call, MCP_HEADER_MISMATCH, buf_cstr(&message));
+	buf_free(&message);
+	return false;
+}
+
+/* Mcp-Name mirrors params.name, params.uri or params.taskId. */
+static bool
+check_name_header(McpCall *call, const McpHeaders *headers,
+				  const McpMethod *method)
+{
+	const json_t *value;
+
+	if (method == NULL || method->name_param == NULL)
+		return true;
+	value = json_object_get(call->msg.params, method->name_param);
+	if (!json_is_string(value))
+		return true;			/* the handler says what is wrong with it */
+	return check_header(call, headers->name, json_string_value(value),
+						json_string_length(value), "Mcp-Name");
+}
+
+/* ------------------------------------------------------------------------
+ * The two eras
+ * ------------------------------------------------------------------------
+ */
+
+const char *
+mcp_legacy_version(const char *version)
+{
+	for (const char *const *v = mcp_legacy_versions; *v != NULL; v++)
+		if (strcmp(*v, version) == 0)
+			return *v;
+	return NULL;
+}
+
+static bool
+is_modern(const McpCall *call, const McpHeaders *headers)
+{
+	const json_t *version = json_object_get(call->meta, META_VERSION);
+	const char *text = json_string_value(version);
+
+	if (version != NULL)
+		return text == NULL || mcp_legacy_version(text) == NULL;
+	if (call->msg.kind == JSONRPC_REQUEST &&
+		(strcmp(call->msg.method, "server/discover") == 0 ||
+		 strcmp(call->msg.method, "subscriptions/listen") == 0))
+		return true;
+	return headers != NULL && headers->version != NULL &&
+		strcmp(headers->version, mcp_modern_version) == 0;
+}
+
+static bool
+check_modern(McpCall *call, const McpHeaders *headers)
+{
+	const char *version = json_util_string(call->meta, META_VERSION);
+
+	if (version == NULL)
+	{
+		bad_request(call, JSONRPC_INVALID_PARAMS,
+					"Invalid params: _meta lacks " META_VERSION);
+		return false;
+	}
+	if (headers != NULL &&
+		!check_header(call, headers->version, version, strlen(version),
+					  "MCP-Protocol-Version"))
+		return false;
+	if (strcmp(version, mcp_modern_version) != 0)
+	{
+		unsupported_version(call, version);
+		return false;
+	}
+	if (json_util_object(call->meta, META_CAPABILITIES) == NULL)
+	{
+		bad_request(call, JSONRPC_INVALID_PARAMS,
+					"Invalid params: _meta lacks " META_CAPABILITIES);
+		return false;
+	}
+	return headers == NULL ||
+		check_header(call, headers->method, call->msg.method,
+					 strlen(call->msg.method), "Mcp-Method");
+}
+
+static bool
+join_session(McpCall *call, const char *id)
+{
+	AuthDigest	owner;
+	const char *version;
+	const char *credential = call->credential != NULL ? call->credential : "";
+
+	if (call->mcp->sessions == NULL)
+		return true;
+	owner = auth_digest(credential, strlen(credential));
+	version = session_find(call->mcp->sessions, id, &owner, time(NULL));
+	if (version == NULL)
+	{
+		mcp_error(call, MCP_UNKNOWN_SESSION, "Session not found", NULL);
+		call->http_status = 404;
+		return false;
+	}
+	call->version = version;
+	strncpy(call->session, id, sizeof(call->session) - 1);
+	return true;
+}
+
+static bool
+check_legacy(McpCall *call, const McpHeaders *headers)
+{
+	if (headers == NULL || (call->msg.kind == JSONRPC_REQUEST &&
+							strcmp(call->msg.method, "initialize") == 0))
+		return true;
+	if (headers->version != NULL)
+	{
+		const char *version = mcp_legacy_version(headers->version);
+
+		if (version == NULL)
+		{
+			unsupported_version(call, headers->version);
+			return false;
+		}
+		call->version = version;
+	}
+	return headers->session == NULL || join_session(call, headers->session);
+}
+
+/* ------------------------------------------------------------------------
+ * Dispatch
+ * ------------------------------------------------------------------------
+ */
+
+static McpRoute
+accept_notification(McpCall *call, const McpHeaders *headers)
+{
+	bool		http = headers != NULL;
+
+	if (call->msg.method != NULL &&
+		strcmp(call->msg.method, "notifications/cancelled") == 0)
+		cancel_by_id(call, http);
+	call->http_status = 202;
+	return MCP_SILENT;
+}
+
+static McpRoute
+reject_method(McpCall *call)
+{
+	Buf			message;
+
+	buf_init(&message);
+	buf_puts(&message, "Method not found: ");
+	buf_puts(&message, call->msg.method);
+	mcp_error(call, JSONRPC_METHOD_NOT_FOUND,
+			  buf_ok(&message) ? message.data : "Method not found", NULL);
+	if (call->era == MCP_MODERN)
+		call->http_status = 404;
+	buf_free(&message);
+	return MCP_ANSWERED;
+}
+
+/* tools/call is looked at before a worker is asked for it. */
+static bool
+check_tool(McpCall *call)
+{
+	const char *name = json_util_string(call->msg.params, "name");
+	const json_t *arguments = json_object_get(call->msg.params, "arguments");
+
+	call->tool = name != NULL ? mcp_find_tool(call->mcp, name) : NULL;
+	if (call->tool == NULL)
+	{
+		mcp_error(call, JSONRPC_INVALID_PARAMS, name == NULL ?
+				  "Invalid params: name must be a string" :
+				  "Invalid params: unknown tool", NULL);
+		return false;
+	}
+	if (arguments != NULL && !json_is_object(arguments))
+	{
+		mcp_error(call, JSONRPC_INVALID_PARAMS,
+				  "Invalid params: arguments must be an object", NULL);
+		return false;
+	}
+	return true;
+}
+
+static McpRoute
+accept_request(McpCall *call, const McpHeaders *headers)
+{
+	call->method = mcp_find_method(call->mcp, call->msg.method, call->era);
+	if (call->era == MCP_MODERN && headers != NULL &&
+		!check_name_header(call, headers, call->method))
+		return MCP_ANSWERED;
+	if (call->method == NULL)
+		return reject_method(call);
+	if (strcmp(call->method->name, "tools/call") == 0 && !check_tool(call))
+		return MCP_ANSWERED;
+	if (call->method->blocking)
+	{
+		register_call(call);
+		return MCP_DEFERRED;
+	}
+	call->method->handler(call);
+	return call->streaming ? MCP_STREAMING : MCP_ANSWERED;
+}
+
+static McpRoute
+route(McpCall *call, const McpHeaders *headers)
+{
+	if (call->msg.kind == JSONRPC_INVALID)
+	{
+		bad_request(call, call->msg.error_code, call->msg.error_message);
+		return MCP_ANSWERED;
+	}
+	call->meta = json_util_object(call->msg.params, "_meta");
+	if (call->msg.kind == JSONRPC_REQUEST && is_modern(call, headers))
+	{
+		call->era = MCP_MODERN;
+		call->version = mcp_modern_version;
+		return check_modern(call, headers) ? accept_request(call, headers) :
+			MCP_ANSWERED;
+	}
+	if (call->msg.kind != JSONRPC_REQUEST && headers != NULL &&
+		headers->version != NULL &&
+		strcmp(headers->version, mcp_modern_version) == 0)
+		return accept_notification(call, headers);
+	if (!check_legacy(call, headers))
+		return MCP_ANSWERED;
+	if (call->msg.kind != JSONRPC_REQUEST)
+		return accept_notification(call, headers);
+	return accept_request(call, headers);
+}
+
+McpRoute
+mcp_accept(McpCall *call, const char *text, size_t len,
+		   const McpHeaders *headers)
+{
+	McpRoute	taken;
+
+	jsonrpc_parse(text, len, &call->msg);
+	taken = route(call, headers);
+	if (taken == MCP_ANSWERED && !buf_ok(&call->out))
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+	return taken;
+}
+
+/* A cancelled call over stdio gets no answer; see Transport. */
+static void
+settle(McpCall *call)
+{
+	if (!buf_ok(&call->out))
+		mcp_error(call, JSONRPC_INTERNAL_ERROR,
+				  "The result is larger than this server can hold", NULL);
+	if (atomic_load(&call->cancelled))
+	{
+		call->outcome = MCP_OUTCOME_CANCELLED;
+		if (!call->transport->answer_when_cancelled)
+			buf_reset(&call->out);
+	}
+}
+
+void
+mcp_run(McpCall *call, int wake_fd)
+{
+	uint64_t	started = metrics_clock();
+	const char *name = call->tool != NULL ? call->tool->name :
+		call->method->name;
+
+	atomic_store(&call->wake_fd, wake_fd);
+	if (!atomic_load(&call->cancelled))
+		call->method->handler(call);
+	atomic_store(&call->wake_fd, -1);
+	settle(call);
+	metrics_count_call(name, (int) call->outcome, metrics_clock() - started);
+	call->transport->finish(call);
+}
+
+bool
+mcp_session_end(Mcp *mcp, const char *id, const char *credential)
+{
+	AuthDigest	owner;
+
+	if (mcp->sessions == NULL)
+		return false;
+	if (credential == NULL)
+		credential = "";
+	owner = auth_digest(credential, strlen(credential));
+	return session_close(mcp->sessions, id, &owner);
+}

@@ -1,0 +1,39 @@
+/*
+ * mcp_internal.h
+ *		Shared by mcp_dispatch.c, mcp_methods.c and mcp_stream.c only.
+ */
+#ifndef MCP_INTERNAL_H
+#define MCP_INTERNAL_H
+
+#include "mcp.h"
+
+#include <pthread.h>
+
+struct Mcp
+{
+	const McpHost *host;
+	SessionTable *sessions;		/* NULL on stdio */
+	char	   *server_info;	/* Implementation, JSON text */
+	pthread_mutex_t lock;		/* guards the two lists */
+	McpCall    *calls;			/* accepted, on a worker or waiting for one */
+	size_t		call_count;
+	McpCall    *streams;		/* open subscriptions/listen */
+};
+
+extern const char *const mcp_legacy_versions[];
+extern const char mcp_modern_version[];
+
+/* The core's own methods, then the host's. */
+extern const McpMethod *mcp_find_method(const Mcp *mcp, const char *name,
+										McpEra era);
+extern const McpTool *mcp_find_tool(const Mcp *mcp, const char *name);
+
+/* The constant of a supported legacy version, else NULL. */
+extern const char *mcp_legacy_version(const char *version);
+extern void mcp_put_versions(Buf *out);
+
+extern void mcp_subscriptions_listen(McpCall *call);
+extern void mcp_list_add(McpCall **list, McpCall *call);
+extern void mcp_list_remove(McpCall **list, McpCall *call);
+
+#endif							/* MCP_INTERNAL_H */

@@ -1,0 +1,217 @@
+/*
+ * mcp_methods.c
+ *		The methods every server has: initialize, discover, ping, tools.
+ */
+#include "mcp_internal.h"
+
+#include "auth.h"
+#include "json_util.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void
+put_capabilities(McpCall *call)
+{
+	mcp_member(call, "capabilities");
+	buf_putc(&call->out, '{');
+	buf_puts(&call->out, call->mcp->host->capabilities);
+	buf_putc(&call->out, '}');
+}
+
+static void
+put_instructions(McpCall *call)
+{
+	if (call->mcp->host->instructions == NULL)
+		return;
+	mcp_member(call, "instructions");
+	buf_json_cstr(&call->out, call->mcp->host->instructions);
+}
+
+static bool
+open_session(McpCall *call)
+{
+	const char *credential = call->credential != NULL ? call->credential : "";
+	AuthDigest	owner;
+
+	if (call->mcp->sessions == NULL)
+		return true;
+	owner = auth_digest(credential, strlen(credential));
+	call->session_opened = session_open(call->mcp->sessions, &owner,
+										call->version, time(NULL),
+										call->session);
+	return call->session_opened;
+}
+
+/* Echoes a version that is supported, else offers the newest legacy one. */
+static void
+initialize(McpCall *call)
+{
+	const char *wanted = json_util_string(call->msg.params, "protocolVersion");
+	const char *version;
+
+	if (wanted == NULL)
+	{
+		mcp_error(call, JSONRPC_INVALID_PARAMS,
+				  "Invalid params: protocolVersion must be a string", NULL);
+		return;
+	}
+	version = mcp_legacy_version(wanted);
+	call->version = version != NULL ? version : mcp_legacy_versions[0];
+	if (!open_session(call))
+	{
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "No session can be opened", NULL);
+		return;
+	}
+	mcp_result_begin(call);
+	mcp_member(call, "protocolVersion");
+	buf_json_cstr(&call->out, call->version);
+	put_capabilities(call);
+	mcp_member(call, "serverInfo");
+	buf_puts(&call->out, call->mcp->server_info);
+	put_instructions(call);
+	mcp_result_end(call);
+}
+
+static void
+discover(McpCall *call)
+{
+	mcp_result_begin(call);
+	mcp_member(call, "supportedVersions");
+	mcp_put_versions(&call->out);
+	put_capabilities(call);
+	put_instructions(call);
+	mcp_cache_hint(call);
+	mcp_result_end(call);
+}
+
+static void
+ping(McpCall *call)
+{
+	mcp_result_begin(call);
+	mcp_result_end(call);
+}
+
+static void
+put_flag(Buf *out, const char *name, bool value)
+{
+	if (out->data[out->len - 1] != '{')
+		buf_putc(out, ',');
+	buf_printf(out, "\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void
+put_tool(Buf *out, const McpTool *tool)
+{
+	buf_puts(out, "{\"name\":");
+	buf_json_cstr(out, tool->name);
+	if (tool->title != NULL)
+	{
+		buf_puts(out, ",\"title\":");
+		buf_json_cstr(out, tool->title);
+	}
+	buf_puts(out, ",\"description\":");
+	buf_json_cstr(out, tool->description);
+	buf_puts(out, ",\"inputSchema\":");
+	buf_puts(out, tool->input_schema);
+	if (tool->output_schema != NULL)
+	{
+		buf_puts(out, ",\"outputSchema\":");
+		buf_puts(out, tool->output_schema);
+	}
+	buf_puts(out, ",\"annotations\":{");
+	if (!buf_ok(out))
+		return;
+	put_flag(out, "readOnlyHint", (tool->flags & MCP_TOOL_READ_ONLY) != 0);
+	put_flag(out, "destructiveHint", (tool->flags & MCP_TOOL_DESTRUCTIVE) != 0);
+	put_flag(out, "idempotentHint", (tool->flags & MCP_TOOL_IDEMPOTENT) != 0);
+	put_flag(out, "openWorldHint", (tool->flags & MCP_TOOL_OPEN_WORLD) != 0);
+	buf_puts(out, "}}");
+}
+
+static void
+tools_list(McpCall *call)
+{
+	const McpHost *host = call->mcp->host;
+
+	/* all of them fit in one page, so no cursor was ever handed out */
+	if (json_object_get(call->msg.params, "cursor") != NULL)
+	{
+		mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown cursor",
+				  NULL);
+		return;
+	}
+	mcp_result_begin(call);
+	mcp_member(call, "tools");
+	buf_putc(&call->out, '[');
+	for (size_t i = 0; i < host->tool_count; i++)
+	{
+		if (i > 0)
+			buf_putc(&call->out, ',');
+		put_tool(&call->out, &host->tools[i]);
+	}
+	buf_putc(&call->out, ']');
+	mcp_cache_hint(call);
+	mcp_result_end(call);
+}
+
+static void
+tools_call(McpCall *call)
+{
+	json_t	   *arguments = json_object_get(call->msg.params, "arguments");
+
+	if (arguments != NULL)
+	{
+		call->tool->handler(call, arguments);
+		return;
+	}
+	arguments = json_object();
+	if (arguments == NULL)
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+	else
+		call->tool->handler(call, arguments);
+	json_decref(arguments);
+}
+
+static const McpMethod own_methods[] = {
+	{"initialize", MCP_LEGACY, false, NULL, initialize},
+	{"ping", MCP_LEGACY, false, NULL, ping},
+	{"server/discover", MCP_MODERN, false, NULL, discover},
+	{"subscriptions/listen", MCP_MODERN, false, NULL, mcp_subscriptions_listen},
+	{"tools/call", MCP_BOTH, true, "name", tools_call},
+	{"tools/list", MCP_BOTH, false, NULL, tools_list},
+};
+
+static const McpMethod *
+search_methods(const McpMethod *methods, size_t count, const char *name,
+			   McpEra era)
+{
+	for (size_t i = 0; i < count; i++)
+		if ((methods[i].eras & (int) era) != 0 &&
+			strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
+}
+
+const McpMethod *
+mcp_find_method(const Mcp *mcp, const char *name, McpEra era)
+{
+	const McpMethod *method =
+		search_methods(own_methods, sizeof(own_methods) / sizeof(own_methods[0]),
+					   name, era);
+
+	if (method == NULL)
+		method = search_methods(mcp->host->methods, mcp->host->method_count,
+								name, era);
+	return method;
+}
+
+const McpTool *
+mcp_find_tool(const Mcp *mcp, const char *name)
+{
+	for (size_t i = 0; i < mcp->host->tool_count; i++)
+		if (strcmp(mcp->host->tools[i].name, name) == 0)
+			return &mcp->host->tools[i];
+	return NULL;
+}

@@ -1,0 +1,40 @@
+/*
+ * metrics.h
+ *		Counters of the shim in Prometheus' text format.
+ */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include "buf.h"
+
+#include <stdint.h>
+
+typedef enum MetricsGauge
+{
+	METRICS_POOL_BUSY,
+	METRICS_POOL_OPEN,
+	METRICS_QUEUE,
+	METRICS_CONNECTIONS,
+	METRICS_STREAMS,
+	METRICS_GAUGES
+} MetricsGauge;
+
+typedef enum MetricsCounter
+{
+	METRICS_HTTP_REFUSED,		/* answered before the protocol core saw it */
+	METRICS_AUTH_FAILED,
+	METRICS_DB_CONNECTS,
+	METRICS_DB_FAILURES,
+	METRICS_COUNTERS
+} MetricsCounter;
+
+/* monotonic nanoseconds */
+extern uint64_t metrics_clock(void);
+
+/* name is a constant; outcome is a McpOutcome */
+extern void metrics_count_call(const char *name, int outcome, uint64_t ns);
+extern void metrics_count(MetricsCounter counter);
+extern void metrics_gauge_add(MetricsGauge gauge, int delta);
+extern void metrics_write(Buf *out);
+
+#endif							/* METRICS_H */

@@ -1,0 +1,417 @@
+/*
+ * rows.c
+ *		No tree is built: cells go from libpq's result into the buffer.
+ *
+ * int2, int4, int8 within 2^53, finite floats, booleans and json become JSON
+ * values, NULL becomes null, everything else stays PostgreSQL's text.
+ */
+#include "rows.h"
+
+#include "pg_types.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Longest integer text that is below 2^53 without looking at its value. */
+#define SAFE_DIGITS 15
+#define MAX_SAFE_INTEGER INT64_C(9007199254740991)
+
+/* ------------------------------------------------------------------------
+ * JSON
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * PostgreSQL has checked that this is JSON, so control characters stand
+ * between tokens only; a line feed would break stdio's framing.
+ */
+void
+rows_put_raw_json(Buf *out, const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *) text;
+	size_t		start = 0;
+	size_t		i = 0;
+
+	while (i < len)
+	{
+		size_t		n = buf_utf8_len(p + i, len - i);
+
+		if (n > 0 && p[i] >= 0x20)
+		{
+			i += n;
+			continue;
+		}
+		buf_append(out, p + start, i - start);
+		buf_puts(out, n == 0 ? "\xef\xbf\xbd" : " ");
+		start = ++i;
+	}
+	buf_append(out, p + start, len - start);
+}
+
+static bool
+is_safe_integer(const char *cell, size_t len)
+{
+	long long	value;
+
+	if (len <= SAFE_DIGITS)
+		return true;
+	value = strtoll(cell, NULL, 10);
+	return value >= -MAX_SAFE_INTEGER && value <= MAX_SAFE_INTEGER;
+}
+
+/* NaN, Infinity and -Infinity are the only floats without a digit in front. */
+static bool
+is_finite_number(const char *cell, size_t len)
+{
+	size_t		at = len > 0 && cell[0] == '-' ? 1 : 0;
+
+	return at < len && cell[at] >= '0' && cell[at] <= '9';
+}
+
+static void
+put_value(Buf *out, PgTypeClass class, const char *cell, size_t len)
+{
+	switch (class)
+	{
+		case PG_TYPE_BOOL:
+			buf_puts(out, cell[0] == 't' ? "true" : "false");
+			return;
+		case PG_TYPE_INTEGER:
+			if (is_safe_integer(cell, len))
+			{
+				buf_append(out, cell, len);
+				return;
+			}
+			break;
+		case PG_TYPE_FLOAT:
+			if (is_finite_number(cell, len))
+			{
+				buf_append(out, cell, len);
+				return;
+			}
+			break;
+		case PG_TYPE_JSON:
+			rows_put_raw_json(out, cell, len);
+			return;
+		case PG_TYPE_TEXT:
+			break;
+	}
+	buf_json_string(out, cell, len);
+}
+
+static void
+put_cell(Buf *out, const DbOutcome *outcome, int row, int column)
+{
+	size_t		len;
+	const char *cell = db_cell(outcome, row, column, &len);
+
+	if (cell == NULL)
+		buf_append(out, "null", 4);
+	else
+		put_value(out, pg_type_class(db_column_type(outcome, column)), cell,
+				  len);
+}
+
+static void
+put_row(Buf *out, const DbOutcome *outcome, int row)
+{
+	int			columns = db_columns(outcome);
+
+	buf_putc(out, '[');
+	for (int column = 0; column < columns; column++)
+	{
+		if (column > 0)
+			buf_putc(out, ',');
+		put_cell(out, outcome, row, column);
+	}
+	buf_putc(out, ']');
+}
+
+int
+rows_put_json(Buf *out, const DbOutcome *outcome, size_t max_bytes)
+{
+	int			rows = db_rows(outcome);
+	size_t		start = out->len;
+
+	buf_putc(out, '[');
+	for (int row = 0; row < rows; row++)
+	{
+		size_t		mark = out->len;
+
+		if (row > 0)
+			buf_putc(out, ',');
+		put_row(out, outcome, row);
+		if (out->len - start > max_bytes)
+		{
+			buf_truncate(out, mark);
+			rows = row;
+		}
+	}
+	buf_putc(out, ']');
+	return rows;
+}
+
+void
+rows_put_objects(Buf *out, const DbOutcome *outcome, int rows)
+{
+	int			columns = db_columns(outcome);
+
+	buf_putc(out, '[');
+	for (int row = 0; row < rows; row++)
+	{
+		buf_puts(out, row > 0 ? ",\n{" : "{");
+		for (int column = 0; column < columns; column++)
+		{
+			if (column > 0)
+				buf_putc(out, ',');
+			buf_json_cstr(out, db_column_name(outcome, column));
+			buf_putc(out, ':');
+			put_cell(out, outcome, row, column);
+		}
+		buf_putc(out, '}');
+	}
+	buf_putc(out, ']');
+}
+
+/* ------------------------------------------------------------------------
+ * CSV
+ * ------------------------------------------------------------------------
+ */
+
+static void
+put_csv_field(Buf *out, const char *text, size_t len)
+{
+	bool		quote = len == 0;
+
+	for (size_t i = 0; i < len && !quote; i++)
+		quote = text[i] == '"' || text[i] == ',' || text[i] == '\n' ||
+			text[i] == '\r';
+	if (!quote)
+	{
+		buf_append(out, text, len);
+		return;
+	}
+	buf_putc(out, '"');
+	for (size_t i = 0; i < len; i++)
+	{
+		if (text[i] == '"')
+			buf_putc(out, '"');
+		buf_putc(out, text[i]);
+	}
+	buf_putc(out, '"');
+}
+
+/* As COPY writes it: NULL is an empty field, an empty string is quoted. */
+void
+rows_put_csv(Buf *out, const DbOutcome *outcome, int rows)
+{
+	int			columns = db_columns(outcome);
+
+	for (int row = -1; row < rows; row++)
+	{
+		for (int column = 0; column < columns; column++)
+		{
+			const char *text = db_column_name(outcome, column);
+			size_t		len = strlen(text);
+
+			if (row >= 0)
+				text = db_cell(outcome, row, column, &len);
+			if (column > 0)
+				buf_putc(out, ',');
+			if (text != NULL)
+				put_csv_field(out, text, len);
+		}
+		buf_putc(out, '\n');
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Table
+ * ------------------------------------------------------------------------
+ */
+
+/* one line of a cell */
+typedef struct Line
+{
+	const char *text;
+	size_t		len;
+	size_t		width;
+	bool		more;			/* another line follows in this cell */
+} Line;
+
+static unsigned
+decode(const unsigned char *p, size_t n)
+{
+	unsigned	cp = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
+
+	for (size_t i = 1; i < n; i++)
+		cp = cp << 6 | (p[i] & 0x3f);
+	return cp;
+}
+
+/* Columns that a terminal gives to a character: coarse, but monotonous. */
+static size_t
+char_width(unsigned cp)
+{
+	if ((cp >= 0x300 && cp <= 0x36f) || (cp >= 0x200b && cp <= 0x200f) ||
+		(cp >= 0xfe00 && cp <= 0xfe0f))
+		return 0;
+	if ((cp >= 0x1100 && cp <= 0x115f) || (cp >= 0x2e80 && cp <= 0xa4cf) ||
+		(cp >= 0xac00 && cp <= 0xd7a3) || (cp >= 0xf900 && cp <= 0xfaff) ||
+		(cp >= 0xfe30 && cp <= 0xfe6f) || (cp >= 0xff00 && cp <= 0xff60) ||
+		(cp >= 0x1f300 && cp <= 0x1f64f) || (cp >= 0x20000 && cp <= 0x3fffd))
+		return 2;
+	return 1;
+}
+
+static size_t
+text_width(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *) text;
+	size_t		width = 0;
+
+	while (len > 0)
+	{
+		size_t		n = 1;
+
+		if (*p < 0x80)
+			width++;
+		else
+		{
+			n = buf_utf8_len(p, len);
+			if (n == 0)
+				n = 1;
+			width += n > 1 ? char_width(decode(p, n)) : 1;
+		}
+		p += n;
+		len -= n;
+	}
+	return width;
+}
+
+/* Line `number` of a text; an empty one past its end. */
+static Line
+nth_line(const char *text, size_t len, int number)
+{
+	Line		line = {text, len, 0, false};
+
+	while (line.text != NULL)
+	{
+		const char *end = memchr(line.text, '\n', line.len);
+
+		if (number-- == 0)
+		{
+			line.more = end != NULL;
+			if (line.more)
+				line.len = (size_t) (end - line.text);
+			line.width = text_width(line.text, line.len);
+			return line;
+		}
+		if (end == NULL)
+			break;
+		line.len -= (size_t) (end + 1 - line.text);
+		line.text = end + 1;
+	}
+	return (Line) {"", 0, 0, false};
+}
+
+/* Row -1 is the header. */
+static Line
+cell_line(const DbOutcome *outcome, int row, int column, int number)
+{
+	const char *text = db_column_name(outcome, column);
+	size_t		len = text != NULL ? strlen(text) : 0;
+
+	if (row >= 0)
+		text = db_cell(outcome, row, column, &len);
+	return nth_line(text, text != NULL ? len : 0, number);
+}
+
+static void
+measure(const DbOutcome *outcome, int rows, size_t *widths)
+{
+	int			columns = db_columns(outcome);
+
+	for (int column = 0; column < columns; column++)
+	{
+		for (int row = -1; row < rows; row++)
+		{
+			int			number = 0;
+			Line		line;
+
+			do
+			{
+				line = cell_line(outcome, row, column, number++);
+				if (line.width > widths[column])
+					widths[column] = line.width;
+			} while (line.more);
+		}
+	}
+}
+
+/*
+ * One printed line.  As in psql the header is centred and padded, numbers
+ * stand right, and the last column of text is not padded.
+ */
+static bool
+put_line(Buf *out, const DbOutcome *outcome, int row, int number,
+		 const size_t *widths)
+{
+	int			columns = db_columns(outcome);
+	bool		again = false;
+
+	for (int column = 0; column < columns; column++)
+	{
+		Line		line = cell_line(outcome, row, column, number);
+		size_t		space = widths[column] - line.width;
+		size_t		left = 0;
+		bool		last = column + 1 == columns;
+
+		if (row < 0)
+			left = space / 2;
+		else if (pg_type_is_numeric(db_column_type(outcome, column)))
+			left = space;
+		buf_puts(out, column > 0 ? "| " : " ");
+		buf_fill(out, ' ', left);
+		buf_append(out, line.text, line.len);
+		if (!last || row < 0 || line.more)
+		{
+			buf_fill(out, ' ', space - left);
+			buf_putc(out, line.more ? '+' : ' ');
+		}
+		again = again || line.more;
+	}
+	buf_putc(out, '\n');
+	return again;
+}
+
+void
+rows_put_table(Buf *out, const DbOutcome *outcome, int rows)
+{
+	int			columns = db_columns(outcome);
+	size_t	   *widths = calloc((size_t) columns + 1, sizeof(size_t));
+
+	if (widths == NULL)
+	{
+		out->failed = true;
+		return;
+	}
+	measure(outcome, rows, widths);
+	for (int row = -1; row < rows; row++)
+	{
+		int			number = 0;
+
+		while (put_line(out, outcome, row, number, widths))
+			number++;
+		for (int column = 0; row < 0 && column < columns; column++)
+		{
+			buf_puts(out, column > 0 ? "+" : "");
+			buf_fill(out, '-', widths[column] + 2);
+		}
+		if (row < 0)
+			buf_putc(out, '\n');
+	}
+	free(widths);
+}

@@ -1,0 +1,102 @@
+# shim.mk: the MCP server, included by the top Makefile.
+#
+# Variables: PG_CONFIG, DESTDIR, WERROR=1, SANITIZER=address,undefined.
+
+PG_CONFIG ?= pg_config
+PKG_CONFIG ?= pkg-config
+SHIM_CLANG ?= clang
+
+SHIM_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" \
+	control/pg_warden.control 2>/dev/null)
+
+SHIM_LEAVES = auth buf config json_util jsonrpc log metrics session
+SHIM_CORE = $(SHIM_LEAVES) mcp_dispatch mcp_methods mcp_stream worker
+SHIM_TRANSPORTS = http_transport stdio_transport
+SHIM_DATABASE = db pg_types rows tools tools_change tools_read
+SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)
+
+# A build with a sanitizer has objects of its own.
+SHIM_OBJDIR = shim/obj$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))
+SHIM_OBJS = $(SHIM_MODULES:%=$(SHIM_OBJDIR)/%.o)
+SHIM_CORE_OBJS = $(SHIM_CORE:%=$(SHIM_OBJDIR)/%.o)
+SHIM_UNITS = auth buf config json_util jsonrpc mcp rows session
+SHIM_UNIT_BINARIES = $(SHIM_UNITS:%=shim/test/unit_%)
+SHIM_FUZZERS = config dispatch jsonrpc
+SHIM_FUZZ_BINARIES = $(SHIM_FUZZERS:%=shim/test/fuzz_%)
+SHIM_FUZZ_SECONDS ?= 10
+
+comma := ,
+SHIM_PQ_CFLAGS := $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || \
+	echo -I$$($(PG_CONFIG) --includedir))
+SHIM_PQ_LIBS := $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null || \
+	echo -L$$($(PG_CONFIG) --libdir) -lpq)
+
+SHIM_CFLAGS = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra \
+	-DWARDEN_VERSION='"$(SHIM_VERSION)"' -Ishim -pthread \
+	-fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2) \
+	$(if $(WERROR),-Werror) \
+	$(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer) \
+	$(SHIM_PQ_CFLAGS) $(CFLAGS)
+SHIM_LDFLAGS = -pthread -Wl,-z,relro,-z,now \
+	$(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+SHIM_LIBS = $(SHIM_PQ_LIBS) -ljansson -lmicrohttpd
+
+.PHONY: check-shim check-fuzz install-shim clean-shim shim-units
+
+shim/warden-mcp: $(SHIM_OBJS)
+	$(CC) $(SHIM_LDFLAGS) -o $@ $(SHIM_OBJS) $(SHIM_LIBS)
+
+# main.c holds the version, so it follows the control file.
+$(SHIM_OBJDIR)/main.o: control/pg_warden.control
+
+$(SHIM_OBJDIR)/%.o: shim/%.c | $(SHIM_OBJDIR)
+	$(CC) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(SHIM_OBJDIR):
+	mkdir -p $@
+
+-include $(wildcard $(SHIM_OBJDIR)/*.d)
+
+# ---- tests -----------------------------------------------------------------
+
+SHIM_TEST_OBJS = $(filter-out %/main.o %/http_transport.o %/stdio_transport.o \
+	%/db.o,$(SHIM_OBJS))
+
+shim/test/unit_%: shim/test/unit_%.c shim/test/unit.h $(SHIM_OBJS)
+	$(CC) $(SHIM_CFLAGS) -Ishim/test $(SHIM_LDFLAGS) -o $@ $< \
+		$(filter-out %/main.o,$(SHIM_OBJS)) $(SHIM_LIBS)
+
+shim-units: $(SHIM_UNIT_BINARIES)
+
+shim/test/conformance-server: shim/test/conformance_server.c \
+		$(wildcard shim/test/conformance_*.h) $(SHIM_OBJS)
+	$(CC) $(SHIM_CFLAGS) $(SHIM_LDFLAGS) -o $@ $< \
+		$(filter-out %/main.o,$(SHIM_OBJS)) $(SHIM_LIBS)
+
+# Builds the extension too: the end-to-end tests run against the real one.
+check-shim: shim/warden-mcp $(SHIM_UNIT_BINARIES) \
+		$(if $(wildcard shim/test/conformance_server.c),shim/test/conformance-server)
+	shim/test/run
+
+# libFuzzer with both sanitizers; each target starts from the kept corpus.
+SHIM_FUZZ_FLAGS = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+SHIM_FUZZ_SOURCES = $(SHIM_CORE:%=shim/%.c)
+
+shim/test/fuzz_%: shim/test/fuzz_%.c $(SHIM_FUZZ_SOURCES)
+	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
+		-DWARDEN_VERSION='"fuzz"' $(SHIM_FUZZ_FLAGS) -o $@ $< \
+		$(SHIM_FUZZ_SOURCES) -ljansson
+
+check-fuzz: $(SHIM_FUZZ_BINARIES)
+	shim/test/run-fuzz $(SHIM_FUZZ_SECONDS) $(SHIM_FUZZERS)
+
+# ---- install, clean --------------------------------------------------------
+
+install-shim: shim/warden-mcp
+	install -d '$(DESTDIR)$(shell $(PG_CONFIG) --bindir)'
+	install -m 755 shim/warden-mcp '$(DESTDIR)$(shell $(PG_CONFIG) --bindir)'
+
+clean-shim:
+	rm -rf shim/obj shim/obj-* shim/warden-mcp shim/test/node_modules
+	rm -f $(SHIM_UNIT_BINARIES) $(SHIM_FUZZ_BINARIES) \
+		shim/test/conformance-server

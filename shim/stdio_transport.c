@@ -1,0 +1,229 @@
+/*
+ * stdio_transport.c
+ *		One JSON-RPC message per line on stdin and stdout.
+ *
+ * stdout carries protocol only, through one writer under one lock.  At the end
+ * of stdin running calls are answered, then the process ends.
+ */
+#include "server.h"
+
+#include "log.h"
+#include "metrics.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Stdio
+{
+	Server	   *server;
+	pthread_mutex_t write_lock;
+	bool		broken;			/* nobody reads stdout any more */
+	Buf			input;
+	size_t		scanned;		/* of input, already searched for a line end */
+	bool		skipping;		/* in a line that is too long */
+} Stdio;
+
+/* One stdio server per process: transports have no context of their own. */
+static Stdio stdio;
+
+static void
+write_line(const char *text, size_t len)
+{
+	Buf			line;
+	size_t		done = 0;
+
+	buf_init(&line);
+	buf_append(&line, text, len);
+	buf_putc(&line, '\n');
+	pthread_mutex_lock(&stdio.write_lock);
+	while (buf_ok(&line) && done < line.len && !stdio.broken)
+	{
+		ssize_t		n = write(STDOUT_FILENO, line.data + done, line.len - done);
+
+		if (n > 0)
+			done += (size_t) n;
+		else if (errno != EINTR)
+			stdio.broken = true;
+	}
+	pthread_mutex_unlock(&stdio.write_lock);
+	buf_free(&line);
+}
+
+static void
+notify(McpCall *call, const char *json, size_t len)
+{
+	(void) call;
+	write_line(json, len);
+}
+
+static void
+finish(McpCall *call)
+{
+	if (call->out.len > 0)
+		write_line(call->out.data, call->out.len);
+	mcp_call_clear(call);
+	free(call);
+}
+
+static const Transport stdio_transport = {
+	.name = "stdio",
+	.answer_when_cancelled = false,
+	.challenges = false,
+	.notify = notify,
+	.finish = finish
+};
+
+static void
+handle_line(const char *line, size_t len)
+{
+	Server	   *server = stdio.server;
+	McpCall    *call = malloc(sizeof(*call));
+
+	if (call == NULL)
+	{
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", NULL);
+		return;
+	}
+	mcp_call_init(call, server->mcp, &stdio_transport, NULL);
+	call->credential = server->default_token;
+	switch (mcp_accept(call, line, len, NULL))
+	{
+		case MCP_STREAMING:
+			return;
+		case MCP_DEFERRED:
+			if (worker_submit(server->workers, call))
+				return;
+			mcp_error(call, MCP_OVERLOADED, "Too many calls are waiting", NULL);
+			break;
+		case MCP_SILENT:
+			buf_reset(&call->out);
+			break;
+		case MCP_ANSWERED:
+			break;
+	}
+	finish(call);
+}
+
+static void
+refuse_long_line(void)
+{
+	Buf			answer;
+
+	buf_init(&answer);
+	jsonrpc_error(&answer, NULL, JSONRPC_INVALID_REQUEST,
+				  "Invalid Request: the message is too large", NULL);
+	if (buf_ok(&answer))
+		write_line(answer.data, answer.len);
+	buf_free(&answer);
+}
+
+static bool
+is_blank(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (strchr(" \t\r", line[i]) == NULL || line[i] == '\0')
+			return false;
+	return true;
+}
+
+/* Takes the complete lines out of the input buffer. */
+static void
+consume_lines(void)
+{
+	size_t		start = 0;
+	char	   *end;
+
+	while (stdio.scanned < stdio.input.len &&
+		   (end = memchr(stdio.input.data + stdio.scanned, '\n',
+						 stdio.input.len - stdio.scanned)) != NULL)
+	{
+		size_t		stop = (size_t) (end - stdio.input.data);
+
+		if (!stdio.skipping && !is_blank(stdio.input.data + start, stop - start))
+			handle_line(stdio.input.data + start, stop - start);
+		stdio.skipping = false;
+		start = stdio.scanned = stop + 1;
+	}
+	if (start > 0)
+	{
+		size_t		rest = stdio.input.len - start;
+
+		memmove(stdio.input.data, stdio.input.data + start, rest);
+		buf_truncate(&stdio.input, rest);
+	}
+	stdio.scanned = stdio.input.len;
+	if (stdio.input.len > (size_t) stdio.server->cf->max_body)
+	{
+		if (!stdio.skipping)
+			refuse_long_line();
+		stdio.skipping = true;
+		buf_truncate(&stdio.input, 0);
+		stdio.scanned = 0;
+	}
+}
+
+/* False at the end of the input. */
+static bool
+read_input(void)
+{
+	char		chunk[16384];
+	ssize_t		n = read(STDIN_FILENO, chunk, sizeof(chunk));
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (n == 0)
+		return false;
+	buf_append(&stdio.input, chunk, (size_t) n);
+	if (!buf_ok(&stdio.input))
+		return false;
+	consume_lines();
+	return true;
+}
+
+static void
+drain(Server *server)
+{
+	uint64_t	deadline = metrics_clock() +
+		(uint64_t) server->cf->drain_timeout * UINT64_C(1000000000);
+
+	mcp_close_streams(server->mcp);
+	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
+		usleep(2000);
+	mcp_cancel_all(server->mcp);
+}
+
+int
+stdio_serve(Server *server)
+{
+	struct pollfd fds[2] = {
+		{STDIN_FILENO, POLLIN, 0}, {server->stop_fd, POLLIN, 0}
+	};
+
+	memset(&stdio, 0, sizeof(stdio));
+	stdio.server = server;
+	pthread_mutex_init(&stdio.write_lock, NULL);
+	log_event(LOG_LEVEL_INFO, "serving", "transport", "stdio", NULL);
+	for (;;)
+	{
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents != 0 || stdio.broken)
+			break;
+		if (fds[0].revents != 0 && !read_input())
+			break;
+	}
+	if (stdio.input.len > 0 && !stdio.skipping)
+	{
+		/* a last line without its line end is still a message */
+		buf_putc(&stdio.input, '\n');
+		stdio.scanned = stdio.input.len - 1;
+		consume_lines();
+	}
+	drain(server);
+	buf_free(&stdio.input);
+	return 0;
+}

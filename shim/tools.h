@@ -1,0 +1,80 @@
+/*
+ * tools.h
+ *		The tools of warden-mcp: one table, and what the handlers share.
+ */
+#ifndef TOOLS_H
+#define TOOLS_H
+
+#include "config.h"
+#include "db.h"
+#include "mcp.h"
+
+typedef struct ToolsContext
+{
+	const Config *cf;
+	DbPool	   *pool;
+} ToolsContext;
+
+/* Fills *host; version is the program's. */
+extern void tools_setup(McpHost *host, ToolsContext *context,
+						const char *version);
+
+/* ------------------------------------------------------------------------
+ * For the handlers
+ * ------------------------------------------------------------------------
+ */
+
+extern const ToolsContext *tools_context(const McpCall *call);
+
+/*
+ * Arguments.  Each returns false after having answered with an error result.
+ * An absent optional argument leaves *value as it was.
+ */
+extern bool tools_only(McpCall *call, json_t *arguments,
+					   const char *const *names);
+extern bool tools_text(McpCall *call, json_t *arguments, const char *name,
+					   bool required, const char **value);
+extern bool tools_integer(McpCall *call, json_t *arguments, const char *name,
+						  bool required, long long min, long long max,
+						  long long *value);
+extern bool tools_flag(McpCall *call, json_t *arguments, const char *name,
+					   bool *value);
+extern bool tools_choice(McpCall *call, json_t *arguments, const char *name,
+						 const char *const *choices, const char **value);
+extern bool tools_sql(McpCall *call, json_t *arguments, const char **value);
+
+typedef struct ToolsRun
+{
+	const DbStep *steps;
+	int			step_count;
+	const char *database;
+	long long	max_rows;		/* 0: the agent's own limit */
+} ToolsRun;
+
+/* Runs the steps as one governed call; answers by itself unless it is done. */
+extern bool tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome);
+
+/* An error result in the shape that every output schema has. */
+extern void tools_fail(McpCall *call, const DbError *error);
+extern void tools_invalid(McpCall *call, const char *message,
+						  const char *hint);
+
+/* content, then structuredContent's opening, left open for the handler */
+extern void tools_begin(McpCall *call, const char *text, size_t len);
+extern void tools_end(McpCall *call);
+
+/* The answer to a diverted or proposed write. */
+extern void tools_pending(McpCall *call, const char *database,
+						  const DbOutcome *outcome);
+
+/* handlers */
+extern void tools_query(McpCall *call, json_t *arguments);
+extern void tools_explain(McpCall *call, json_t *arguments);
+extern void tools_search_objects(McpCall *call, json_t *arguments);
+extern void tools_whoami(McpCall *call, json_t *arguments);
+extern void tools_propose_change(McpCall *call, json_t *arguments);
+extern void tools_get_change(McpCall *call, json_t *arguments);
+extern void tools_list_changes(McpCall *call, json_t *arguments);
+extern void tools_withdraw_change(McpCall *call, json_t *arguments);
+
+#endif							/* TOOLS_H */
