@@ -380,6 +380,276 @@ GRANT EXECUTE ON FUNCTION
 
 -- [audit section]
 
+-- The columns and their order are known to the library (audit_record.c): the
+-- hash covers them all.  heap, plain columns, plain indexes: the worker
+-- inserts below SQL.
+CREATE TABLE warden.audit_events (
+	id pg_catalog.int8 NOT NULL,
+	epoch pg_catalog.int8 NOT NULL,
+	at pg_catalog.timestamptz NOT NULL,
+	kind pg_catalog.text NOT NULL,
+	statement_id pg_catalog.int8,
+	agent pg_catalog.text,
+	on_behalf_of pg_catalog.text,
+	asserted pg_catalog.bool,
+	db_role pg_catalog.text,
+	login_role pg_catalog.text,
+	client_addr pg_catalog.inet,
+	backend pg_catalog.int4,
+	session_id pg_catalog.text,
+	request_id pg_catalog.text,
+	tool pg_catalog.text,
+	prompt_ref pg_catalog.text,
+	statement pg_catalog.text,
+	statement_bytes pg_catalog.int8,
+	statement_digest pg_catalog.bytea,
+	parameters pg_catalog.text[],
+	command pg_catalog.text,
+	relations pg_catalog.text[],
+	masked_columns pg_catalog.text[],
+	clear_columns pg_catalog.text[],
+	rows pg_catalog.int8,
+	duration_us pg_catalog.int8,
+	outcome pg_catalog.text,
+	sqlstate pg_catalog.text,
+	message pg_catalog.text,
+	change_id pg_catalog.int8,
+	detail pg_catalog.text,
+	prev pg_catalog.bytea NOT NULL,
+	hash pg_catalog.bytea NOT NULL,
+	CONSTRAINT audit_events_pkey PRIMARY KEY (id)
+) USING heap;
+REVOKE ALL ON TABLE warden.audit_events FROM PUBLIC;
+
+CREATE INDEX audit_events_statement ON warden.audit_events (statement_id);
+CREATE INDEX audit_events_agent ON warden.audit_events (agent, at);
+CREATE INDEX audit_events_person ON warden.audit_events (on_behalf_of, at);
+CREATE INDEX audit_events_change ON warden.audit_events (change_id);
+CREATE INDEX audit_events_at ON warden.audit_events USING brin (at)
+	WITH (autosummarize = on);
+
+COMMENT ON TABLE warden.audit_events IS
+	'append-only audit trail: each record is chained to the one before';
+COMMENT ON INDEX warden.audit_events_pkey IS 'the chain''s order';
+COMMENT ON INDEX warden.audit_events_statement IS 'from a statement to its outcome';
+COMMENT ON INDEX warden.audit_events_agent IS 'what an agent did in a time';
+COMMENT ON INDEX warden.audit_events_person IS 'what was done for a person in a time';
+COMMENT ON INDEX warden.audit_events_change IS 'the history of a change';
+COMMENT ON INDEX warden.audit_events_at IS 'what happened in a time';
+COMMENT ON COLUMN warden.audit_events.id IS 'number of the record, without gaps';
+COMMENT ON COLUMN warden.audit_events.epoch IS
+	'id of the epoch record that it belongs to; a restore, a copy of the database or a failover begins a new one';
+COMMENT ON COLUMN warden.audit_events.at IS 'when it happened';
+COMMENT ON COLUMN warden.audit_events.kind IS
+	'intent, outcome, failure (before there was an intent), action (of policy or changes) or epoch';
+COMMENT ON COLUMN warden.audit_events.statement_id IS 'of an outcome: id of the intent';
+COMMENT ON COLUMN warden.audit_events.agent IS 'registered name of the agent, else its role';
+COMMENT ON COLUMN warden.audit_events.on_behalf_of IS 'the person; of an action: who acted';
+COMMENT ON COLUMN warden.audit_events.asserted IS
+	'the person was named by the request rather than bound to the token';
+COMMENT ON COLUMN warden.audit_events.db_role IS 'role that the statement ran as';
+COMMENT ON COLUMN warden.audit_events.login_role IS 'role that the connection logged in as';
+COMMENT ON COLUMN warden.audit_events.client_addr IS 'address of the client; null through a local socket';
+COMMENT ON COLUMN warden.audit_events.backend IS 'process id of the backend';
+COMMENT ON COLUMN warden.audit_events.session_id IS 'session that the request named';
+COMMENT ON COLUMN warden.audit_events.request_id IS 'request id that the request named';
+COMMENT ON COLUMN warden.audit_events.tool IS 'tool that the request named';
+COMMENT ON COLUMN warden.audit_events.prompt_ref IS 'prompt that the request named';
+COMMENT ON COLUMN warden.audit_events.statement IS
+	'text as sent, up to warden.audit_statement_size';
+COMMENT ON COLUMN warden.audit_events.statement_bytes IS
+	'full length of a statement that was cut, else null';
+COMMENT ON COLUMN warden.audit_events.statement_digest IS
+	'SHA-256 of the full text of a statement that was cut, else null';
+COMMENT ON COLUMN warden.audit_events.parameters IS 'bind values, as literals of their types';
+COMMENT ON COLUMN warden.audit_events.command IS 'command tag';
+COMMENT ON COLUMN warden.audit_events.relations IS 'tables that the plan reads or writes';
+COMMENT ON COLUMN warden.audit_events.masked_columns IS
+	'labelled columns that it reads masked, as schema.table.column=mask';
+COMMENT ON COLUMN warden.audit_events.clear_columns IS
+	'labelled columns that it reads in clear by a rule or an exemption';
+COMMENT ON COLUMN warden.audit_events.rows IS 'rows returned';
+COMMENT ON COLUMN warden.audit_events.duration_us IS 'microseconds from intent to outcome';
+COMMENT ON COLUMN warden.audit_events.outcome IS
+	'ok, truncated, diverted, refused, error; of an action: its name';
+COMMENT ON COLUMN warden.audit_events.sqlstate IS 'SQLSTATE of the error or warning';
+COMMENT ON COLUMN warden.audit_events.message IS 'text of the error';
+COMMENT ON COLUMN warden.audit_events.change_id IS 'pending change that it is about';
+COMMENT ON COLUMN warden.audit_events.detail IS 'more about an action or epoch';
+COMMENT ON COLUMN warden.audit_events.prev IS 'hash of the record before';
+COMMENT ON COLUMN warden.audit_events.hash IS 'SHA-256 over all other columns';
+
+-- Rows of transactions' own, waiting for the worker to chain them.  Columns
+-- are named as in the store.
+CREATE TABLE warden.audit_outbox (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+	at pg_catalog.timestamptz NOT NULL,
+	agent pg_catalog.text,
+	on_behalf_of pg_catalog.text,
+	asserted pg_catalog.bool,
+	db_role pg_catalog.text,
+	login_role pg_catalog.text,
+	client_addr pg_catalog.inet,
+	backend pg_catalog.int4,
+	session_id pg_catalog.text,
+	request_id pg_catalog.text,
+	tool pg_catalog.text,
+	prompt_ref pg_catalog.text,
+	outcome pg_catalog.text NOT NULL,
+	change_id pg_catalog.int8,
+	detail pg_catalog.text
+) USING heap;
+REVOKE ALL ON TABLE warden.audit_outbox FROM PUBLIC;
+COMMENT ON TABLE warden.audit_outbox IS
+	'actions written by their own transactions, on their way into warden.audit_events';
+
+SELECT pg_catalog.pg_extension_config_dump('warden.audit_events', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.audit_outbox', '');
+
+CREATE FUNCTION warden.guard_audit() RETURNS pg_catalog.trigger
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'warden_sql_guard_audit';
+REVOKE ALL ON FUNCTION warden.guard_audit() FROM PUBLIC;
+COMMENT ON FUNCTION warden.guard_audit() IS 'keeps SQL from changing the audit tables';
+
+CREATE TRIGGER guard_audit
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON warden.audit_events
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_audit();
+ALTER TABLE warden.audit_events ENABLE ALWAYS TRIGGER guard_audit;
+COMMENT ON TRIGGER guard_audit ON warden.audit_events IS
+	'refuses every change by SQL, of owners and superusers too';
+CREATE TRIGGER guard_audit
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON warden.audit_outbox
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_audit();
+ALTER TABLE warden.audit_outbox ENABLE ALWAYS TRIGGER guard_audit;
+COMMENT ON TRIGGER guard_audit ON warden.audit_outbox IS
+	'refuses every change by SQL, of owners and superusers too';
+
+CREATE FUNCTION warden.flush_audit() RETURNS pg_catalog.void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'warden_sql_flush_audit';
+REVOKE ALL ON FUNCTION warden.flush_audit() FROM PUBLIC;
+COMMENT ON FUNCTION warden.flush_audit() IS
+	'waits until everything that has happened so far is in the audit trail';
+
+CREATE FUNCTION warden.audit_open_statements() RETURNS pg_catalog.int8[]
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'warden_sql_list_audit_open';
+REVOKE ALL ON FUNCTION warden.audit_open_statements() FROM PUBLIC;
+COMMENT ON FUNCTION warden.audit_open_statements() IS
+	'audit ids of statements that are running now';
+
+CREATE FUNCTION warden.verify_audit(
+		from_id pg_catalog.int8 DEFAULT NULL,
+		to_id pg_catalog.int8 DEFAULT NULL,
+		anchor pg_catalog.text DEFAULT NULL,
+		OUT id pg_catalog.int8,
+		OUT problem pg_catalog.text,
+		OUT detail pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1 COST 1000000
+	AS 'MODULE_PATHNAME', 'warden_sql_verify_audit';
+REVOKE ALL ON FUNCTION warden.verify_audit(pg_catalog.int8, pg_catalog.int8,
+	pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.verify_audit(pg_catalog.int8, pg_catalog.int8,
+	pg_catalog.text) IS
+	'the first record of the audit trail that is not as it was written (altered, removed, inserted, swapped, cut, rewritten), or no row';
+
+CREATE FUNCTION warden.audit_head() RETURNS pg_catalog.text
+	LANGUAGE C STABLE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'warden_sql_get_audit_head';
+REVOKE ALL ON FUNCTION warden.audit_head() FROM PUBLIC;
+COMMENT ON FUNCTION warden.audit_head() IS
+	'id and hash of the last audit record, to be kept elsewhere as an anchor for verify_audit';
+
+-- A statement whose outcome is missing is "running" while its backend is at
+-- it, and "unknown" once nobody can tell any more: a crash took the outcome.
+-- The lists of open statements is taken once per query.
+CREATE VIEW warden.audit_log AS
+	SELECT e.id, e.at, e.agent, e.on_behalf_of, e.db_role, e.login_role,
+		   e.client_addr, e.session_id, e.request_id, e.tool, e.prompt_ref,
+		   e.statement, e.parameters, e.command, e.relations, e.masked_columns,
+		   COALESCE(o.rows, e.rows) AS rows,
+		   COALESCE(o.duration_us, e.duration_us) AS duration_us,
+		   CASE WHEN e.kind OPERATOR(pg_catalog.<>) 'intent'
+				THEN e.outcome
+				WHEN o.outcome IS NOT NULL
+				THEN o.outcome
+				WHEN e.id OPERATOR(pg_catalog.=)
+					 ANY ((SELECT warden.audit_open_statements())::pg_catalog.int8[])
+				THEN 'running'
+				ELSE 'unknown'
+		   END AS outcome,
+		   COALESCE(o.sqlstate, e.sqlstate) AS sqlstate,
+		   COALESCE(o.message, e.message) AS message,
+		   COALESCE(o.change_id, e.change_id) AS change_id,
+		   e.clear_columns, e.asserted, e.kind, e.detail, e.backend,
+		   e.statement_bytes, e.statement_digest
+	FROM warden.audit_events e
+	LEFT JOIN warden.audit_events o
+		   ON o.statement_id OPERATOR(pg_catalog.=) e.id
+	WHERE e.kind OPERATOR(pg_catalog.=)
+		  ANY (ARRAY['intent', 'failure', 'action']);
+REVOKE ALL ON TABLE warden.audit_log FROM PUBLIC;
+COMMENT ON VIEW warden.audit_log IS
+	'one row per statement of an agent, and per action of policy or changes';
+
+CREATE VIEW warden.audit_columns AS
+	SELECT l.id, l.at, l.agent, l.on_behalf_of,
+		   pg_catalog.regexp_replace(c.entry, '=.*$', '') AS column_name,
+		   pg_catalog.substring(c.entry, '=(.*)$') AS mask,
+		   c.clear, l.rows, l.outcome
+	FROM warden.audit_log l
+	CROSS JOIN LATERAL (
+		SELECT m.entry, false AS clear
+		FROM pg_catalog.unnest(l.masked_columns) AS m(entry)
+		UNION ALL
+		SELECT k.entry, true
+		FROM pg_catalog.unnest(l.clear_columns) AS k(entry)) c;
+REVOKE ALL ON TABLE warden.audit_columns FROM PUBLIC;
+COMMENT ON VIEW warden.audit_columns IS
+	'one row per statement and labelled column that it read';
+
+CREATE VIEW warden.audit_by_agent AS
+	SELECT l.agent, pg_catalog.count(*) AS statements,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'diverted') AS diverted,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'refused') AS refused,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'error') AS errors,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'unknown') AS unknown,
+		   pg_catalog.sum(l.rows) AS rows,
+		   pg_catalog.count(DISTINCT l.on_behalf_of) AS persons,
+		   pg_catalog.min(l.at) AS first_at, pg_catalog.max(l.at) AS last_at
+	FROM warden.audit_log l
+	WHERE l.agent IS NOT NULL
+		  AND l.kind OPERATOR(pg_catalog.<>) 'action'
+	GROUP BY l.agent;
+REVOKE ALL ON TABLE warden.audit_by_agent FROM PUBLIC;
+COMMENT ON VIEW warden.audit_by_agent IS 'what each agent did, in numbers';
+
+CREATE VIEW warden.audit_by_person AS
+	SELECT l.on_behalf_of, l.agent, pg_catalog.count(*) AS statements,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'diverted') AS diverted,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'refused') AS refused,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'error') AS errors,
+		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'unknown') AS unknown,
+		   pg_catalog.sum(l.rows) AS rows,
+		   pg_catalog.min(l.at) AS first_at, pg_catalog.max(l.at) AS last_at
+	FROM warden.audit_log l
+	WHERE l.on_behalf_of IS NOT NULL
+		  AND l.kind OPERATOR(pg_catalog.<>) 'action'
+	GROUP BY l.on_behalf_of, l.agent;
+REVOKE ALL ON TABLE warden.audit_by_person FROM PUBLIC;
+COMMENT ON VIEW warden.audit_by_person IS 'what was done for each person, by agent, in numbers';
+
+GRANT SELECT ON TABLE warden.audit_events, warden.audit_log,
+	warden.audit_columns, warden.audit_by_agent, warden.audit_by_person
+	TO warden_auditor;
+GRANT EXECUTE ON FUNCTION warden.flush_audit(), warden.audit_open_statements(),
+	warden.verify_audit(pg_catalog.int8, pg_catalog.int8, pg_catalog.text),
+	warden.audit_head() TO warden_auditor;
+GRANT EXECUTE ON FUNCTION warden.flush_audit(), warden.audit_head()
+	TO warden_admin;
+
 -- ---------------------------------------------------------------------
 -- Changes: pending changes, reviews, approval, apply (pending*.c, review.c)
 -- ---------------------------------------------------------------------
@@ -563,6 +833,8 @@ CREATE TRIGGER guard_change BEFORE UPDATE ON warden.pending_changes
 	FOR EACH ROW EXECUTE FUNCTION warden.guard_change();
 CREATE TRIGGER guard_statement BEFORE UPDATE ON warden.pending_changes
 	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_change();
+CREATE TRIGGER guard_done AFTER UPDATE ON warden.pending_changes
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_change();
 CREATE TRIGGER guard_delete BEFORE DELETE ON warden.pending_changes
 	FOR EACH ROW EXECUTE FUNCTION warden.guard_record();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.pending_changes
@@ -583,6 +855,7 @@ CREATE TRIGGER guard_rule BEFORE INSERT OR UPDATE OR DELETE
 	FOR EACH ROW EXECUTE FUNCTION warden.guard_rule();
 COMMENT ON TRIGGER guard_change ON warden.pending_changes IS 'transitions only';
 COMMENT ON TRIGGER guard_statement ON warden.pending_changes IS 'one change per statement';
+COMMENT ON TRIGGER guard_done ON warden.pending_changes IS 'one change per statement';
 COMMENT ON TRIGGER guard_delete ON warden.pending_changes IS 'changes are kept';
 COMMENT ON TRIGGER guard_truncate ON warden.pending_changes IS 'changes are kept';
 COMMENT ON TRIGGER guard_record ON warden.change_statements IS 'statements never change';
@@ -595,6 +868,7 @@ COMMENT ON TRIGGER guard_rule ON warden.review_rules IS 'edits are audited';
 -- They fire for session_replication_role = replica as well.
 ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_change;
 ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_statement;
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_done;
 ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_delete;
 ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_truncate;
 ALTER TABLE warden.change_statements ENABLE ALWAYS TRIGGER guard_record;

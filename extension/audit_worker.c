@@ -1,0 +1,756 @@
+/*-------------------------------------------------------------------------
+ * audit_worker.c
+ *	  The background worker that writes one database's audit records.
+ *
+ * It is the only writer of warden.audit_events: it numbers the records
+ * without gaps, chains them by their hashes, writes all that are queued in
+ * one transaction, and only then takes them off the queue.  An error leaves
+ * the queue as it was; the next attempt numbers the same records anew.
+ *
+ * Interrupts are held while a batch is written, so that a batch is either not
+ * committed or taken off, never half of each.  In exchange nothing in there
+ * may wait without bound: table locks are asked for conditionally.
+ *
+ * It inserts into the table directly, below SQL: that is how the triggers
+ * that refuse every SQL command on the table do not meet it, and what keeps a
+ * record at a few microseconds.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "audit_queue.h"
+#include "audit_record.h"
+#include "audit_worker.h"
+#include "catalog.h"
+#include "guc.h"
+#include "warden.h"
+
+/* One transaction writes at most this much. */
+#define BATCH_RECORDS		4096
+#define BATCH_BYTES			(8 * 1024 * 1024)
+
+/* Rows that go to the table in one call. */
+#define INSERT_ROWS			64
+
+#define LOCK_WAIT_MS		1000
+#define NAP_BUSY_MS			20
+#define NAP_IDLE_MS			100
+#define RETRY_FIRST_MS		100
+#define RETRY_LAST_MS		1000
+
+/* Outcomes of statements that end with the server get that long. */
+#define FAREWELL_MS			300
+
+/* The last record of the chain. */
+typedef struct ChainHead
+{
+	bool		known;			/* read from the table, or written here */
+	int64		id;				/* 0: the table is empty */
+	int64		epoch;
+	uint8		hash[WARDEN_HASH_BYTES];
+} ChainHead;
+
+/* What is being written. */
+typedef struct Batch
+{
+	WardenQueued *queued;
+	int			nqueued;
+	ChainHead	head;			/* after what was written so far */
+	bool		outbox;			/* the outbox was emptied in it */
+	const char *new_epoch;		/* its record goes before the next one */
+
+	/* valid between open_store and close_store */
+	Relation	rel;
+	CatalogIndexState indexes;
+	pg_cryptohash_ctx *hasher;
+	TupleTableSlot *slots[INSERT_ROWS];
+	int			nslots;
+} Batch;
+
+int			warden_audit_head_interval = 0;
+
+static WardenStream *stream = NULL;
+static ChainHead head;			/* as committed */
+static ChainHead attempted;		/* of a batch whose commit was asked for */
+static int	attempted_n;		/* records of the queue in it */
+static char database_name[NAMEDATALEN];
+static MemoryContext batch_context = NULL;
+static int64 logged_head = 0;
+static TimestampTz logged_at = 0;
+
+/* ----------------------------------------------------------------------
+ * The chain's head and epochs
+ * ---------------------------------------------------------------------- */
+
+/* The row with the highest id, or with that id; false when there is none. */
+static bool
+fetch_record(Relation rel, int64 id, WardenRecord *record)
+{
+	Relation	index = index_open(RelationGetPrimaryKeyIndex(rel),
+								   AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, WARDEN_REC_ID, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(),
+									  id != 0 ? 1 : 0, &key);
+	tuple = systable_getnext_ordered(scan, id != 0 ? ForwardScanDirection :
+									 BackwardScanDirection);
+	if (HeapTupleIsValid(tuple))
+	{
+		tuple = heap_copytuple(tuple);
+		heap_deform_tuple(tuple, RelationGetDescr(rel), record->values,
+						  record->nulls);
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	return HeapTupleIsValid(tuple);
+}
+
+static void
+read_head(Relation rel, ChainHead *result)
+{
+	WardenRecord record;
+	bytea	   *hash;
+
+	memset(result, 0, sizeof(*result));
+	result->known = true;
+	if (!fetch_record(rel, 0, &record))
+		return;
+	hash = DatumGetByteaPP(WARDEN_RECORD_VALUE(&record, WARDEN_REC_HASH));
+	if (VARSIZE_ANY_EXHDR(hash) != WARDEN_HASH_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the last audit record has no valid hash"),
+				 errhint("Run warden.verify_audit() and restore the audit table.")));
+	result->id = DatumGetInt64(WARDEN_RECORD_VALUE(&record, WARDEN_REC_ID));
+	result->epoch = DatumGetInt64(WARDEN_RECORD_VALUE(&record,
+													  WARDEN_REC_EPOCH));
+	memcpy(result->hash, VARDATA_ANY(hash), WARDEN_HASH_BYTES);
+}
+
+/* What must be the same for the chain to go on without a new epoch. */
+static char *
+epoch_detail(void)
+{
+	return psprintf("format=1 system=" UINT64_FORMAT " timeline=%u database=%u",
+					GetSystemIdentifier(), GetWALInsertionTimeLine(),
+					MyDatabaseId);
+}
+
+/* A restore, a copied database or a failover since the last epoch record. */
+static bool
+epoch_is_over(Relation rel, const ChainHead *last, const char *detail)
+{
+	WardenRecord record;
+
+	if (last->id == 0 || !fetch_record(rel, last->epoch, &record) ||
+		WARDEN_RECORD_NULL(&record, WARDEN_REC_DETAIL))
+		return true;
+	return strcmp(TextDatumGetCString(WARDEN_RECORD_VALUE(&record,
+														  WARDEN_REC_DETAIL)),
+				  detail) != 0;
+}
+
+/* ----------------------------------------------------------------------
+ * Writing
+ * ---------------------------------------------------------------------- */
+
+/*
+ * The lock without waiting behind somebody for long: that one may be waiting
+ * for us, in a way that no deadlock detector sees.
+ */
+static void
+lock_table(Oid relid, const char *name)
+{
+	TimestampTz give_up;
+
+	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										  LOCK_WAIT_MS);
+	while (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+	{
+		if (GetCurrentTimestamp() >= give_up)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("table \"warden.%s\" is locked", name),
+					 errhint("End the transaction that holds the lock.")));
+		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, NAP_BUSY_MS,
+						 PG_WAIT_EXTENSION);
+	}
+}
+
+/*
+ * The insertion below knows neither partial nor expression indexes; somebody
+ * who adds one gets an error instead of a broken index.
+ */
+static void
+check_indexes(Batch *batch)
+{
+	int			i;
+
+	for (i = 0; i < batch->indexes->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = batch->indexes->ri_IndexRelationInfo[i];
+
+		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
+			info->ii_ExclusionOps != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("index \"%s\" is of a kind that the audit table can not have",
+							RelationGetRelationName(batch->indexes->ri_IndexRelationDescs[i])),
+					 errhint("Drop it; indexes on plain columns can be added.")));
+	}
+}
+
+static void
+open_store(Batch *batch)
+{
+	Oid			relid = warden_catalog_relation("audit_events");
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"warden.audit_events\" does not exist"),
+				 errhint("Reinstall the extension.")));
+	lock_table(relid, "audit_events");
+	batch->rel = table_open(relid, NoLock);
+	warden_record_check_table(RelationGetDescr(batch->rel));
+	batch->indexes = CatalogOpenIndexes(batch->rel);
+	check_indexes(batch);
+	batch->nslots = 0;
+	batch->hasher = pg_cryptohash_create(PG_SHA256);
+	if (batch->hasher == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errhint("The audit worker tries again.")));
+}
+
+static void
+flush_slots(Batch *batch)
+{
+	int			i;
+
+	CatalogTuplesMultiInsertWithInfo(batch->rel, batch->slots, batch->nslots,
+									 batch->indexes);
+	for (i = 0; i < batch->nslots; i++)
+		ExecDropSingleTupleTableSlot(batch->slots[i]);
+	batch->nslots = 0;
+}
+
+static void
+close_store(Batch *batch)
+{
+	flush_slots(batch);
+	pg_cryptohash_free(batch->hasher);
+	CatalogCloseIndexes(batch->indexes);
+	table_close(batch->rel, NoLock);
+}
+
+static Datum
+hash_datum(const uint8 *hash)
+{
+	bytea	   *value = palloc(VARHDRSZ + WARDEN_HASH_BYTES);
+
+	SET_VARSIZE(value, VARHDRSZ + WARDEN_HASH_BYTES);
+	memcpy(VARDATA(value), hash, WARDEN_HASH_BYTES);
+	return PointerGetDatum(value);
+}
+
+/* Numbers the record, chains it, and hands it to the table. */
+static void
+append_record(Batch *batch, WardenRecord *record)
+{
+	ChainHead  *last = &batch->head;
+	TupleTableSlot *slot;
+
+	warden_record_set(record, WARDEN_REC_ID, Int64GetDatum(last->id + 1));
+	warden_record_set(record, WARDEN_REC_EPOCH, Int64GetDatum(last->epoch));
+	warden_record_set(record, WARDEN_REC_PREV, hash_datum(last->hash));
+	warden_record_hash(record, batch->hasher, last->hash);
+	warden_record_set(record, WARDEN_REC_HASH, hash_datum(last->hash));
+	last->id++;
+
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(batch->rel),
+									&TTSOpsHeapTuple);
+	memcpy(slot->tts_values, record->values, sizeof(record->values));
+	memcpy(slot->tts_isnull, record->nulls, sizeof(record->nulls));
+	ExecStoreVirtualTuple(slot);
+	batch->slots[batch->nslots++] = slot;
+	if (batch->nslots == INSERT_ROWS)
+		flush_slots(batch);
+}
+
+/* The same, after the record of a new epoch where one is due. */
+static int64
+write_record(Batch *batch, WardenRecord *record)
+{
+	if (batch->new_epoch != NULL)
+	{
+		WardenRecord epoch;
+
+		warden_record_init(&epoch, "epoch");
+		warden_record_set_text(&epoch, WARDEN_REC_DETAIL, batch->new_epoch,
+							   WARDEN_RECORD_FIELD_BYTES);
+		batch->new_epoch = NULL;
+		batch->head.epoch = batch->head.id + 1;
+		append_record(batch, &epoch);
+	}
+	append_record(batch, record);
+	return batch->head.id;
+}
+
+static void
+write_queued(Batch *batch)
+{
+	int			i;
+
+	for (i = 0; i < batch->nqueued; i++)
+	{
+		WardenQueued *queued = &batch->queued[i];
+		WardenRecord record;
+		int64		statement_id;
+
+		warden_record_decode(queued->data, &record);
+		if (queued->intent_seq != 0)
+		{
+			statement_id = warden_queue_find_intent(stream, queued);
+			if (statement_id != 0)
+				warden_record_set(&record, WARDEN_REC_STATEMENT_ID,
+								  Int64GetDatum(statement_id));
+		}
+		queued->id = write_record(batch, &record);
+		if (queued->is_intent)
+			warden_queue_note_intent(stream, queued);
+	}
+}
+
+/* ----------------------------------------------------------------------
+ * The outbox: rows that transactions left for the chain
+ * ---------------------------------------------------------------------- */
+
+static const char outbox_sql[] =
+"WITH taken AS (DELETE FROM warden.audit_outbox RETURNING *) "
+"SELECT * FROM taken ORDER BY id";
+
+/* The outbox names its columns as the store does. */
+static void
+write_outbox_row(Batch *batch, HeapTuple tuple, TupleDesc desc)
+{
+	WardenRecord record;
+	int			column;
+
+	warden_record_init(&record, "action");
+	for (column = WARDEN_REC_AT; column < WARDEN_REC_PREV; column++)
+	{
+		int			attno = SPI_fnumber(desc, warden_record_column_name(column));
+		bool		isnull;
+		Datum		value;
+
+		if (attno <= 0)
+			continue;
+		if (SPI_gettypeid(desc, attno) != warden_record_column_type(column))
+			elog(ERROR, "column %d of the audit outbox has an unexpected type",
+				 attno);
+		value = SPI_getbinval(tuple, desc, attno, &isnull);
+		if (!isnull)
+			warden_record_set(&record, column, value);
+	}
+	(void) write_record(batch, &record);
+}
+
+static void
+write_outbox(Batch *batch)
+{
+	uint64		i;
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute(outbox_sql, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the audit outbox");
+	for (i = 0; i < SPI_processed; i++)
+		write_outbox_row(batch, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	/* before the rows' memory goes away */
+	flush_slots(batch);
+	SPI_finish();
+}
+
+/* ----------------------------------------------------------------------
+ * A batch
+ * ---------------------------------------------------------------------- */
+
+/*
+ * An attempt failed after its commit had been asked for.  If the chain ends
+ * where it was to end, it did happen.
+ */
+static bool
+was_committed(const ChainHead *stored)
+{
+	return attempted.id != 0 && stored->id == attempted.id &&
+		memcmp(stored->hash, attempted.hash, WARDEN_HASH_BYTES) == 0;
+}
+
+/* Where the chain stands; true if that is where this batch would take it. */
+static bool
+find_head(Batch *batch)
+{
+	const char *detail;
+
+	batch->head = head;
+	if (head.known)
+		return false;
+	read_head(batch->rel, &batch->head);
+	if (was_committed(&batch->head))
+		return true;
+	detail = epoch_detail();
+	if (epoch_is_over(batch->rel, &batch->head, detail))
+		batch->new_epoch = detail;
+	return false;
+}
+
+static void
+write_batch(Batch *batch)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(batch_context);
+
+	if (batch->outbox)
+		lock_table(warden_catalog_relation("audit_outbox"), "audit_outbox");
+	open_store(batch);
+	if (find_head(batch))
+	{
+		batch->nqueued = attempted_n;
+		batch->outbox = false;
+	}
+	else
+	{
+		write_queued(batch);
+		if (batch->outbox)
+			write_outbox(batch);
+	}
+	close_store(batch);
+
+	PopActiveSnapshot();
+	ForceSyncCommit();
+	attempted = batch->head;
+	attempted_n = batch->nqueued;
+	CommitTransactionCommand();
+}
+
+/* What was written is on disk: say so, and take it off the queue. */
+static void
+finish_batch(Batch *batch)
+{
+	head = batch->head;
+	/* nothing written yet: the epoch is still to be looked at */
+	head.known = (batch->new_epoch == NULL);
+	attempted.id = 0;
+	if (batch->outbox)
+		warden_queue_outbox_done(stream, true);
+	warden_queue_consume(stream, batch->queued, batch->nqueued);
+}
+
+/* Reports the error and leaves the transaction. */
+static void
+fail_batch(void)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(batch_context);
+	error = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	ConditionVariableCancelSleep();
+	head.known = false;
+	warden_queue_note_failure(stream, error->sqlerrcode, error->message);
+}
+
+/*
+ * Writes what is queued; false after a failure.  An error from inside leaves
+ * the queue untouched, so nothing is skipped.
+ */
+static bool
+run_batch(WardenQueued *queued)
+{
+	Batch		batch;
+	volatile bool ok = false;
+
+	memset(&batch, 0, sizeof(batch));
+	MemoryContextSwitchTo(batch_context);
+	pgstat_report_activity(STATE_RUNNING, "writing audit records");
+	HOLD_INTERRUPTS();
+	PG_TRY();
+	{
+		batch.queued = queued;
+		batch.nqueued = warden_queue_peek(stream, queued, BATCH_RECORDS,
+										  BATCH_BYTES);
+		batch.outbox = warden_queue_take_outbox(stream);
+		write_batch(&batch);
+		finish_batch(&batch);
+		ok = true;
+		RESUME_INTERRUPTS();
+	}
+	PG_CATCH();
+	{
+		/* errors reset the holdoff count */
+		fail_batch();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextReset(batch_context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	pgstat_report_stat(false);
+	return ok;
+}
+
+/* ----------------------------------------------------------------------
+ * Life of the worker
+ * ---------------------------------------------------------------------- */
+
+/*
+ * Does somebody want to drop, alter or copy the database?  They hold or wait
+ * for a lock on it that ours would conflict with.
+ */
+static bool
+database_is_wanted(void)
+{
+	LOCKTAG		tag;
+	bool		wanted;
+
+	StartTransactionCommand();
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	wanted = LockAcquire(&tag, RowExclusiveLock, false, true) ==
+		LOCKACQUIRE_NOT_AVAIL;
+	CommitTransactionCommand();
+	return wanted;
+}
+
+/* A line for whoever keeps the head elsewhere. */
+static void
+log_head(bool leaving)
+{
+	TimestampTz now;
+
+	if (warden_audit_head_interval <= 0 || !head.known ||
+		head.id == logged_head)
+		return;
+	now = GetCurrentTimestamp();
+	if (!leaving &&
+		!TimestampDifferenceExceeds(logged_at, now,
+									warden_audit_head_interval * 1000))
+		return;
+	logged_head = head.id;
+	logged_at = now;
+	ereport(LOG,
+			(errmsg("audit head of database \"%s\": " INT64_FORMAT ":%s",
+					database_name, head.id,
+					warden_record_hex(head.hash, WARDEN_HASH_BYTES))));
+}
+
+/* The extension went away with records in the queue: nowhere to put them. */
+static bool
+store_exists(void)
+{
+	bool		exists;
+
+	StartTransactionCommand();
+	exists = warden_catalog_installed();
+	if (exists && database_name[0] == '\0')
+		strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
+	CommitTransactionCommand();
+	return exists;
+}
+
+static void
+discard_queue(WardenQueued *queued)
+{
+	int			n;
+
+	while ((n = warden_queue_peek(stream, queued, BATCH_RECORDS,
+								  BATCH_BYTES)) > 0)
+	{
+		ereport(LOG,
+				(errmsg("dropped %d audit records of a database without the extension",
+						n)));
+		warden_queue_consume(stream, queued, n);
+	}
+	(void) warden_queue_take_outbox(stream);
+	warden_queue_outbox_done(stream, true);
+	warden_queue_consume(stream, queued, 0);
+}
+
+/* true if nothing woke us */
+static bool
+nap(long ms)
+{
+	int			events;
+
+	events = WaitLatch(MyLatch,
+					   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					   PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	return (events & WL_LATCH_SET) == 0;
+}
+
+/* SIGTERM: what is queued, and what statements that end now leave behind. */
+static void
+say_farewell(WardenQueued *queued)
+{
+	TimestampTz give_up;
+
+	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAREWELL_MS);
+	for (;;)
+	{
+		if (!warden_queue_empty(stream) && !run_batch(queued))
+			break;
+		if (warden_queue_reserved(stream) == 0 ||
+			GetCurrentTimestamp() >= give_up)
+			break;
+		HOLD_INTERRUPTS();
+		(void) nap(NAP_BUSY_MS);
+		RESUME_INTERRUPTS();
+	}
+	log_head(true);
+	proc_exit(0);
+}
+
+static void
+reload_settings(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+}
+
+static void
+serve(WardenQueued *queued)
+{
+	TimestampTz last_work = GetCurrentTimestamp();
+	bool		rested = false;
+	long		retry = 0;
+
+	/* at the start: rows that a crash left in the outbox */
+	warden_queue_signal_outbox();
+	for (;;)
+	{
+		if (ProcDiePending)
+			say_farewell(queued);
+		CHECK_FOR_INTERRUPTS();
+		reload_settings();
+		if (warden_queue_urgent(stream) ||
+			(rested && !warden_queue_empty(stream)))
+		{
+			rested = false;
+			if (run_batch(queued))
+			{
+				retry = 0;
+				last_work = GetCurrentTimestamp();
+				log_head(false);
+				continue;
+			}
+			retry = retry == 0 ? RETRY_FIRST_MS : Min(retry * 2, RETRY_LAST_MS);
+			(void) nap(retry);
+			if (!store_exists())
+				discard_queue(queued);
+			continue;
+		}
+		if (warden_queue_empty(stream) && warden_queue_reserved(stream) == 0 &&
+			(TimestampDifferenceExceeds(last_work, GetCurrentTimestamp(),
+										warden_audit_idle_timeout) ||
+			 (rested && database_is_wanted())))
+			break;
+		rested = nap(TimestampDifferenceExceeds(last_work,
+												GetCurrentTimestamp(),
+												NAP_IDLE_MS) ?
+					 NAP_IDLE_MS : NAP_BUSY_MS);
+	}
+	log_head(true);
+}
+
+static void
+leave(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
+{
+	warden_queue_detach(stream);
+}
+
+/* Settings of the database or of ALTER SYSTEM that would get in the way. */
+static void
+pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"session_replication_role", "origin"},
+	};
+	Size		i;
+
+	for (i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET,
+						PGC_S_OVERRIDE);
+}
+
+void
+warden_audit_worker_main(Datum main_arg)
+{
+	Oid			database = DatumGetObjectId(main_arg);
+	WardenQueued *queued;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	pin_settings();
+
+	stream = warden_queue_attach(database);
+	if (stream == NULL)
+		proc_exit(0);
+	before_shmem_exit(leave, (Datum) 0);
+	batch_context = AllocSetContextCreate(TopMemoryContext,
+										  "warden audit batch",
+										  ALLOCSET_DEFAULT_SIZES);
+	queued = MemoryContextAlloc(TopMemoryContext,
+								sizeof(WardenQueued) * BATCH_RECORDS);
+	if (store_exists())
+		serve(queued);
+	else
+		discard_queue(queued);
+	proc_exit(0);
+}
