@@ -216,8 +216,7 @@ warden_mask_is_function(Oid funcid)
 /* ---- validating ----------------------------------------------------- */
 
 static void
-pg_attribute_noreturn()
-	reject_mask(const char *spec, Oid type, const char *problem)
+reject_mask(const char *spec, Oid type, const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -226,7 +225,6 @@ pg_attribute_noreturn()
 								errmsg("mask \"%s\" can not be used", spec),
 			 errdetail_internal("The reason: %s.", problem),
 			 errhint("Choose another mask; null suits every column.")));
-	pg_unreachable();
 }
 
 void

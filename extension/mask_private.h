@@ -12,6 +12,8 @@
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 
+#include "compat.h"
+
 /* What stands for text that is hidden, and for text that does not fit. */
 #define WARDEN_MASK_STARS "******"
 #define WARDEN_MASK_STARS_LEN 6

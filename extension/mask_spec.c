@@ -88,13 +88,12 @@ static const struct
 				  {"millennium", WARDEN_UNIT_MILLENNIUM}};
 
 static void
-pg_attribute_noreturn() reject_spec(const Scanner *scanner, const char *reason)
+reject_spec(const Scanner *scanner, const char *reason)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid mask \"%s\": %s", scanner->spec, reason),
 			 errhint(MASK_FORMS)));
-	pg_unreachable();
 }
 
 /* ---- scanning ------------------------------------------------------- */
