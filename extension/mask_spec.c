@@ -48,44 +48,52 @@ static void parse_json(Scanner *scanner, WardenMask *mask);
 static void parse_const(Scanner *scanner, WardenMask *mask);
 static void parse_func(Scanner *scanner, WardenMask *mask);
 
-static const struct
+typedef struct MaskForm
 {
 	const char *name;
 	WardenMaskKind kind;
-	int strictness;			  /* higher shows less */
-	ParseArguments arguments; /* NULL: takes none */
-} mask_forms[] = {{"clear", WARDEN_MASK_CLEAR, 0, NULL},
-				  {"json", WARDEN_MASK_JSON, 10, parse_json},
-				  {"date", WARDEN_MASK_DATE, 20, parse_date},
-				  {"bucket", WARDEN_MASK_BUCKET, 20, parse_bucket},
-				  {"inet", WARDEN_MASK_INET, 20, parse_inet},
-				  {"email", WARDEN_MASK_EMAIL, 30, NULL},
-				  {"partial", WARDEN_MASK_PARTIAL, 30, parse_partial},
-				  {"func", WARDEN_MASK_FUNC, 30, parse_func},
-				  {"ssn", WARDEN_MASK_SSN, 40, NULL},
-				  {"card", WARDEN_MASK_CARD, 40, NULL},
-				  {"phone", WARDEN_MASK_PHONE, 50, NULL},
-				  {"name", WARDEN_MASK_NAME, 60, NULL},
-				  {"hash", WARDEN_MASK_HASH, 70, NULL},
-				  {"const", WARDEN_MASK_CONST, 80, parse_const},
-				  {"full", WARDEN_MASK_FULL, 90, NULL},
-				  {"null", WARDEN_MASK_NULL, 100, NULL}};
+	int			strictness;		/* higher shows less */
+	ParseArguments arguments;	/* NULL: takes none */
+} MaskForm;
 
-static const struct
+static const MaskForm mask_forms[] = {
+	{"clear", WARDEN_MASK_CLEAR, 0, NULL},
+	{"json", WARDEN_MASK_JSON, 10, parse_json},
+	{"date", WARDEN_MASK_DATE, 20, parse_date},
+	{"bucket", WARDEN_MASK_BUCKET, 20, parse_bucket},
+	{"inet", WARDEN_MASK_INET, 20, parse_inet},
+	{"email", WARDEN_MASK_EMAIL, 30, NULL},
+	{"partial", WARDEN_MASK_PARTIAL, 30, parse_partial},
+	{"func", WARDEN_MASK_FUNC, 30, parse_func},
+	{"ssn", WARDEN_MASK_SSN, 40, NULL},
+	{"card", WARDEN_MASK_CARD, 40, NULL},
+	{"phone", WARDEN_MASK_PHONE, 50, NULL},
+	{"name", WARDEN_MASK_NAME, 60, NULL},
+	{"hash", WARDEN_MASK_HASH, 70, NULL},
+	{"const", WARDEN_MASK_CONST, 80, parse_const},
+	{"full", WARDEN_MASK_FULL, 90, NULL},
+	{"null", WARDEN_MASK_NULL, 100, NULL},
+};
+
+typedef struct MaskUnit
 {
 	const char *name;
 	WardenMaskUnit unit;
-} mask_units[] = {{"second", WARDEN_UNIT_SECOND},
-				  {"minute", WARDEN_UNIT_MINUTE},
-				  {"hour", WARDEN_UNIT_HOUR},
-				  {"day", WARDEN_UNIT_DAY},
-				  {"week", WARDEN_UNIT_WEEK},
-				  {"month", WARDEN_UNIT_MONTH},
-				  {"quarter", WARDEN_UNIT_QUARTER},
-				  {"year", WARDEN_UNIT_YEAR},
-				  {"decade", WARDEN_UNIT_DECADE},
-				  {"century", WARDEN_UNIT_CENTURY},
-				  {"millennium", WARDEN_UNIT_MILLENNIUM}};
+} MaskUnit;
+
+static const MaskUnit mask_units[] = {
+	{"second", WARDEN_UNIT_SECOND},
+	{"minute", WARDEN_UNIT_MINUTE},
+	{"hour", WARDEN_UNIT_HOUR},
+	{"day", WARDEN_UNIT_DAY},
+	{"week", WARDEN_UNIT_WEEK},
+	{"month", WARDEN_UNIT_MONTH},
+	{"quarter", WARDEN_UNIT_QUARTER},
+	{"year", WARDEN_UNIT_YEAR},
+	{"decade", WARDEN_UNIT_DECADE},
+	{"century", WARDEN_UNIT_CENTURY},
+	{"millennium", WARDEN_UNIT_MILLENNIUM},
+};
 
 static void
 reject_spec(const Scanner *scanner, const char *reason)
