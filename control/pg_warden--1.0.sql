@@ -117,6 +117,229 @@ GRANT EXECUTE ON FUNCTION
 
 -- [policy section]
 
+CREATE FUNCTION warden.check_policy_row()
+RETURNS pg_catalog.trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'warden_sql_check_policy_row';
+REVOKE ALL ON FUNCTION warden.check_policy_row() FROM PUBLIC;
+COMMENT ON FUNCTION warden.check_policy_row()
+	IS 'trigger: refuses a mask that is malformed or does not fit a labelled column';
+
+CREATE FUNCTION warden.policy_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'warden_sql_policy_changed';
+REVOKE ALL ON FUNCTION warden.policy_changed() FROM PUBLIC;
+COMMENT ON FUNCTION warden.policy_changed()
+	IS 'trigger: tells every session that policy has changed';
+
+CREATE TABLE warden.semantic_types (
+	name pg_catalog.text NOT NULL,
+	mask pg_catalog.text NOT NULL,
+	description pg_catalog.text,
+	CONSTRAINT semantic_types_pkey PRIMARY KEY (name),
+	CONSTRAINT semantic_types_name_check
+		CHECK (name OPERATOR(pg_catalog.~) '^[a-z][a-z0-9_]{0,62}$')
+);
+REVOKE ALL ON TABLE warden.semantic_types FROM PUBLIC;
+COMMENT ON TABLE warden.semantic_types IS 'what a column can be labelled as, and the default mask';
+COMMENT ON COLUMN warden.semantic_types.name IS 'as written in SECURITY LABEL FOR warden ON COLUMN';
+COMMENT ON COLUMN warden.semantic_types.mask IS 'default mask, see warden.set_mask()';
+COMMENT ON COLUMN warden.semantic_types.description IS 'what values of the type are';
+
+INSERT INTO warden.semantic_types (name, mask, description) VALUES
+	('full', 'full', 'anything that nobody needs to see'),
+	('ssn', 'ssn', 'social security number, ddd-dd-dddd'),
+	('email', 'email', 'e-mail address'),
+	('phone', 'phone', 'telephone number'),
+	('card', 'card', 'payment card number'),
+	('name', 'name', 'name of a person'),
+	('birth_date', 'date(year)', 'date of birth'),
+	('ip', 'inet(24,48)', 'network address'),
+	('secret', 'null', 'password, key or token that is never shown'),
+	('token', 'hash', 'identifier that is compared, not read'),
+	('free_text', 'clear', 'text written by people; mark it untrusted where outsiders write it'),
+	('none', 'clear', 'reviewed and clear');
+
+CREATE TABLE warden.mask_rules (
+	semantic_type pg_catalog.text NOT NULL,
+	role pg_catalog.regrole NOT NULL,
+	mask pg_catalog.text NOT NULL,
+	CONSTRAINT mask_rules_pkey PRIMARY KEY (semantic_type, role),
+	CONSTRAINT mask_rules_semantic_type_fkey FOREIGN KEY (semantic_type)
+		REFERENCES warden.semantic_types (name)
+);
+REVOKE ALL ON TABLE warden.mask_rules FROM PUBLIC;
+COMMENT ON TABLE warden.mask_rules IS 'masks that a role has in place of the default';
+COMMENT ON COLUMN warden.mask_rules.semantic_type IS 'the semantic type';
+COMMENT ON COLUMN warden.mask_rules.role IS 'the governed role, or one whose privileges it inherits';
+COMMENT ON COLUMN warden.mask_rules.mask IS 'its mask';
+
+CREATE TABLE warden.exemptions (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+	grantee pg_catalog.regrole NOT NULL,
+	semantic_type pg_catalog.text,
+	relation pg_catalog.regclass,
+	attnum pg_catalog.int2 NOT NULL DEFAULT 0,
+	attname pg_catalog.text,
+	until pg_catalog.timestamptz NOT NULL,
+	reason pg_catalog.text NOT NULL,
+	granted_by pg_catalog.regrole NOT NULL,
+	granted_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT exemptions_pkey PRIMARY KEY (id),
+	CONSTRAINT exemptions_target_check
+		CHECK ((semantic_type IS NULL) OPERATOR(pg_catalog.<>) (relation IS NULL)),
+	CONSTRAINT exemptions_semantic_type_fkey FOREIGN KEY (semantic_type)
+		REFERENCES warden.semantic_types (name)
+);
+REVOKE ALL ON TABLE warden.exemptions FROM PUBLIC;
+COMMENT ON TABLE warden.exemptions IS 'masks lifted for a role until a time';
+COMMENT ON COLUMN warden.exemptions.id IS 'number of the exemption';
+COMMENT ON COLUMN warden.exemptions.grantee IS 'who may read clear values';
+COMMENT ON COLUMN warden.exemptions.semantic_type IS 'of every column of this type, or';
+COMMENT ON COLUMN warden.exemptions.relation IS 'of this table';
+COMMENT ON COLUMN warden.exemptions.attnum IS 'and of this column of it; 0: every column';
+COMMENT ON COLUMN warden.exemptions.attname IS 'name of the column: an exemption holds only while number and name agree';
+COMMENT ON COLUMN warden.exemptions.until IS 'when it ends, in plans already cached as well';
+COMMENT ON COLUMN warden.exemptions.reason IS 'why it was granted';
+COMMENT ON COLUMN warden.exemptions.granted_by IS 'who granted it';
+COMMENT ON COLUMN warden.exemptions.granted_at IS 'when';
+
+CREATE TABLE warden.allowed_functions (
+	function pg_catalog.regprocedure NOT NULL,
+	CONSTRAINT allowed_functions_pkey PRIMARY KEY (function)
+);
+REVOKE ALL ON TABLE warden.allowed_functions FROM PUBLIC;
+COMMENT ON TABLE warden.allowed_functions IS 'functions that agents may execute although the function gate would refuse them';
+COMMENT ON COLUMN warden.allowed_functions.function IS 'the function';
+
+CREATE TRIGGER check_policy_row BEFORE INSERT OR UPDATE ON warden.semantic_types
+	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('name');
+COMMENT ON TRIGGER check_policy_row ON warden.semantic_types IS 'refuses a mask that can not be';
+CREATE TRIGGER check_policy_row BEFORE INSERT OR UPDATE ON warden.mask_rules
+	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('semantic_type');
+COMMENT ON TRIGGER check_policy_row ON warden.mask_rules IS 'refuses a mask that can not be';
+
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+	ON warden.semantic_types FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER policy_changed ON warden.semantic_types IS 'tells every session';
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+	ON warden.mask_rules FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER policy_changed ON warden.mask_rules IS 'tells every session';
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+	ON warden.exemptions FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER policy_changed ON warden.exemptions IS 'tells every session';
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+	ON warden.allowed_functions FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER policy_changed ON warden.allowed_functions IS 'tells every session';
+
+SELECT pg_catalog.pg_extension_config_dump('warden.semantic_types',
+	'WHERE name NOT IN (''full'', ''ssn'', ''email'', ''phone'', ''card'', ''name'', ''birth_date'', ''ip'', ''secret'', ''token'', ''free_text'', ''none'')');
+SELECT pg_catalog.pg_extension_config_dump('warden.mask_rules', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.exemptions', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.allowed_functions', '');
+
+CREATE FUNCTION warden.label_role(role pg_catalog.name, class pg_catalog.text)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_label_role';
+REVOKE ALL ON FUNCTION warden.label_role(pg_catalog.name, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.label_role(pg_catalog.name, pg_catalog.text)
+	IS 'labels a role: agent, agent, observe or masked; NULL removes the label';
+
+CREATE FUNCTION warden.label_column("table" pg_catalog.regclass,
+	"column" pg_catalog.name, label pg_catalog.text)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_label_column';
+REVOKE ALL ON FUNCTION warden.label_column(pg_catalog.regclass, pg_catalog.name, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.label_column(pg_catalog.regclass, pg_catalog.name, pg_catalog.text)
+	IS 'labels a column with a semantic type; NULL removes the label';
+
+CREATE FUNCTION warden.define_type(name pg_catalog.text, mask pg_catalog.text,
+	description pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_define_type';
+REVOKE ALL ON FUNCTION warden.define_type(pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.define_type(pg_catalog.text, pg_catalog.text, pg_catalog.text)
+	IS 'makes a semantic type with its default mask';
+
+CREATE FUNCTION warden.set_mask(semantic_type pg_catalog.text,
+	mask pg_catalog.text, for_role pg_catalog.name DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_set_mask';
+REVOKE ALL ON FUNCTION warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name) FROM PUBLIC;
+COMMENT ON FUNCTION warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name)
+	IS 'the mask of a semantic type, for everyone or for one role';
+
+CREATE FUNCTION warden.grant_exemption(grantee pg_catalog.name,
+	target pg_catalog.text, until pg_catalog.timestamptz,
+	reason pg_catalog.text)
+RETURNS pg_catalog.int8
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_grant_exemption';
+REVOKE ALL ON FUNCTION warden.grant_exemption(pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.grant_exemption(pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text)
+	IS 'lifts the masks of a semantic type, table or table.column for a role until a time';
+
+CREATE FUNCTION warden.revoke_exemption(id pg_catalog.int8)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_revoke_exemption';
+REVOKE ALL ON FUNCTION warden.revoke_exemption(pg_catalog.int8) FROM PUBLIC;
+COMMENT ON FUNCTION warden.revoke_exemption(pg_catalog.int8) IS 'ends an exemption now';
+
+CREATE FUNCTION warden.allow_function(function pg_catalog.regprocedure)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_allow_function';
+REVOKE ALL ON FUNCTION warden.allow_function(pg_catalog.regprocedure) FROM PUBLIC;
+COMMENT ON FUNCTION warden.allow_function(pg_catalog.regprocedure)
+	IS 'lets agents execute a function that the function gate would refuse';
+
+CREATE FUNCTION warden.disallow_function(function pg_catalog.regprocedure)
+RETURNS pg_catalog.void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_disallow_function';
+REVOKE ALL ON FUNCTION warden.disallow_function(pg_catalog.regprocedure) FROM PUBLIC;
+COMMENT ON FUNCTION warden.disallow_function(pg_catalog.regprocedure)
+	IS 'takes a function from that list';
+
+CREATE FUNCTION warden.statistics_visible(relation pg_catalog.oid,
+	attnum pg_catalog.int2)
+RETURNS pg_catalog.bool
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'warden_sql_statistics_visible';
+COMMENT ON FUNCTION warden.statistics_visible(pg_catalog.oid, pg_catalog.int2)
+	IS 'whether the session may see statistics of a column; filters pg_statistic for governed roles';
+
+CREATE FUNCTION warden.extended_statistics_visible(statistics pg_catalog.oid)
+RETURNS pg_catalog.bool
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'warden_sql_extended_statistics_visible';
+COMMENT ON FUNCTION warden.extended_statistics_visible(pg_catalog.oid)
+	IS 'the same for an extended statistics object';
+
+GRANT SELECT ON TABLE warden.semantic_types, warden.mask_rules,
+	warden.exemptions, warden.allowed_functions
+	TO warden_admin, warden_reviewer, warden_auditor;
+GRANT EXECUTE ON FUNCTION
+	warden.label_role(pg_catalog.name, pg_catalog.text),
+	warden.label_column(pg_catalog.regclass, pg_catalog.name, pg_catalog.text),
+	warden.define_type(pg_catalog.text, pg_catalog.text, pg_catalog.text),
+	warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name),
+	warden.grant_exemption(pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text),
+	warden.revoke_exemption(pg_catalog.int8),
+	warden.allow_function(pg_catalog.regprocedure),
+	warden.disallow_function(pg_catalog.regprocedure)
+	TO warden_admin;
+GRANT EXECUTE ON FUNCTION
+	warden.statistics_visible(pg_catalog.oid, pg_catalog.int2),
+	warden.extended_statistics_visible(pg_catalog.oid)
+	TO PUBLIC;
+
 -- ---------------------------------------------------------------------
 -- Identity: agents, tokens, people, delegation, enter and leave (identity.c)
 -- ---------------------------------------------------------------------

@@ -27,17 +27,30 @@ typedef struct WardenPrincipal
 								 * plans */
 	Oid			login_role;		/* GetSessionUserId() */
 	Oid			role;			/* GetOuterUserId() */
-	bool		login_governed; /* the login role itself carries a label, so
-								 * no SET ROLE can loosen it */
+	bool		bound;			/* through warden.enter() */
+	bool		login_governed; /* the login role itself is governed, so no
+								 * SET ROLE can loosen it */
+	const char *refusal;		/* not NULL: every statement is refused with
+								 * this message (WD001) */
+	const char *refusal_hint;
 } WardenPrincipal;
 
 /*
  * The principal of this backend, resolved from labels, memberships and the
  * current login and SET ROLE roles, cached until one of those changes.  Must
- * be called inside a transaction.  Raises WD001 when an agent role has since
- * got attributes that no agent may have.
+ * be called inside a transaction.
  */
 extern const WardenPrincipal *warden_principal_current(void);
+
+/* The one resolved last, without any catalog access; NULL when none was. */
+extern const WardenPrincipal *warden_principal_cached(void);
+
+/* Raises WD001 if the principal may run nothing at all. */
+extern void warden_principal_require(const WardenPrincipal *principal);
+
+/* Some role of the cluster carries a label, as far as this backend knows;
+ * while none does plans need no stamp, and the first label resets them. */
+extern bool warden_principal_labels_exist(void);
 
 /* Masks apply (masked, agent). */
 extern bool warden_principal_masks(const WardenPrincipal *principal);
@@ -56,17 +69,22 @@ extern void warden_principal_run_internal(void (*fn) (void *), void *arg);
 /* Forget what is cached; the next call of _current resolves anew. */
 extern void warden_principal_reset(void);
 
-/* From principal validation at SECURITY LABEL time and at session start. */
-extern void warden_principal_check_agent_role(Oid roleid);
+/*
+ * Why a role can not be an agent (superuser, BYPASSRLS, ...), or NULL.  Asked
+ * when the label is made and again when a backend starts acting.
+ */
+extern const char *warden_principal_agent_bar(Oid roleid);
 
 /* The class that a role label spells, by the label's text; raises for an
  * unknown one. */
 extern WardenClass warden_principal_parse_class(const char *label);
 
 /*
- * Set while enter()/leave() change the role themselves; every other change of
- * role while governed or bound is refused by the check hooks on "role" and
- * "session_authorization".
+ * Set while enter()/leave() change the role themselves, and by the utility
+ * gate around a top-level SET ROLE, RESET ROLE or DISCARD ALL that the
+ * principal may send; every other change of role while governed is refused by
+ * the check hooks on "role" and "session_authorization".  Cleared by whoever
+ * set it, on the error path too.
  */
 extern bool warden_principal_allow_role_change;
 

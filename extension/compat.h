@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ * compat.h
+ *	  The only file that knows PostgreSQL versions.  Macros and inline
+ *	  functions are named after the newest API.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_COMPAT_H
+#define WARDEN_COMPAT_H
+
+#include "postgres.h"
+
+#include "commands/defrem.h"
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "parser/parse_relation.h"
+#include "storage/ipc.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#if PG_VERSION_NUM < 150000
+#error "pg_warden needs PostgreSQL 15 or newer"
+#endif
+
+/* 18 took execute_once from ExecutorRun. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_ARGS	QueryDesc *queryDesc, ScanDirection direction, \
+							uint64 count
+#define EXECUTOR_RUN_PASS	queryDesc, direction, count
+#define standard_executor_run(queryDesc, direction, count, once) \
+	standard_ExecutorRun(queryDesc, direction, count)
+#else
+#define EXECUTOR_RUN_ARGS	QueryDesc *queryDesc, ScanDirection direction, \
+							uint64 count, bool execute_once
+#define EXECUTOR_RUN_PASS	queryDesc, direction, count, execute_once
+#endif
+
+/* 16 added the permission infos to ExecutorCheckPerms_hook. */
+#if PG_VERSION_NUM >= 160000
+#define CHECK_PERMS_ARGS	List *rangeTable, List *permInfos, \
+							bool ereport_on_violation
+#define CHECK_PERMS_PASS	rangeTable, permInfos, ereport_on_violation
+#define CHECK_PERMS_INFOS	permInfos
+#else
+#define CHECK_PERMS_ARGS	List *rangeTable, bool ereport_on_violation
+#define CHECK_PERMS_PASS	rangeTable, ereport_on_violation
+#define CHECK_PERMS_INFOS	NIL
+#endif
+
+/*
+ * Permission fields of a range table entry: in the entry itself on 15, in
+ * RTEPermissionInfo since 16.  WardenPerms is what both have.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef RTEPermissionInfo WardenPerms;
+
+static inline WardenPerms *
+warden_rte_perms(List *perminfos, RangeTblEntry *rte)
+{
+	if (rte->perminfoindex == 0)
+		return NULL;
+	return getRTEPermissionInfo(perminfos, rte);
+}
+#define WARDEN_QUERY_PERMS(query)	((query)->rteperminfos)
+#define WARDEN_PLAN_PERMS(pstmt)	((pstmt)->permInfos)
+#else
+typedef RangeTblEntry WardenPerms;
+
+static inline WardenPerms *
+warden_rte_perms(List *perminfos pg_attribute_unused(), RangeTblEntry *rte)
+{
+	return rte;
+}
+#define WARDEN_QUERY_PERMS(query)	NIL
+#define WARDEN_PLAN_PERMS(pstmt)	NIL
+#endif
+
+/*
+ * Moves the permission check of rte from the outer query's list into a query
+ * of which it becomes the only relation; the outer entry keeps none.
+ */
+static inline void
+warden_move_perms(Query *outer, RangeTblEntry *outer_rte,
+				  Query *inner, RangeTblEntry *inner_rte)
+{
+#if PG_VERSION_NUM >= 160000
+	if (outer_rte->perminfoindex != 0)
+	{
+		RTEPermissionInfo *info = getRTEPermissionInfo(outer->rteperminfos,
+													   outer_rte);
+
+		inner->rteperminfos = list_make1(copyObject(info));
+		inner_rte->perminfoindex = 1;
+		/* The outer entry's info stays in the list, unreferenced: it must not
+		 * ask for anything, or the check would be made twice. */
+		info->requiredPerms = 0;
+		info->selectedCols = NULL;
+		info->insertedCols = NULL;
+		info->updatedCols = NULL;
+		outer_rte->perminfoindex = 0;
+	}
+#else
+	(void) outer;
+	(void) inner;
+	(void) inner_rte;
+	outer_rte->requiredPerms = 0;
+	outer_rte->checkAsUser = InvalidOid;
+	outer_rte->selectedCols = NULL;
+	outer_rte->insertedCols = NULL;
+	outer_rte->updatedCols = NULL;
+	outer_rte->extraUpdatedCols = NULL;
+#endif
+}
+
+/* 16 gave the array of settings a hash table, and find_option an export. */
+static inline struct config_generic *
+warden_find_option(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, true, ERROR);
+#else
+	struct config_generic **options = get_guc_variables();
+	int			n = GetNumConfigOptions();
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (pg_strcasecmp(options[i]->name, name) == 0)
+			return options[i];
+	}
+	return NULL;
+#endif
+}
+
+static inline struct config_generic **
+warden_all_options(int *n)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_guc_variables(n);
+#else
+	*n = GetNumConfigOptions();
+	return get_guc_variables();
+#endif
+}
+
+/* 16 replaced pg_*_aclcheck by object_aclcheck. */
+static inline AclResult
+warden_schema_usage(Oid schema, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_USAGE);
+#else
+	return pg_namespace_aclcheck(schema, roleid, ACL_USAGE);
+#endif
+}
+
+/* 16: actions of the JSON parser return a result. */
+#if PG_VERSION_NUM >= 160000
+#define JSON_ACTION_RESULT	JsonParseErrorType
+#define JSON_ACTION_RETURN	return JSON_SUCCESS
+#else
+#define JSON_ACTION_RESULT	void
+#define JSON_ACTION_RETURN	return
+#endif
+
+/* 17: the lexer's state may be the caller's. */
+#if PG_VERSION_NUM >= 170000
+#define make_json_lex_context(json, len, encoding, need_escapes) \
+	makeJsonLexContextCstringLen(NULL, json, len, encoding, need_escapes)
+#else
+#define make_json_lex_context(json, len, encoding, need_escapes) \
+	makeJsonLexContextCstringLen(json, len, encoding, need_escapes)
+#endif
+
+/* 16 split membership: let a role be set without inheriting from it. */
+#if PG_VERSION_NUM >= 160000
+#define WARDEN_GRANT_SET_ONLY	" WITH INHERIT FALSE, SET TRUE"
+#else
+#define WARDEN_GRANT_SET_ONLY	""
+#endif
+
+#endif							/* WARDEN_COMPAT_H */

@@ -1,0 +1,674 @@
+/*-------------------------------------------------------------------------
+ * execution.c
+ *	  What happens to a plan that a governed backend executes: verified,
+ *	  recorded before it runs, diverted when it writes, cut at the agent's
+ *	  number of rows, and its outcome recorded.
+ *
+ * Invariants:
+ * - No plan runs that was made for another principal, in any ExecutorRun.
+ * - A top-level statement's intent is recorded before standard_ExecutorStart.
+ * - A write of an agent is diverted at top level and refused below it; no
+ *	 path leads to standard_ExecutorRun.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "audit_event.h"
+#include "catalog.h"
+#include "divert.h"
+#include "execution.h"
+#include "identity.h"
+#include "nesting.h"
+#include "plan_stamp.h"
+#include "planning.h"
+#include "policy.h"
+#include "statement.h"
+#include "utility_gate.h"
+#include "warden.h"
+
+/* Rows that a QueryDesc has sent to the client; lives in its query context. */
+typedef struct Sent
+{
+	QueryDesc  *queryDesc;
+	uint64		rows;
+	uint64		max_rows;
+	bool		truncated;
+	struct Sent *next;
+} Sent;
+
+/* Forwards rows until the limit, then stops the executor. */
+typedef struct CappedReceiver
+{
+	DestReceiver pub;
+	DestReceiver *inner;
+	Sent	   *sent;
+} CappedReceiver;
+
+static Sent *sent_list = NULL;
+
+/* The top-level QueryDesc whose audit record is open, if it is a query. */
+static QueryDesc *audited = NULL;
+
+/* The statement is leave(), whose text may hold its key. */
+static bool secret_statement = false;
+
+/* ----------------------------------------------------------------------
+ * Rows
+ * ---------------------------------------------------------------------- */
+
+static void
+forget_sent(void *arg)
+{
+	Sent	  **link;
+
+	for (link = &sent_list; *link != NULL; link = &(*link)->next)
+	{
+		if (*link == arg)
+		{
+			*link = (*link)->next;
+			return;
+		}
+	}
+}
+
+static Sent *
+find_sent(const QueryDesc *queryDesc)
+{
+	Sent	   *sent;
+
+	for (sent = sent_list; sent != NULL; sent = sent->next)
+	{
+		if (sent->queryDesc == queryDesc)
+			return sent;
+	}
+	return NULL;
+}
+
+/* The entry goes when the query's memory does, however the query ends. */
+static Sent *
+make_sent(QueryDesc *queryDesc, int max_rows)
+{
+	MemoryContext context = queryDesc->estate->es_query_cxt;
+	Sent	   *sent = MemoryContextAllocZero(context, sizeof(Sent));
+	MemoryContextCallback *callback;
+
+	callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+	callback->func = forget_sent;
+	callback->arg = sent;
+	MemoryContextRegisterResetCallback(context, callback);
+	sent->queryDesc = queryDesc;
+	sent->max_rows = max_rows;
+	sent->next = sent_list;
+	sent_list = sent;
+	return sent;
+}
+
+static void
+capped_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+	DestReceiver *inner = ((CappedReceiver *) self)->inner;
+
+	inner->rStartup(inner, operation, typeinfo);
+}
+
+static bool
+capped_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	CappedReceiver *capped = (CappedReceiver *) self;
+	Sent	   *sent = capped->sent;
+
+	if (sent->rows >= sent->max_rows)
+	{
+		if (!sent->truncated)
+			ereport(WARNING,
+					(errcode(WARDEN_WARNING_TRUNCATED),
+					 errmsg("result cut at " UINT64_FORMAT " rows",
+							sent->max_rows),
+					 errhint("Narrow the query, aggregate, or use LIMIT and OFFSET to page through it.")));
+		sent->truncated = true;
+		return false;
+	}
+	sent->rows++;
+	return capped->inner->receiveSlot(slot, capped->inner);
+}
+
+static void
+capped_shutdown(DestReceiver *self)
+{
+	DestReceiver *inner = ((CappedReceiver *) self)->inner;
+
+	inner->rShutdown(inner);
+}
+
+/* The inner receiver belongs to the caller. */
+static void
+capped_destroy(DestReceiver *self pg_attribute_unused())
+{
+}
+
+/* Rows that leave for the client, as far as a receiver tells. */
+static bool
+sends_to_client(const QueryDesc *queryDesc)
+{
+	switch (queryDesc->dest->mydest)
+	{
+		case DestRemote:
+		case DestRemoteExecute:
+		case DestRemoteSimple:
+		case DestCopyOut:
+			return true;
+		case DestTuplestore:
+			/* A held cursor being materialized; PL code nests. */
+			return !warden_nesting_inside();
+		default:
+			return false;
+	}
+}
+
+/* ----------------------------------------------------------------------
+ * Audit
+ * ---------------------------------------------------------------------- */
+
+/* Was the column read by the statement?  Whole rows read every column. */
+static bool
+column_selected(const WardenPerms *perms, AttrNumber attnum)
+{
+	return bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
+						 perms->selectedCols) ||
+		bms_is_member(0 - FirstLowInvalidHeapAttributeNumber,
+					  perms->selectedCols);
+}
+
+/* Labelled columns of one relation that the plan reads. */
+static void
+add_columns(WardenIntent *intent, const WardenPrincipal *principal,
+			const RangeTblEntry *rte, const WardenPerms *perms,
+			const char *relation)
+{
+	const WardenRelation *labels = warden_policy_relation(rte->relid);
+	TimestampTz expires = DT_NOEND;
+	int			i;
+
+	for (i = 0; labels != NULL && i < labels->ncolumns; i++)
+	{
+		AttrNumber	attnum = labels->columns[i].attnum;
+		const char *mask;
+		char	   *column;
+
+		if (!column_selected(perms, attnum))
+			continue;
+		mask = warden_policy_mask(principal, rte->relid, attnum, &expires);
+		column = psprintf("%s.%s", relation,
+						  quote_identifier(get_attname(rte->relid, attnum,
+													   false)));
+		if (mask != NULL)
+			intent->masked_columns = lappend(intent->masked_columns,
+											 psprintf("%s=%s", column, mask));
+		else
+			intent->clear_columns = lappend(intent->clear_columns, column);
+	}
+}
+
+static bool
+list_has_string(List *list, const char *string)
+{
+	ListCell   *lc;
+
+	foreach(lc, list)
+	{
+		if (strcmp(lfirst(lc), string) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Base tables of a plan, views resolved, and their labelled columns. */
+static void
+describe_plan(WardenIntent *intent, const WardenPrincipal *principal,
+			  const PlannedStmt *pstmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, pstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+		WardenPerms *perms;
+		char	   *name;
+
+		if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+			continue;
+		perms = warden_rte_perms(WARDEN_PLAN_PERMS(pstmt), rte);
+		if (perms == NULL || perms->requiredPerms == 0)
+			continue;			/* a child that its parent stands for */
+		name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(rte->relid)),
+										  get_rel_name(rte->relid));
+		if (!list_has_string(intent->relations, name))
+			intent->relations = lappend(intent->relations, name);
+		add_columns(intent, principal, rte, perms, name);
+	}
+}
+
+static void
+record_intent(const PlannedStmt *pstmt, const char *source,
+			  ParamListInfo params)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+	WardenPrincipal self = *principal;
+	WardenIntent intent = {0};
+
+	intent.statement = warden_statement_text(source, pstmt->stmt_location,
+											 pstmt->stmt_len);
+	intent.params = params;
+	intent.command = GetCommandTagName(CreateCommandTag((Node *) pstmt));
+	if (pstmt->commandType != CMD_UTILITY)
+		describe_plan(&intent, &self, pstmt);
+	warden_audit_intent(&intent);
+}
+
+void
+warden_execution_utility_intent(const PlannedStmt *pstmt, const char *source,
+								ParamListInfo params)
+{
+	warden_identity_apply_limits();
+	record_intent(pstmt, source, params);
+	audited = NULL;
+}
+
+void
+warden_execution_utility_done(const char *outcome, uint64 rows,
+							  int64 change_id)
+{
+	if (warden_audit_open())
+		warden_audit_outcome(outcome, 0, NULL, rows, change_id);
+}
+
+/* SELECT warden.leave(key) and nothing else. */
+static bool
+is_leave(const PlannedStmt *pstmt)
+{
+	Plan	   *tree = pstmt->planTree;
+	TargetEntry *entry;
+
+	if (tree == NULL || !IsA(tree, Result) ||
+		list_length(tree->targetlist) != 1)
+		return false;
+	entry = linitial(tree->targetlist);
+	return IsA(entry->expr, FuncExpr) &&
+		((FuncExpr *) entry->expr)->funcid == warden_catalog_function("leave");
+}
+
+/* ----------------------------------------------------------------------
+ * Start
+ * ---------------------------------------------------------------------- */
+
+static void
+start(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
+{
+	if (next != NULL)
+		next(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+static bool
+is_write(const PlannedStmt *pstmt)
+{
+	return pstmt->commandType != CMD_SELECT || pstmt->hasModifyingCTE;
+}
+
+/* What leave() will say of the statement. */
+static void
+note_masked(QueryDesc *queryDesc)
+{
+	WardenStatementFacts *facts = warden_identity_facts();
+	ListCell   *lc;
+
+	facts->truncated = false;
+	facts->nmasked = queryDesc->tupDesc->natts;
+	facts->masked = MemoryContextAllocZero(TopTransactionContext,
+										   Max(facts->nmasked, 1) *
+										   sizeof(bool));
+	foreach(lc, warden_plan_stamp_masked(queryDesc->plannedstmt))
+	{
+		if (lfirst_int(lc) >= 1 && lfirst_int(lc) <= facts->nmasked)
+			facts->masked[lfirst_int(lc) - 1] = true;
+	}
+}
+
+static void
+start_toplevel_read(QueryDesc *queryDesc, int eflags,
+					ExecutorStart_hook_type next)
+{
+	warden_utility_check_startup();
+	warden_identity_apply_limits();
+	secret_statement = is_leave(queryDesc->plannedstmt);
+	if (!secret_statement)
+	{
+		record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
+					  queryDesc->params);
+		audited = queryDesc;
+	}
+	start(queryDesc, eflags, next);
+	if (!secret_statement)
+		note_masked(queryDesc);
+}
+
+static void
+start_toplevel_write(QueryDesc *queryDesc, int eflags)
+{
+	warden_utility_check_startup();
+	warden_identity_apply_limits();
+	record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
+				  queryDesc->params);
+	audited = NULL;
+	warden_divert_query(queryDesc, eflags);
+	warden_audit_outcome("diverted", 0, NULL, 0,
+						 warden_identity_facts()->change_id);
+}
+
+static void
+start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
+{
+	PlannedStmt *pstmt = queryDesc->plannedstmt;
+	bool		toplevel = warden_nesting_toplevel(pstmt);
+
+	if (is_write(pstmt))
+	{
+		if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+			start(queryDesc, eflags, next);
+		else if (toplevel)
+			start_toplevel_write(queryDesc, eflags);
+		else
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NESTED_WRITE),
+					 errmsg("a write inside a function or block can not be diverted"),
+					 errhint("Propose the whole call with warden.propose(), or send the write as a statement of its own.")));
+		return;
+	}
+
+	/* The second layer of the planner's refusal. */
+	if (pstmt->rowMarks != NIL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("row locks are not permitted to agents"),
+				 errhint("Leave out FOR UPDATE and FOR SHARE.")));
+	if (toplevel)
+		start_toplevel_read(queryDesc, eflags, next);
+	else
+		start(queryDesc, eflags, next);
+}
+
+void
+warden_execution_start(const WardenPrincipal *principal,
+					   QueryDesc *queryDesc, int eflags,
+					   ExecutorStart_hook_type next)
+{
+	/* A worker's plan was verified by its leader, and carries no stamp. */
+	if (IsParallelWorker() || InNoForceRLSOperation())
+	{
+		start(queryDesc, eflags, next);
+		return;
+	}
+	warden_principal_require(principal);
+	warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		start_agent(queryDesc, eflags, next);
+	else
+		start(queryDesc, eflags, next);
+}
+
+/* ----------------------------------------------------------------------
+ * Run, finish, end
+ * ---------------------------------------------------------------------- */
+
+static void
+run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
+{
+	int			depth = warden_nesting_enter();
+
+	PG_TRY();
+	{
+		if (next != NULL)
+			next(EXECUTOR_RUN_PASS);
+		else
+			standard_ExecutorRun(EXECUTOR_RUN_PASS);
+	}
+	PG_FINALLY();
+	{
+		warden_nesting_restore(depth);
+	}
+	PG_END_TRY();
+}
+
+/* Runs with a receiver between the executor and the client's. */
+static void
+run_capped(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next, int max_rows)
+{
+	CappedReceiver capped;
+	DestReceiver *inner = queryDesc->dest;
+
+	capped.sent = find_sent(queryDesc);
+	if (capped.sent == NULL)
+		capped.sent = make_sent(queryDesc, max_rows);
+	capped.pub.receiveSlot = capped_receive;
+	capped.pub.rStartup = capped_startup;
+	capped.pub.rShutdown = capped_shutdown;
+	capped.pub.rDestroy = capped_destroy;
+	capped.pub.mydest = inner->mydest;
+	capped.inner = inner;
+	queryDesc->dest = (DestReceiver *) &capped;
+	PG_TRY();
+	{
+		run(EXECUTOR_RUN_PASS, next);
+	}
+	PG_FINALLY();
+	{
+		queryDesc->dest = inner;
+	}
+	PG_END_TRY();
+	if (capped.sent->truncated)
+		warden_identity_facts()->truncated = true;
+}
+
+void
+warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
+					 ExecutorRun_hook_type next)
+{
+	int			max_rows = 0;
+
+	if (warden_divert_started(queryDesc))
+		return;
+	if (!IsParallelWorker() && !InNoForceRLSOperation())
+	{
+		warden_principal_require(principal);
+		warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
+		if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		{
+			/* Nothing comes here that writes; if a new path did, it ends. */
+			if (is_write(queryDesc->plannedstmt))
+				ereport(ERROR,
+						(errcode(WARDEN_ERRCODE_NESTED_WRITE),
+						 errmsg("a write of an agent reached the executor"),
+						 errhint("Propose it with warden.propose().")));
+			if (sends_to_client(queryDesc))
+				max_rows = warden_identity_current()->max_rows;
+		}
+	}
+	if (max_rows > 0)
+		run_capped(EXECUTOR_RUN_PASS, next, max_rows);
+	else
+		run(EXECUTOR_RUN_PASS, next);
+}
+
+void
+warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
+{
+	int			depth;
+
+	if (warden_divert_started(queryDesc))
+		return;
+	depth = warden_nesting_enter();
+	PG_TRY();
+	{
+		if (next != NULL)
+			next(queryDesc);
+		else
+			standard_ExecutorFinish(queryDesc);
+	}
+	PG_FINALLY();
+	{
+		warden_nesting_restore(depth);
+	}
+	PG_END_TRY();
+}
+
+void
+warden_execution_end(QueryDesc *queryDesc)
+{
+	Sent	   *sent;
+	uint64		rows;
+
+	if (queryDesc != audited || audited == NULL)
+		return;
+	audited = NULL;
+	sent = find_sent(queryDesc);
+	rows = sent != NULL ? sent->rows : queryDesc->estate->es_processed;
+	if (warden_audit_open())
+		warden_audit_outcome(sent != NULL && sent->truncated ? "truncated" :
+							 "ok", 0, NULL, rows, 0);
+	warden_identity_count_rows(rows);
+}
+
+/* ----------------------------------------------------------------------
+ * Relations
+ * ---------------------------------------------------------------------- */
+
+static void
+check_relation(const RangeTblEntry *rte, const WardenPerms *perms)
+{
+	switch (rte->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_MATVIEW:
+		case RELKIND_VIEW:
+		case RELKIND_SEQUENCE:
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+					 errmsg("relation \"%s\" is of a kind that agents may not read",
+							get_rel_name(rte->relid)),
+					 errhint("Read the table that it belongs to.")));
+	}
+
+	/* The library's own tables are read through its views, as their owner. */
+	if (get_rel_namespace(rte->relid) == warden_catalog_schema() &&
+		!OidIsValid(perms->checkAsUser) &&
+		rte->relid != warden_catalog_relation("my_changes"))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("\"%s.%s\" is not visible to agents", WARDEN_SCHEMA,
+						get_rel_name(rte->relid)),
+				 errhint("Agents may read %s.my_changes.", WARDEN_SCHEMA)));
+}
+
+void
+warden_execution_check_relations(List *rangeTable, List *permInfos)
+{
+	ListCell   *lc;
+
+	foreach(lc, rangeTable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+		WardenPerms *perms;
+
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		perms = warden_rte_perms(permInfos, rte);
+		if (perms != NULL && perms->requiredPerms != 0)
+			check_relation(rte, perms);
+	}
+}
+
+/* ----------------------------------------------------------------------
+ * Errors
+ * ---------------------------------------------------------------------- */
+
+/* Refused by us, or an ordinary error? */
+static const char *
+outcome_of(int sqlstate)
+{
+	char	   *text = unpack_sql_state(sqlstate);
+
+	return strncmp(text, "WD", 2) == 0 ? "refused" : "error";
+}
+
+/*
+ * Called while the error is being reported, before the transaction aborts:
+ * nothing here may look into a catalog or raise.
+ */
+void
+warden_execution_error(ErrorData *edata)
+{
+	const WardenPrincipal *principal = warden_principal_cached();
+
+	if (principal == NULL || principal->class == WARDEN_CLASS_NONE ||
+		principal->class == WARDEN_CLASS_MASKED ||
+		edata->elevel < ERROR || edata->elevel > FATAL)
+		return;
+	audited = NULL;
+	if (warden_audit_open())
+		warden_audit_outcome(outcome_of(edata->sqlerrcode), edata->sqlerrcode,
+							 edata->message, 0, 0);
+	else if (principal->class == WARDEN_CLASS_GATEWAY || secret_statement)
+		/* The text may hold a token or a key. */
+		warden_audit_failure(NULL, "BADGE IN", edata->sqlerrcode,
+							 edata->message);
+	else
+		warden_audit_failure(debug_query_string, NULL, edata->sqlerrcode,
+							 edata->message);
+}
+
+/* An error that reached neither the log nor the client still ends the record. */
+static void
+at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
+{
+	switch (event)
+	{
+		case XACT_EVENT_ABORT:
+			if (warden_audit_open())
+				warden_audit_outcome("error", ERRCODE_INTERNAL_ERROR, NULL, 0,
+									 0);
+			/* FALLTHROUGH */
+		case XACT_EVENT_COMMIT:
+			audited = NULL;
+			secret_statement = false;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+warden_execution_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+}

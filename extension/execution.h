@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ * execution.h
+ *	  What happens to a plan that a governed backend executes.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_EXECUTION_H
+#define WARDEN_EXECUTION_H
+
+#include "postgres.h"
+
+#include "compat.h"
+#include "executor/execdesc.h"
+#include "executor/executor.h"
+#include "principal.h"
+
+/* Each calls "next", or the standard function where there is none, unless
+ * the statement is refused or diverted. */
+extern void warden_execution_start(const WardenPrincipal *principal,
+								   QueryDesc *queryDesc, int eflags,
+								   ExecutorStart_hook_type next);
+extern void warden_execution_run(const WardenPrincipal *principal,
+								 EXECUTOR_RUN_ARGS,
+								 ExecutorRun_hook_type next);
+extern void warden_execution_finish(QueryDesc *queryDesc,
+									ExecutorFinish_hook_type next);
+
+/* Closes the audit record of the statement, if it was one. */
+extern void warden_execution_end(QueryDesc *queryDesc);
+
+/* Relation kinds and the library's own schema; raises WD002. */
+extern void warden_execution_check_relations(List *rangeTable,
+											 List *permInfos);
+
+/*
+ * Opens the audit record of a top-level utility statement, and closes it.
+ * The record of one that fails is closed by warden_execution_error.
+ */
+extern void warden_execution_utility_intent(const PlannedStmt *pstmt,
+											const char *source,
+											ParamListInfo params);
+extern void warden_execution_utility_done(const char *outcome, uint64 rows,
+										  int64 change_id);
+
+/* An error is on its way to the client or the log. */
+extern void warden_execution_error(ErrorData *edata);
+
+extern void warden_execution_init(void);
+
+#endif							/* WARDEN_EXECUTION_H */

@@ -1,0 +1,273 @@
+/*-------------------------------------------------------------------------
+ * hooks.c
+ *	  Every hook entry point.  A hook asks who governs the backend and
+ *	  dispatches; it decides nothing.
+ *
+ * Our gates run before the next hook of a chain, which may refuse as well;
+ * nothing here overrules a refusal.  An ungoverned backend goes straight on.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planner.h"
+#include "tcop/pquery.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+#include "utils/portal.h"
+#include "utils/selfuncs.h"
+
+#include "compat.h"
+#include "execution.h"
+#include "function_gate.h"
+#include "guc.h"
+#include "hooks.h"
+#include "nesting.h"
+#include "planning.h"
+#include "principal.h"
+#include "utility.h"
+#include "warden.h"
+
+static planner_hook_type prev_planner = NULL;
+static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
+static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
+static ExecutorCheckPerms_hook_type prev_ExecutorCheckPerms = NULL;
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+static object_access_hook_type prev_object_access = NULL;
+static get_relation_info_hook_type prev_get_relation_info = NULL;
+static get_relation_stats_hook_type prev_get_relation_stats = NULL;
+static get_index_stats_hook_type prev_get_index_stats = NULL;
+static get_attavgwidth_hook_type prev_get_attavgwidth = NULL;
+static emit_log_hook_type prev_emit_log = NULL;
+
+/* Average width to plan with for a column whose statistics are hidden. */
+#define HIDDEN_WIDTH	32
+
+static PlannedStmt *
+warden_planner(Query *parse, const char *query_string, int cursorOptions,
+			   ParamListInfo boundParams)
+{
+	return warden_planning_run(warden_principal_current(), parse,
+							   query_string, cursorOptions, boundParams,
+							   prev_planner);
+}
+
+static void
+warden_ExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+
+	if (principal->class != WARDEN_CLASS_NONE)
+		warden_execution_start(principal, queryDesc, eflags,
+							   prev_ExecutorStart);
+	else if (prev_ExecutorStart != NULL)
+		prev_ExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+static void
+warden_ExecutorRun(EXECUTOR_RUN_ARGS)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+
+	if (principal->class != WARDEN_CLASS_NONE)
+		warden_execution_run(principal, EXECUTOR_RUN_PASS, prev_ExecutorRun);
+	else if (prev_ExecutorRun != NULL)
+		prev_ExecutorRun(EXECUTOR_RUN_PASS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_PASS);
+}
+
+static void
+warden_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (warden_principal_current()->class != WARDEN_CLASS_NONE)
+		warden_execution_finish(queryDesc, prev_ExecutorFinish);
+	else if (prev_ExecutorFinish != NULL)
+		prev_ExecutorFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
+static void
+warden_ExecutorEnd(QueryDesc *queryDesc)
+{
+	warden_execution_end(queryDesc);
+	if (prev_ExecutorEnd != NULL)
+		prev_ExecutorEnd(queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
+}
+
+static bool
+warden_ExecutorCheckPerms(CHECK_PERMS_ARGS)
+{
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		warden_execution_check_relations(rangeTable, CHECK_PERMS_INFOS);
+	return prev_ExecutorCheckPerms == NULL ||
+		prev_ExecutorCheckPerms(CHECK_PERMS_PASS);
+}
+
+static void
+warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
+					  bool readOnlyTree, ProcessUtilityContext context,
+					  ParamListInfo params, QueryEnvironment *queryEnv,
+					  DestReceiver *dest, QueryCompletion *qc)
+{
+	WardenUtility utility = {pstmt, queryString, readOnlyTree, context,
+	params, queryEnv, dest, qc, prev_ProcessUtility};
+	const WardenPrincipal *principal = NULL;
+
+	/* In an aborted transaction only its end can come here. */
+	if (IsTransactionState())
+		principal = warden_principal_current();
+	if (principal != NULL && principal->class != WARDEN_CLASS_NONE)
+		warden_utility_govern(&utility, principal);
+	else
+		warden_utility_run(&utility);
+}
+
+/* DROP EXTENSION would free every agent of this database. */
+static void
+check_drop_extension(Oid extension)
+{
+	char	   *name = get_extension_name(extension);
+
+	if (name != NULL && strcmp(name, WARDEN_EXTENSION) == 0 &&
+		!warden_allow_drop)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is protected", WARDEN_EXTENSION),
+				 errhint("A superuser can drop it after SET warden.allow_drop = on; agents are refused in this database afterwards.")));
+}
+
+/* The fastpath protocol calls a function with no portal around it. */
+static void
+check_function_execution(Oid funcid)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+
+	if (principal->class == WARDEN_CLASS_NONE ||
+		InitializingParallelWorker)
+		return;
+	if (ActivePortal == NULL && !warden_nesting_inside() &&
+		!IsParallelWorker() && !warden_planning_active())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("the fastpath protocol is not permitted to governed roles"),
+				 errhint("Send SELECT function(...) instead.")));
+	if (principal->class == WARDEN_CLASS_AGENT)
+		warden_function_gate_check(funcid);
+}
+
+static void
+warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
+					 int subId, void *arg)
+{
+	if (access == OAT_FUNCTION_EXECUTE)
+		check_function_execution(objectId);
+	else if (access == OAT_DROP && classId == ExtensionRelationId)
+		check_drop_extension(objectId);
+	if (prev_object_access != NULL)
+		prev_object_access(access, classId, objectId, subId, arg);
+}
+
+static void
+warden_get_relation_info(PlannerInfo *root, Oid relationObjectId,
+						 bool inhparent, RelOptInfo *rel)
+{
+	if (warden_planning_active())
+		warden_planning_check_relation(root, relationObjectId, rel);
+	if (prev_get_relation_info != NULL)
+		prev_get_relation_info(root, relationObjectId, inhparent, rel);
+}
+
+/* Answering "no statistics" hides them from the planner too. */
+static bool
+warden_get_relation_stats(PlannerInfo *root, RangeTblEntry *rte,
+						  AttrNumber attnum, VariableStatData *vardata)
+{
+	if (warden_planning_active() && rte->rtekind == RTE_RELATION &&
+		warden_planning_hides_column(rte->relid, attnum))
+	{
+		vardata->statsTuple = NULL;
+		return true;
+	}
+	return prev_get_relation_stats != NULL &&
+		prev_get_relation_stats(root, rte, attnum, vardata);
+}
+
+static bool
+warden_get_index_stats(PlannerInfo *root, Oid indexOid,
+					   AttrNumber indexattnum, VariableStatData *vardata)
+{
+	if (warden_planning_active() &&
+		warden_planning_hides_index(indexOid, indexattnum))
+	{
+		vardata->statsTuple = NULL;
+		return true;
+	}
+	return prev_get_index_stats != NULL &&
+		prev_get_index_stats(root, indexOid, indexattnum, vardata);
+}
+
+static int32
+warden_get_attavgwidth(Oid relid, AttrNumber attnum)
+{
+	if (warden_planning_active() && attnum > 0 &&
+		warden_planning_hides_column(relid, attnum))
+		return HIDDEN_WIDTH;
+	return prev_get_attavgwidth != NULL ?
+		prev_get_attavgwidth(relid, attnum) : 0;
+}
+
+static void
+warden_emit_log(ErrorData *edata)
+{
+	if (edata->elevel >= ERROR)
+		warden_execution_error(edata);
+	if (prev_emit_log != NULL)
+		prev_emit_log(edata);
+}
+
+void
+warden_hooks_init(void)
+{
+	prev_planner = planner_hook;
+	planner_hook = warden_planner;
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = warden_ExecutorStart;
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = warden_ExecutorRun;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = warden_ExecutorFinish;
+	prev_ExecutorEnd = ExecutorEnd_hook;
+	ExecutorEnd_hook = warden_ExecutorEnd;
+	prev_ExecutorCheckPerms = ExecutorCheckPerms_hook;
+	ExecutorCheckPerms_hook = warden_ExecutorCheckPerms;
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = warden_ProcessUtility;
+	prev_object_access = object_access_hook;
+	object_access_hook = warden_object_access;
+	prev_get_relation_info = get_relation_info_hook;
+	get_relation_info_hook = warden_get_relation_info;
+	prev_get_relation_stats = get_relation_stats_hook;
+	get_relation_stats_hook = warden_get_relation_stats;
+	prev_get_index_stats = get_index_stats_hook;
+	get_index_stats_hook = warden_get_index_stats;
+	prev_get_attavgwidth = get_attavgwidth_hook;
+	get_attavgwidth_hook = warden_get_attavgwidth;
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = warden_emit_log;
+}

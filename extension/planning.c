@@ -1,0 +1,312 @@
+/*-------------------------------------------------------------------------
+ * planning.c
+ *	  What happens to a query of a governed backend before it is planned:
+ *	  the gates look at it, the masks go in, and the plan is stamped.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "catalog/index.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "function_gate.h"
+#include "guc.h"
+#include "mask_rewrite.h"
+#include "plan_stamp.h"
+#include "planning.h"
+#include "policy.h"
+#include "warden.h"
+
+PG_FUNCTION_INFO_V1(warden_sql_statistics_visible);
+PG_FUNCTION_INFO_V1(warden_sql_extended_statistics_visible);
+
+static int	active = 0;			/* governed queries being planned */
+
+bool
+warden_planning_active(void)
+{
+	return active > 0;
+}
+
+static PlannedStmt *
+plan(Query *parse, const char *query_string, int cursorOptions,
+	 ParamListInfo boundParams, planner_hook_type next)
+{
+	if (next != NULL)
+		return next(parse, query_string, cursorOptions, boundParams);
+	return standard_planner(parse, query_string, cursorOptions, boundParams);
+}
+
+/* ----------------------------------------------------------------------
+ * Gates
+ * ---------------------------------------------------------------------- */
+
+/* A constant, a bind parameter, or the call of enter() or whoami(). */
+static bool
+gateway_expression(Node *node)
+{
+	Oid			funcid;
+
+	if (IsA(node, Const) || IsA(node, Param))
+		return true;
+	if (!IsA(node, FuncExpr))
+		return false;
+	funcid = ((FuncExpr *) node)->funcid;
+	return OidIsValid(funcid) &&
+		(funcid == warden_catalog_function("enter") ||
+		 funcid == warden_catalog_function("leave"));
+}
+
+/* Until it has badged in a gateway may ask for nothing else. */
+static void
+check_gateway_query(Query *query)
+{
+	bool		allowed = query->commandType == CMD_SELECT &&
+		list_length(query->jointree->fromlist) == 0 &&
+		query->jointree->quals == NULL && query->cteList == NIL &&
+		query->setOperations == NULL && !query->hasSubLinks;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+		allowed = allowed &&
+			gateway_expression((Node *) ((TargetEntry *) lfirst(lc))->expr);
+	if (!allowed)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this gateway has not badged in"),
+				 errhint("Send BEGIN; SELECT warden.enter(token, on_behalf_of, request, leave_key); first.")));
+}
+
+/* Row locks are writes to the table that nobody reviews. */
+static bool
+row_mark_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		if (((Query *) node)->rowMarks != NIL)
+			return true;
+		return query_tree_walker((Query *) node, row_mark_walker, context, 0);
+	}
+	return expression_tree_walker(node, row_mark_walker, context);
+}
+
+static bool
+is_write(const Query *query)
+{
+	return query->commandType != CMD_SELECT || query->hasModifyingCTE;
+}
+
+static void
+check_agent_query(Query *query)
+{
+	warden_function_gate_query(query);
+	if (!is_write(query) && row_mark_walker((Node *) query, NULL))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("row locks are not permitted to agents"),
+				 errhint("Leave out FOR UPDATE and FOR SHARE.")));
+}
+
+/* ----------------------------------------------------------------------
+ * Planning
+ * ---------------------------------------------------------------------- */
+
+static PlannedStmt *
+plan_governed(const WardenPrincipal *principal, Query *parse,
+			  const char *query_string, int cursorOptions,
+			  ParamListInfo boundParams, planner_hook_type next)
+{
+	/* Catalog lookups can resolve the principal anew under our feet. */
+	WardenPrincipal self = *principal;
+	WardenRewrite rewrite = {.principal = &self, .params = boundParams,
+	.expires = DT_NOEND};
+	PlannedStmt *volatile result = NULL;
+
+	warden_principal_require(&self);
+	if (self.class == WARDEN_CLASS_GATEWAY)
+		check_gateway_query(parse);
+	active++;
+	PG_TRY();
+	{
+		if (self.class == WARDEN_CLASS_AGENT)
+			check_agent_query(parse);
+		if (warden_principal_masks(&self))
+			warden_mask_rewrite(parse, &rewrite);
+		result = plan(parse, query_string, cursorOptions, boundParams, next);
+	}
+	PG_FINALLY();
+	{
+		active--;
+	}
+	PG_END_TRY();
+	result->invalItems = list_concat(result->invalItems, rewrite.invalItems);
+	warden_plan_stamp_set(result, &self, rewrite.expires, rewrite.masked);
+	return result;
+}
+
+PlannedStmt *
+warden_planning_run(const WardenPrincipal *principal, Query *parse,
+					const char *query_string, int cursorOptions,
+					ParamListInfo boundParams, planner_hook_type next)
+{
+	PlannedStmt *result;
+
+	/*
+	 * Foreign key checks run as the table's owner on raw values, whoever
+	 * wrote the row; no row of theirs reaches the statement.
+	 */
+	if (principal->class != WARDEN_CLASS_NONE && !InNoForceRLSOperation())
+		return plan_governed(principal, parse, query_string, cursorOptions,
+							 boundParams, next);
+	result = plan(parse, query_string, cursorOptions, boundParams, next);
+	if (warden_principal_labels_exist() && !warden_principal_internal())
+		warden_plan_stamp_set(result, principal, DT_NOEND, NIL);
+	return result;
+}
+
+void
+warden_planning_check_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
+{
+	warden_plan_stamp_verify_relation(root, relid, rel,
+									  warden_principal_current());
+}
+
+/* ----------------------------------------------------------------------
+ * Statistics
+ * ---------------------------------------------------------------------- */
+
+bool
+warden_planning_hides_column(Oid relid, AttrNumber attnum)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+	TimestampTz expires = DT_NOEND;
+
+	return warden_principal_masks(principal) &&
+		relid >= FirstNormalObjectId &&
+		warden_policy_mask(principal, relid, attnum, &expires) != NULL;
+}
+
+/* Does the index key use a column whose values are hidden? */
+static bool
+key_uses_hidden(Relation index, int key, List *expressions, Oid relid)
+{
+	AttrNumber	attnum = index->rd_index->indkey.values[key];
+	Bitmapset  *used = NULL;
+	int			position = 0;
+	int			member = -1;
+	int			i;
+
+	if (attnum != 0)
+		return warden_planning_hides_column(relid, attnum);
+	for (i = 0; i < key; i++)
+		position += (index->rd_index->indkey.values[i] == 0);
+	if (position >= list_length(expressions))
+		return true;
+	pull_varattnos(list_nth(expressions, position), 1, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+	{
+		attnum = member + FirstLowInvalidHeapAttributeNumber;
+		if (attnum == 0 || warden_planning_hides_column(relid, attnum))
+			return true;
+	}
+	return false;
+}
+
+bool
+warden_planning_hides_index(Oid indexid, AttrNumber attnum)
+{
+	Relation	index = relation_open(indexid, AccessShareLock);
+	bool		hidden = true;
+
+	if (index->rd_index != NULL && attnum >= 1 &&
+		attnum <= index->rd_index->indnatts)
+		hidden = key_uses_hidden(index, attnum - 1,
+								 RelationGetIndexExpressions(index),
+								 index->rd_index->indrelid);
+	relation_close(index, AccessShareLock);
+	return hidden;
+}
+
+/*
+ * warden.statistics_visible(relation oid, attnum int2) -> bool
+ *
+ * Whether the caller may see statistics of that column, or index column.
+ * The rewrite puts it into every query of a governed role on pg_statistic.
+ */
+Datum
+warden_sql_statistics_visible(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	AttrNumber	attnum = PG_GETARG_INT16(1);
+	char		relkind = get_rel_relkind(relid);
+
+	if (!warden_principal_masks(warden_principal_current()))
+		PG_RETURN_BOOL(true);
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+		PG_RETURN_BOOL(!warden_planning_hides_index(relid, attnum));
+	PG_RETURN_BOOL(relkind != '\0' &&
+				   !warden_planning_hides_column(relid, attnum));
+}
+
+/* Any column that the statistics object covers, or computes from, hidden? */
+static bool
+extended_statistics_hidden(const FormData_pg_statistic_ext *form,
+						   bool has_expressions)
+{
+	int			i;
+
+	if (has_expressions)
+		return warden_policy_relation(form->stxrelid) != NULL ||
+			warden_unlabelled_masked;
+	for (i = 0; i < form->stxkeys.dim1; i++)
+	{
+		if (warden_planning_hides_column(form->stxrelid,
+										 form->stxkeys.values[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * warden.extended_statistics_visible(statistics oid) -> bool
+ *
+ * The same for an extended statistics object.
+ */
+Datum
+warden_sql_extended_statistics_visible(PG_FUNCTION_ARGS)
+{
+	HeapTuple	tuple;
+	bool		no_expressions;
+	bool		hidden;
+
+	if (!warden_principal_masks(warden_principal_current()))
+		PG_RETURN_BOOL(true);
+	tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(PG_GETARG_OID(0)));
+	if (!HeapTupleIsValid(tuple))
+		PG_RETURN_BOOL(false);
+	(void) SysCacheGetAttr(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs,
+						   &no_expressions);
+	hidden = extended_statistics_hidden((Form_pg_statistic_ext) GETSTRUCT(tuple),
+										!no_expressions);
+	ReleaseSysCache(tuple);
+	PG_RETURN_BOOL(!hidden);
+}

@@ -1,0 +1,463 @@
+/*-------------------------------------------------------------------------
+ * policy_admin.c
+ *	  SQL functions by which members of warden_admin make policy.
+ *
+ * Each checks its own right, validates what it is given against the columns
+ * that it will apply to, writes one row as the extension's owner, and leaves
+ * an audit action in the caller's transaction.  The triggers on the tables
+ * tell every backend.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_seclabel.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "compat.h"
+#include "audit_event.h"
+#include "label.h"
+#include "mask.h"
+#include "policy.h"
+#include "principal.h"
+#include "warden.h"
+
+PG_FUNCTION_INFO_V1(warden_sql_define_type);
+PG_FUNCTION_INFO_V1(warden_sql_set_mask);
+PG_FUNCTION_INFO_V1(warden_sql_grant_exemption);
+PG_FUNCTION_INFO_V1(warden_sql_revoke_exemption);
+PG_FUNCTION_INFO_V1(warden_sql_allow_function);
+PG_FUNCTION_INFO_V1(warden_sql_disallow_function);
+PG_FUNCTION_INFO_V1(warden_sql_check_policy_row);
+PG_FUNCTION_INFO_V1(warden_sql_policy_changed);
+
+/* One constant statement with its arguments. */
+typedef struct Write
+{
+	const char *sql;
+	int			nargs;
+	Oid			types[8];
+	Datum		values[8];
+	char		nulls[8];
+	bool		returning;		/* one bigint */
+	int64		result;
+	uint64		rows;
+} Write;
+
+static void
+add_argument(Write *write, Oid type, Datum value, bool isnull)
+{
+	write->types[write->nargs] = type;
+	write->values[write->nargs] = value;
+	write->nulls[write->nargs++] = isnull ? 'n' : ' ';
+}
+
+static void
+execute_write(void *arg)
+{
+	Write	   *write = arg;
+	bool		isnull;
+	int			code;
+
+	SPI_connect();
+	code = SPI_execute_with_args(write->sql, write->nargs, write->types,
+								 write->values, write->nulls, false, 0);
+	if (code < 0)
+		elog(ERROR, "could not write policy: %s", SPI_result_code_string(code));
+	write->rows = SPI_processed;
+	if (write->returning && SPI_processed == 1)
+		write->result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+													SPI_tuptable->tupdesc, 1,
+													&isnull));
+	SPI_finish();
+}
+
+/* Policy is made by ungoverned members of warden_admin only. */
+static void
+require_admin(const char *what)
+{
+	Oid			admin = get_role_oid(WARDEN_ROLE_ADMIN, true);
+
+	if (warden_principal_current()->class == WARDEN_CLASS_NONE &&
+		(superuser() ||
+		 (OidIsValid(admin) && has_privs_of_role(GetUserId(), admin))))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to %s", what),
+			 errhint("Only members of %s make policy.", WARDEN_ROLE_ADMIN)));
+}
+
+static char *
+required_text(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s is missing", name),
+				 errhint("Give a value that is not NULL.")));
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* ----------------------------------------------------------------------
+ * Masks
+ * ---------------------------------------------------------------------- */
+
+/* Every column that carries a label of the type must be able to hold the
+ * mask. */
+static void
+check_labelled_columns(const char *type, const char *mask)
+{
+	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
+		bool		isnull;
+		char	   *provider;
+		char	   *label_type;
+		bool		untrusted;
+		Oid			typid;
+		int32		typmod;
+		Oid			collation;
+
+		if (form->classoid != RelationRelationId || form->objsubid <= 0)
+			continue;
+		provider = TextDatumGetCString(heap_getattr(tuple,
+													Anum_pg_seclabel_provider,
+													RelationGetDescr(rel),
+													&isnull));
+		if (strcmp(provider, WARDEN_PROVIDER) != 0)
+			continue;
+		warden_label_parse_column(TextDatumGetCString(heap_getattr(tuple,
+																   Anum_pg_seclabel_label,
+																   RelationGetDescr(rel),
+																   &isnull)),
+								  &label_type, &untrusted);
+		if (strcmp(label_type, type) != 0)
+			continue;
+		get_atttypetypmodcoll(form->objoid, form->objsubid, &typid, &typmod,
+							  &collation);
+		warden_mask_validate_type(mask, typid, typmod, collation);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+check_mask(const char *type, const char *mask)
+{
+	warden_mask_validate(mask);
+	check_labelled_columns(type, mask);
+}
+
+/*
+ * warden.define_type(name text, mask text, description text)
+ *
+ * Makes a semantic type with its default mask.  Raises unique_violation for
+ * one that exists: set_mask() changes it.
+ */
+Datum
+warden_sql_define_type(PG_FUNCTION_ARGS)
+{
+	char	   *name = required_text(fcinfo, 0, "name");
+	char	   *mask = required_text(fcinfo, 1, "mask");
+	Write		write = {"INSERT INTO warden.semantic_types (name, mask, description) VALUES ($1, $2, $3)"};
+
+	require_admin("define a semantic type");
+	check_mask(name, mask);
+	add_argument(&write, TEXTOID, CStringGetTextDatum(name), false);
+	add_argument(&write, TEXTOID, CStringGetTextDatum(mask), false);
+	add_argument(&write, TEXTOID, PG_ARGISNULL(2) ? (Datum) 0 :
+				 PG_GETARG_DATUM(2), PG_ARGISNULL(2));
+	warden_principal_run_internal(execute_write, &write);
+	warden_audit_action("policy", 0,
+						psprintf("semantic type %s: %s", name, mask));
+	PG_RETURN_VOID();
+}
+
+/*
+ * warden.set_mask(semantic_type text, mask text, for_role name)
+ *
+ * The mask of a semantic type for a role, or its default when for_role is
+ * NULL.  A NULL mask takes a role's rule away.
+ */
+Datum
+warden_sql_set_mask(PG_FUNCTION_ARGS)
+{
+	char	   *type = required_text(fcinfo, 0, "semantic_type");
+	char	   *mask = PG_ARGISNULL(1) ? NULL :
+		text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Write		write = {0};
+	Oid			role = InvalidOid;
+
+	require_admin("set a mask");
+	if (warden_policy_type_mask(type) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("semantic type \"%s\" is not defined", type),
+				 errhint("See warden.semantic_types, or make it with warden.define_type().")));
+	if (!PG_ARGISNULL(2))
+		role = get_role_oid(NameStr(*PG_GETARG_NAME(2)), false);
+	if (mask != NULL)
+		check_mask(type, mask);
+	else if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a semantic type needs a default mask"),
+				 errhint("Give a mask, or the role whose rule is to go.")));
+
+	add_argument(&write, TEXTOID, CStringGetTextDatum(type), false);
+	add_argument(&write, TEXTOID,
+				 mask != NULL ? CStringGetTextDatum(mask) : (Datum) 0,
+				 mask == NULL);
+	add_argument(&write, OIDOID, ObjectIdGetDatum(role), false);
+	if (!OidIsValid(role))
+		write.sql = "UPDATE warden.semantic_types SET mask = $2 WHERE name = $1 AND $3 = 0";
+	else if (mask != NULL)
+		write.sql = "INSERT INTO warden.mask_rules (semantic_type, role, mask) VALUES ($1, $3::regrole, $2)"
+			" ON CONFLICT (semantic_type, role) DO UPDATE SET mask = excluded.mask";
+	else
+		write.sql = "DELETE FROM warden.mask_rules WHERE semantic_type = $1 AND role = $3::regrole AND $2::text IS NULL";
+	warden_principal_run_internal(execute_write, &write);
+	warden_audit_action("policy", 0,
+						psprintf("mask of %s for %s: %s", type,
+								 OidIsValid(role) ? GetUserNameFromId(role, false) : "everyone",
+								 mask != NULL ? mask : "default"));
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------------
+ * Exemptions
+ * ---------------------------------------------------------------------- */
+
+/* What an exemption is for: a semantic type, a table, or table.column. */
+typedef struct Target
+{
+	char	   *type;			/* or NULL */
+	Oid			relation;
+	AttrNumber	attnum;			/* 0: the whole table */
+	char	   *column;
+} Target;
+
+static Oid
+find_table(List *names)
+{
+	RangeVar   *range = makeRangeVarFromNameList(names);
+
+	return RangeVarGetRelid(range, NoLock, true);
+}
+
+static void
+resolve_target(const char *text, Target *target)
+{
+	List	   *names;
+
+	memset(target, 0, sizeof(*target));
+	if (warden_policy_type_mask(text) != NULL)
+	{
+		target->type = pstrdup(text);
+		return;
+	}
+	names = textToQualifiedNameList(cstring_to_text(text));
+	if (list_length(names) <= 3)
+		target->relation = find_table(names);
+	if (!OidIsValid(target->relation) && list_length(names) > 1)
+	{
+		target->column = strVal(llast(names));
+		target->relation = find_table(list_truncate(list_copy(names),
+													list_length(names) - 1));
+		if (OidIsValid(target->relation))
+			target->attnum = get_attnum(target->relation, target->column);
+	}
+	if (!OidIsValid(target->relation) ||
+		(target->column != NULL && target->attnum <= 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("\"%s\" is no semantic type, table or column", text),
+				 errhint("Write a semantic type, schema.table, or schema.table.column.")));
+}
+
+/*
+ * warden.grant_exemption(grantee name, target text, until timestamptz,
+ *						  reason text) -> bigint
+ *
+ * Lifts masks for a role until a time; returns the exemption's id.
+ */
+Datum
+warden_sql_grant_exemption(PG_FUNCTION_ARGS)
+{
+	Target		target;
+	char	   *text = required_text(fcinfo, 1, "target");
+	char	   *reason = required_text(fcinfo, 3, "reason");
+	Write		write = {.sql = "INSERT INTO warden.exemptions (grantee, semantic_type, relation, attnum, attname, until, reason, granted_by)"
+		" VALUES ($1::regrole, $2, NULLIF($3, 0)::regclass, $4, $5, $6, $7, $8::regrole) RETURNING id",
+	.returning = true};
+	Oid			grantee;
+
+	require_admin("grant an exemption");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("grantee or end of the exemption is missing"),
+				 errhint("Give a role and a time at which the exemption ends.")));
+	if (PG_GETARG_TIMESTAMPTZ(2) <= GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the exemption would have ended already"),
+				 errhint("Give a time in the future, such as now() + interval '1 hour'.")));
+	grantee = get_role_oid(NameStr(*PG_GETARG_NAME(0)), false);
+	resolve_target(text, &target);
+
+	add_argument(&write, OIDOID, ObjectIdGetDatum(grantee), false);
+	add_argument(&write, TEXTOID, target.type != NULL ?
+				 CStringGetTextDatum(target.type) : (Datum) 0,
+				 target.type == NULL);
+	add_argument(&write, OIDOID, ObjectIdGetDatum(target.relation), false);
+	add_argument(&write, INT2OID, Int16GetDatum(target.attnum), false);
+	add_argument(&write, TEXTOID, target.column != NULL ?
+				 CStringGetTextDatum(target.column) : (Datum) 0,
+				 target.column == NULL);
+	add_argument(&write, TIMESTAMPTZOID, PG_GETARG_DATUM(2), false);
+	add_argument(&write, TEXTOID, CStringGetTextDatum(reason), false);
+	add_argument(&write, OIDOID, ObjectIdGetDatum(GetSessionUserId()), false);
+	warden_principal_run_internal(execute_write, &write);
+	warden_audit_action("policy", 0,
+						psprintf("exemption %lld: %s may read %s: %s",
+								 (long long) write.result,
+								 NameStr(*PG_GETARG_NAME(0)), text, reason));
+	PG_RETURN_INT64(write.result);
+}
+
+/*
+ * warden.revoke_exemption(id bigint)
+ *
+ * Ends an exemption now.
+ */
+Datum
+warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
+{
+	Write		write = {"DELETE FROM warden.exemptions WHERE id = $1"};
+
+	require_admin("revoke an exemption");
+	add_argument(&write, INT8OID, PG_GETARG_DATUM(0), false);
+	warden_principal_run_internal(execute_write, &write);
+	if (write.rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no exemption " INT64_FORMAT,
+						PG_GETARG_INT64(0)),
+				 errhint("See warden.exemptions.")));
+	warden_audit_action("policy", 0,
+						psprintf("exemption " INT64_FORMAT " revoked",
+								 PG_GETARG_INT64(0)));
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------------
+ * Functions
+ * ---------------------------------------------------------------------- */
+
+static void
+change_function_list(Oid funcid, const char *sql, const char *action)
+{
+	Write		write = {sql};
+
+	require_admin("change the list of functions");
+	add_argument(&write, OIDOID, ObjectIdGetDatum(funcid), false);
+	warden_principal_run_internal(execute_write, &write);
+	warden_audit_action("policy", 0,
+						psprintf("%s %s", action,
+								 format_procedure(funcid)));
+}
+
+/*
+ * warden.allow_function(function regprocedure)
+ *
+ * Lets agents execute a function that the gate refuses by what it is.
+ */
+Datum
+warden_sql_allow_function(PG_FUNCTION_ARGS)
+{
+	change_function_list(PG_GETARG_OID(0),
+						 "INSERT INTO warden.allowed_functions (function) VALUES ($1::regprocedure) ON CONFLICT DO NOTHING",
+						 "allow function");
+	PG_RETURN_VOID();
+}
+
+/*
+ * warden.disallow_function(function regprocedure)
+ *
+ * Takes it from the list again.
+ */
+Datum
+warden_sql_disallow_function(PG_FUNCTION_ARGS)
+{
+	change_function_list(PG_GETARG_OID(0),
+						 "DELETE FROM warden.allowed_functions WHERE function = $1::regprocedure",
+						 "disallow function");
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------------
+ * Triggers
+ * ---------------------------------------------------------------------- */
+
+static char *
+column_text(TriggerData *trigger, HeapTuple row, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	return SPI_getvalue(row, desc, SPI_fnumber(desc, column));
+}
+
+/*
+ * Row trigger of semantic_types and mask_rules: a mask that can not be is
+ * refused however the row is written.
+ */
+Datum
+warden_sql_check_policy_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple	row;
+	char	   *type;
+	char	   *mask;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	type = column_text(trigger, row, trigger->tg_trigger->tgargs[0]);
+	mask = column_text(trigger, row, "mask");
+	if (type != NULL && mask != NULL)
+		check_mask(type, mask);
+	return PointerGetDatum(row);
+}
+
+/* Statement trigger of every policy table: tells all backends. */
+Datum
+warden_sql_policy_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	warden_policy_changed();
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ * utility.c
+ *	  What happens to a utility statement of a governed backend: the gate's
+ *	  verdict is carried out and recorded.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/portal.h"
+
+#include "compat.h"
+#include "copy.h"
+#include "divert.h"
+#include "execution.h"
+#include "identity.h"
+#include "nesting.h"
+#include "plan_stamp.h"
+#include "utility.h"
+#include "utility_gate.h"
+#include "warden.h"
+
+void
+warden_utility_run(WardenUtility *u)
+{
+	if (u->next != NULL)
+		u->next(u->pstmt, u->queryString, u->readOnlyTree, u->context,
+				u->params, u->queryEnv, u->dest, u->qc);
+	else
+		standard_ProcessUtility(u->pstmt, u->queryString, u->readOnlyTree,
+								u->context, u->params, u->queryEnv, u->dest,
+								u->qc);
+}
+
+/* Runs it while the check hooks let it change the role. */
+static void
+run_role_change(WardenUtility *u)
+{
+	PG_TRY();
+	{
+		warden_principal_allow_role_change = true;
+		warden_utility_run(u);
+	}
+	PG_FINALLY();
+	{
+		warden_principal_allow_role_change = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * A held cursor bypasses the executor: what it holds was computed for the
+ * principal that opened it.
+ */
+static void
+check_fetch(FetchStmt *fetch, const WardenPrincipal *principal)
+{
+	Portal		portal = GetPortalByName(fetch->portalname);
+
+	if (PortalIsValid(portal) && portal->stmts != NIL)
+		warden_plan_stamp_verify(linitial_node(PlannedStmt, portal->stmts),
+								 principal);
+}
+
+/* Statements around which nothing else of the client's runs. */
+static bool
+is_transparent(Node *stmt)
+{
+	return IsA(stmt, TransactionStmt) || IsA(stmt, ExecuteStmt) ||
+		IsA(stmt, FetchStmt);
+}
+
+/* Runs it as something that statements below it are nested in. */
+static void
+run_nested(WardenUtility *u)
+{
+	int			depth = warden_nesting_enter();
+
+	PG_TRY();
+	{
+		warden_utility_run(u);
+	}
+	PG_FINALLY();
+	{
+		warden_nesting_restore(depth);
+	}
+	PG_END_TRY();
+}
+
+/* A SET of a bound backend must not outlive the binding. */
+static void
+make_local(WardenUtility *u)
+{
+	u->pstmt = copyObject(u->pstmt);
+	castNode(VariableSetStmt, u->pstmt->utilityStmt)->is_local = true;
+}
+
+/* Transaction control and EXECUTE have no record of their own. */
+static bool
+is_recorded(Node *stmt)
+{
+	return !IsA(stmt, TransactionStmt) && !IsA(stmt, ExecuteStmt);
+}
+
+static void
+run_agent(WardenUtility *u, const WardenPrincipal *principal, bool toplevel)
+{
+	Node	   *stmt = u->pstmt->utilityStmt;
+	bool		recorded = toplevel && is_recorded(stmt);
+	bool		change_role;
+
+	warden_utility_check_run(stmt, principal, &change_role);
+	if (change_role)
+	{
+		if (toplevel)
+			run_role_change(u);
+		else
+			warden_utility_run(u);
+		return;
+	}
+	if (recorded)
+		warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
+	if (IsA(stmt, VariableSetStmt) && principal->bound)
+		make_local(u);
+	if (IsA(stmt, FetchStmt))
+		check_fetch((FetchStmt *) stmt, principal);
+	if (IsA(stmt, CopyStmt))
+		u->pstmt = warden_copy_rewrite(u->pstmt);
+	if (is_transparent(stmt))
+		warden_utility_run(u);
+	else
+		run_nested(u);
+	if (recorded)
+		warden_execution_utility_done(warden_identity_facts()->truncated ?
+									  "truncated" : "ok",
+									  u->qc != NULL ? u->qc->nprocessed : 0,
+									  0);
+}
+
+static void
+divert_agent(WardenUtility *u, bool toplevel)
+{
+	if (!toplevel)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NESTED_WRITE),
+				 errmsg("a write inside a function or block can not be diverted"),
+				 errhint("Propose the whole call with warden.propose(), or send the write as a statement of its own.")));
+
+	/* What a rule adds to a statement is applied with the statement. */
+	if (!u->pstmt->canSetTag)
+		return;
+	warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
+	warden_divert_utility(u->pstmt, u->queryString, u->params, u->qc);
+	warden_execution_utility_done("diverted", 0,
+								  warden_identity_facts()->change_id);
+}
+
+static void
+govern_agent(WardenUtility *u, const WardenPrincipal *principal)
+{
+	Node	   *stmt = u->pstmt->utilityStmt;
+	bool		toplevel = warden_nesting_toplevel(u->pstmt);
+	const char *reason;
+	const char *hint;
+
+	if (!IsA(stmt, TransactionStmt))
+		warden_utility_check_startup();
+	switch (warden_utility_verdict(stmt, &reason, &hint))
+	{
+		case WARDEN_RUN:
+			run_agent(u, principal, toplevel);
+			break;
+		case WARDEN_DIVERT:
+			divert_agent(u, toplevel);
+			break;
+		default:
+			warden_utility_refuse(stmt, reason, hint);
+	}
+}
+
+/* The masked class writes, but reads nothing past its masks. */
+static void
+govern_masked(WardenUtility *u, const WardenPrincipal *principal)
+{
+	Node	   *stmt = u->pstmt->utilityStmt;
+
+	if (IsA(stmt, FetchStmt))
+		check_fetch((FetchStmt *) stmt, principal);
+	else if (IsA(stmt, CopyStmt))
+		u->pstmt = warden_copy_rewrite(u->pstmt);
+	if (IsA(stmt, VariableSetStmt) && !principal->login_governed &&
+		warden_nesting_toplevel(u->pstmt))
+		run_role_change(u);
+	else if (is_transparent(stmt))
+		warden_utility_run(u);
+	else
+		run_nested(u);
+}
+
+void
+warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
+{
+	/* What runs below can resolve the principal anew. */
+	WardenPrincipal self = *principal;
+	Node	   *stmt = u->pstmt->utilityStmt;
+	bool		change_role;
+
+	/* A way out of a failed state must stay open. */
+	if (!IsA(stmt, TransactionStmt) && !IsA(stmt, VariableSetStmt))
+		warden_principal_require(&self);
+	switch (self.class)
+	{
+		case WARDEN_CLASS_GATEWAY:
+			warden_utility_check_gateway(stmt, &change_role);
+			if (change_role)
+				run_role_change(u);
+			else
+				warden_utility_run(u);
+			break;
+		case WARDEN_CLASS_AGENT:
+			govern_agent(u, &self);
+			break;
+		case WARDEN_CLASS_MASKED:
+			govern_masked(u, &self);
+			break;
+		default:
+			warden_utility_run(u);
+			break;
+	}
+}

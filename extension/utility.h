@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ * utility.h
+ *	  What happens to a utility statement of a governed backend.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_UTILITY_H
+#define WARDEN_UTILITY_H
+
+#include "postgres.h"
+
+#include "principal.h"
+#include "tcop/utility.h"
+
+/* The arguments of ProcessUtility, with the next hook in the chain. */
+typedef struct WardenUtility
+{
+	PlannedStmt *pstmt;
+	const char *queryString;
+	bool		readOnlyTree;
+	ProcessUtilityContext context;
+	ParamListInfo params;
+	QueryEnvironment *queryEnv;
+	DestReceiver *dest;
+	QueryCompletion *qc;
+	ProcessUtility_hook_type next;
+} WardenUtility;
+
+/* Runs the statement as the chain would. */
+extern void warden_utility_run(WardenUtility *utility);
+
+/* Runs, diverts or refuses it as the principal's class demands. */
+extern void warden_utility_govern(WardenUtility *utility,
+								  const WardenPrincipal *principal);
+
+#endif							/* WARDEN_UTILITY_H */
