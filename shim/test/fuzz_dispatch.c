@@ -1,0 +1,116 @@
+/*
+ * fuzz_dispatch.c
+ *		Headers and a body through the whole protocol core.  The input's first
+ *		lines are header values, what follows an empty line is the body; every
+ *		answer must be valid JSON on one line.
+ */
+#include "auth.h"
+#include "json_util.h"
+#include "mcp.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+check_message(const char *json, size_t len)
+{
+	JsonFault	fault;
+	json_t	   *value = json_util_load(json, len, &fault);
+
+	if (value == NULL || memchr(json, '\n', len) != NULL)
+		abort();
+	json_decref(value);
+}
+
+static void
+notify(McpCall *call, const char *json, size_t len)
+{
+	(void) call;
+	check_message(json, len);
+}
+
+static void
+finish(McpCall *call)
+{
+	(void) call;
+}
+
+static const Transport transport = {"fuzz", true, true, notify, finish};
+
+static void
+echo(McpCall *call, json_t *arguments)
+{
+	Buf			text;
+
+	buf_init(&text);
+	json_util_write(&text, arguments);
+	mcp_progress(call, 1, 1, buf_cstr(&text));
+	mcp_result_begin(call);
+	mcp_text_content(call, buf_cstr(&text), text.len);
+	mcp_result_end(call);
+	buf_free(&text);
+}
+
+static const McpTool tools[] = {
+	{"query", "t", "d", "{\"type\":\"object\"}", NULL, 0, echo}
+};
+
+static const McpHost host = {
+	.name = "fuzz",.version = "1",.capabilities = "\"tools\":{}",
+	.tools = tools,.tool_count = 1,.list_scope = "private"
+};
+
+/* The next line of the input as a header, NULL for an empty one. */
+static const char *
+next_header(char **at)
+{
+	char	   *line = *at;
+	char	   *end = line != NULL ? strchr(line, '\n') : NULL;
+
+	if (end == NULL)
+		return NULL;
+	*end = '\0';
+	*at = end + 1;
+	return *line != '\0' ? line : NULL;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static Mcp *mcp;
+	char	   *text = malloc(size + 1);
+	char	   *at = text;
+	McpHeaders	headers;
+	McpCall		call;
+	McpRoute	taken;
+	bool		http;
+
+	if (mcp == NULL && (!auth_init() ||
+						(mcp = mcp_create(&host, session_table_create(100, 100))) == NULL))
+		abort();
+	memcpy(text, data, size);
+	text[size] = '\0';
+	http = size > 0 && text[0] != '{';
+	if (http)
+	{
+		headers.version = next_header(&at);
+		headers.method = next_header(&at);
+		headers.name = next_header(&at);
+		headers.session = next_header(&at);
+	}
+	mcp_call_init(&call, mcp, &transport, NULL);
+	taken = mcp_accept(&call, at, size - (size_t) (at - text),
+					   http ? &headers : NULL);
+	if (taken == MCP_DEFERRED)
+		mcp_run(&call, -1);
+	if (taken == MCP_STREAMING)
+		mcp_leave_stream(&call);
+	else if (taken != MCP_SILENT)
+		check_message(buf_cstr(&call.out), call.out.len);
+	mcp_call_clear(&call);
+	free(text);
+	return 0;
+}

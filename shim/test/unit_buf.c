@@ -1,0 +1,92 @@
+/* unit_buf.c: growth, limits and JSON escaping */
+#include "unit.h"
+
+#include "buf.h"
+
+#include <stdlib.h>
+
+static void
+check_json(const char *text, size_t len, const char *wanted)
+{
+	Buf			b;
+
+	buf_init(&b);
+	buf_json_string(&b, text, len);
+	CHECK_TEXT(buf_cstr(&b), wanted);
+	buf_free(&b);
+}
+
+static void
+test_growth(void)
+{
+	Buf			b;
+
+	buf_init(&b);
+	CHECK_TEXT(buf_cstr(&b), "");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "%d,", i);
+	CHECK(buf_ok(&b) && b.len == 3890 && b.data[b.len] == '\0');
+	buf_truncate(&b, 4);
+	CHECK_TEXT(buf_cstr(&b), "0,1,");
+	buf_truncate(&b, 100);
+	CHECK(b.len == 4);
+	buf_int(&b, -9223372036854775807LL - 1);
+	CHECK_TEXT(buf_cstr(&b), "0,1,-9223372036854775808");
+	buf_free(&b);
+}
+
+static void
+test_limits(void)
+{
+	Buf			b;
+
+	buf_init(&b);
+	buf_puts(&b, "x");
+	CHECK(!buf_reserve(&b, (size_t) -1));
+	CHECK(!buf_ok(&b));
+	buf_puts(&b, "y");
+	CHECK(b.len == 1);
+	buf_reset(&b);
+	CHECK(buf_ok(&b) && b.len == 0);
+	CHECK(!buf_reserve(&b, BUF_MAX));
+	buf_free(&b);
+}
+
+static void
+test_escapes(void)
+{
+	check_json("plain text of more than eight", 29,
+			   "\"plain text of more than eight\"");
+	check_json("a\"b\\c/d", 7, "\"a\\\"b\\\\c/d\"");
+	check_json("\n\r\t\x01\x1f\x7f", 6, "\"\\n\\r\\t\\u0001\\u001f\x7f\"");
+	check_json("a\0b", 3, "\"a\\u0000b\"");
+	check_json("12345678\"12345678", 17, "\"12345678\\\"12345678\"");
+	check_json("1234567\n", 8, "\"1234567\\n\"");
+	check_json("", 0, "\"\"");
+}
+
+static void
+test_utf8(void)
+{
+	check_json("h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x98", 12,
+			   "\"h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x98\"");
+	check_json("\xff", 1, "\"\xef\xbf\xbd\"");
+	check_json("\xc3", 1, "\"\xef\xbf\xbd\"");
+	check_json("\xc0\xaf", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"");
+	check_json("\xed\xa0\x80x", 4,
+			   "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdx\"");
+	check_json("\xf4\x90\x80\x80", 4,
+			   "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	CHECK(buf_utf8_len((const unsigned char *) "\xe2\x82\xac", 3) == 3);
+	CHECK(buf_utf8_len((const unsigned char *) "\xe2\x82\xac", 2) == 0);
+}
+
+int
+main(void)
+{
+	test_growth();
+	test_limits();
+	test_escapes();
+	test_utf8();
+	UNIT_EXIT();
+}

@@ -1,0 +1,88 @@
+/* unit_json_util.c: what untrusted JSON may be */
+#include "unit.h"
+
+#include "json_util.h"
+
+#include <stdlib.h>
+
+static JsonFault
+fault_of(const char *text, size_t len)
+{
+	JsonFault	fault;
+	json_t	   *value = json_util_load(text, len, &fault);
+
+	json_decref(value);
+	return value != NULL ? JSON_FAULT_NONE : fault;
+}
+
+static JsonFault
+fault_of_nesting(size_t depth)
+{
+	char	   *text = malloc(2 * depth);
+	JsonFault	fault;
+
+	memset(text, '[', depth);
+	memset(text + depth, ']', depth);
+	fault = fault_of(text, 2 * depth);
+	free(text);
+	return fault;
+}
+
+static void
+test_load(void)
+{
+	CHECK(fault_of("{\"a\":[1,2.5,null,\"x\"]}", 22) == JSON_FAULT_NONE);
+	CHECK(fault_of("{\"a\":1,\"a\":2}", 13) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("{\"a\":1} x", 9) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("", 0) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("\"\xff\"", 3) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("\"\\ud800\"", 8) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("\"\\u0000\"", 8) == JSON_FAULT_NONE);
+	CHECK(fault_of("\"a\0b\"", 5) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("1e999", 5) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("99999999999999999999", 20) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("[1,]", 4) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("NaN", 3) == JSON_FAULT_SYNTAX);
+}
+
+static void
+test_depth(void)
+{
+	CHECK(fault_of_nesting(JSON_UTIL_MAX_DEPTH) == JSON_FAULT_NONE);
+	CHECK(fault_of_nesting(JSON_UTIL_MAX_DEPTH + 1) == JSON_FAULT_DEPTH);
+	CHECK(fault_of_nesting(10000) == JSON_FAULT_DEPTH);
+	CHECK(fault_of("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+				   "[[[[[[[[[[[[[[[[\"", 74) == JSON_FAULT_NONE);
+	CHECK(fault_of("\"\\\"[\"", 5) == JSON_FAULT_NONE);
+}
+
+static void
+test_getters(void)
+{
+	JsonFault	fault;
+	const char *text = "{\"s\":\"x\",\"n\":1,\"z\":\"a\\u0000b\",\"o\":{}}";
+	json_t	   *value = json_util_load(text, strlen(text), &fault);
+	Buf			out;
+
+	CHECK_TEXT(json_util_string(value, "s"), "x");
+	CHECK(json_util_string(value, "n") == NULL);
+	CHECK(json_util_string(value, "z") == NULL);
+	CHECK(json_util_string(value, "absent") == NULL);
+	CHECK(json_util_object(value, "o") != NULL);
+	CHECK(json_util_object(value, "s") == NULL);
+	CHECK(json_util_object(NULL, "s") == NULL);
+	buf_init(&out);
+	json_util_write(&out, value);
+	CHECK_TEXT(buf_cstr(&out), text);
+	buf_free(&out);
+	json_decref(value);
+}
+
+int
+main(void)
+{
+	test_load();
+	test_depth();
+	test_getters();
+	UNIT_EXIT();
+}
