@@ -16,17 +16,21 @@
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "audit_record.h"
+#include "audit_worker.h"
 #include "catalog.h"
 #include "principal.h"
 #include "warden.h"
@@ -349,10 +353,73 @@ warden_sql_get_audit_head(PG_FUNCTION_ARGS)
  * The guard
  * ---------------------------------------------------------------------- */
 
+static const char has_statements_sql[] =
+"SELECT FROM warden.audit_events WHERE kind OPERATOR(pg_catalog.<>)"
+" ALL (ARRAY['epoch', 'action']) LIMIT 1";
+
+static const char give_back_sql[] =
+"INSERT INTO warden.audit_outbox (at, agent, on_behalf_of, asserted, db_role,"
+" login_role, client_addr, backend, session_id, request_id, tool, prompt_ref,"
+" outcome, change_id, detail) SELECT at, agent, on_behalf_of, asserted,"
+" db_role, login_role, client_addr, backend, session_id, request_id, tool,"
+" prompt_ref, outcome, change_id, detail FROM warden.audit_events"
+" WHERE kind OPERATOR(pg_catalog.=) 'action' ORDER BY id";
+
+static const char clear_sql[] = "DELETE FROM warden.audit_events";
+
+static void
+execute(const char *sql, int expected)
+{
+	if (SPI_execute(sql, false, 0) != expected)
+		elog(ERROR, "could not prepare the audit tables for a restore");
+}
+
+/*
+ * Restoring a dump labels columns before it copies the trail back, so this
+ * new database has recorded those labels already.  They go back to the outbox,
+ * to be chained after what is restored.  Once there are statements of agents,
+ * nothing can be inserted any more.
+ */
+static void
+make_way(void *arg)
+{
+	bool	   *refused = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not prepare the audit tables for a restore");
+	execute(has_statements_sql, SPI_OK_SELECT);
+	*refused = (SPI_processed > 0);
+	if (!*refused)
+	{
+		execute(give_back_sql, SPI_OK_INSERT);
+		execute(clear_sql, SPI_OK_DELETE);
+	}
+	SPI_finish();
+}
+
+/* A superuser may insert into a store that is as good as new. */
+static bool
+is_restore(Relation rel)
+{
+	bool		refused = false;
+
+	if (!superuser() ||
+		warden_principal_current()->class != WARDEN_CLASS_NONE)
+		return false;
+	if (strcmp(RelationGetRelationName(rel), "audit_events") != 0)
+		return true;
+
+	/* the worker asks for its lock without waiting, so this can not hang */
+	LockRelationOid(RelationGetRelid(rel), AccessExclusiveLock);
+	warden_principal_run_internal(make_way, &refused);
+	/* the worker has to look anew where the chain ends */
+	CacheInvalidateRelcache(rel);
+	return !refused;
+}
+
 /*
  * Trigger on the store and the outbox.  The worker writes the store below
- * SQL; the outbox is written in internal mode and emptied by the worker.  Only
- * a restore inserts otherwise, as a superuser: what it inserts has to verify.
+ * SQL; the outbox is written in internal mode and emptied by the worker.
  */
 Datum
 warden_sql_guard_audit(PG_FUNCTION_ARGS)
@@ -364,10 +431,10 @@ warden_sql_guard_audit(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function can only be called as a trigger"),
 				 errhint("It guards the audit tables.")));
-	if (warden_principal_internal() || MyBackendType == B_BG_WORKER)
+	if (warden_principal_internal() || warden_audit_is_worker())
 		return PointerGetDatum(NULL);
-	if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && superuser() &&
-		warden_principal_current()->class == WARDEN_CLASS_NONE)
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event) &&
+		is_restore(data->tg_relation))
 		return PointerGetDatum(NULL);
 	ereport(ERROR,
 			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),

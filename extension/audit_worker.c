@@ -42,6 +42,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -100,6 +101,7 @@ typedef struct Batch
 int			warden_audit_head_interval = 0;
 
 static WardenStream *stream = NULL;
+static Oid	store_relid = InvalidOid;
 static ChainHead head;			/* as committed */
 static ChainHead attempted;		/* of a batch whose commit was asked for */
 static int	attempted_n;		/* records of the queue in it */
@@ -245,6 +247,7 @@ open_store(Batch *batch)
 				 errmsg("table \"warden.audit_events\" does not exist"),
 				 errhint("Reinstall the extension.")));
 	lock_table(relid, "audit_events");
+	store_relid = relid;
 	batch->rel = table_open(relid, NoLock);
 	warden_record_check_table(RelationGetDescr(batch->rel));
 	batch->indexes = CatalogOpenIndexes(batch->rel);
@@ -707,6 +710,23 @@ leave(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 	warden_queue_detach(stream);
 }
 
+bool
+warden_audit_is_worker(void)
+{
+	return stream != NULL;
+}
+
+/*
+ * Somebody changed the table, a restore perhaps: read the chain's head anew.
+ * The message comes with the table's lock, before the head is used.
+ */
+static void
+forget_head(Datum arg pg_attribute_unused(), Oid relid)
+{
+	if (relid == InvalidOid || relid == store_relid)
+		head.known = false;
+}
+
 /* Settings of the database or of ALTER SYSTEM that would get in the way. */
 static void
 pin_settings(void)
@@ -743,6 +763,7 @@ warden_audit_worker_main(Datum main_arg)
 	if (stream == NULL)
 		proc_exit(0);
 	before_shmem_exit(leave, (Datum) 0);
+	CacheRegisterRelcacheCallback(forget_head, (Datum) 0);
 	batch_context = AllocSetContextCreate(TopMemoryContext,
 										  "warden audit batch",
 										  ALLOCSET_DEFAULT_SIZES);
