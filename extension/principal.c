@@ -499,13 +499,14 @@ warden_principal_run_internal(void (*fn) (void *), void *arg)
 
 /*
  * Whether "role" or "session_authorization" may change now.  Restoring the
- * old value at the end of a transaction does not come here.
+ * old value at the end of a transaction does not come here.  What a start-up
+ * packet sets is looked at when the backend first acts.
  */
 static bool
 role_change_permitted(GucSource source)
 {
 	if (source == PGC_S_DEFAULT || InitializingParallelWorker ||
-		!IsUnderPostmaster || !IsTransactionState() ||
+		!IsNormalProcessingMode() || !IsTransactionState() ||
 		warden_principal_allow_role_change || internal_depth > 0)
 		return true;
 	return warden_principal_current()->class == WARDEN_CLASS_NONE;
