@@ -785,9 +785,17 @@ REVOKE ALL ON FUNCTION warden.audit_head() FROM PUBLIC;
 COMMENT ON FUNCTION warden.audit_head() IS
 	'id and hash of the last audit record, to be kept elsewhere as an anchor for verify_audit';
 
+CREATE FUNCTION warden.drop_audit_before(before pg_catalog.timestamptz)
+	RETURNS pg_catalog.int8
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'warden_sql_drop_audit_before';
+REVOKE ALL ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) IS
+	'drops the oldest audit records, up to the first that is not older, and records where the chain now begins; returns how many';
+
 -- A statement whose outcome is missing is "running" while its backend is at
 -- it, and "unknown" once nobody can tell any more: a crash took the outcome.
--- The lists of open statements is taken once per query.
+-- The list of open statements is taken once per query.
 CREATE VIEW warden.audit_log AS
 	SELECT e.id, e.at, e.agent, e.on_behalf_of, e.db_role, e.login_role,
 		   e.client_addr, e.session_id, e.request_id, e.tool, e.prompt_ref,
@@ -833,6 +841,59 @@ REVOKE ALL ON TABLE warden.audit_columns FROM PUBLIC;
 COMMENT ON VIEW warden.audit_columns IS
 	'one row per statement and labelled column that it read';
 
+-- Names are those of the Elastic Common Schema; what it has no field for is
+-- under "warden".
+CREATE VIEW warden.audit_ecs AS
+	SELECT l.id, l.at, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+		'@timestamp', l.at,
+		'ecs', pg_catalog.jsonb_build_object('version', '8.11'),
+		'event', pg_catalog.jsonb_build_object(
+			'id', l.id::pg_catalog.text,
+			'kind', 'event',
+			'module', 'pg_warden',
+			'category', CASE WHEN l.kind OPERATOR(pg_catalog.=) 'action'
+				THEN '["configuration"]' ELSE '["database"]' END::pg_catalog.jsonb,
+			'type', CASE
+				WHEN l.outcome OPERATOR(pg_catalog.=) 'refused' THEN '["denied"]'
+				WHEN l.kind OPERATOR(pg_catalog.=) 'action' THEN '["change"]'
+				WHEN l.outcome OPERATOR(pg_catalog.=) 'error' THEN '["error"]'
+				ELSE '["access"]' END::pg_catalog.jsonb,
+			'action', COALESCE(pg_catalog.lower(l.command), l.outcome),
+			'outcome', CASE
+				WHEN l.kind OPERATOR(pg_catalog.=) 'action' THEN 'success'
+				WHEN l.outcome OPERATOR(pg_catalog.=)
+					 ANY (ARRAY['ok', 'truncated', 'diverted']) THEN 'success'
+				WHEN l.outcome OPERATOR(pg_catalog.=)
+					 ANY (ARRAY['refused', 'error']) THEN 'failure'
+				ELSE 'unknown' END,
+			'code', l.sqlstate,
+			'duration', l.duration_us OPERATOR(pg_catalog.*) 1000,
+			'original', l.statement),
+		'user', pg_catalog.jsonb_build_object(
+			'name', l.login_role,
+			'effective', pg_catalog.jsonb_build_object('name', l.db_role)),
+		'client', pg_catalog.jsonb_build_object(
+			'ip', pg_catalog.host(l.client_addr)),
+		'process', pg_catalog.jsonb_build_object('pid', l.backend),
+		'error', pg_catalog.jsonb_build_object('code', l.sqlstate,
+											   'message', l.message),
+		'related', pg_catalog.jsonb_build_object('user',
+			pg_catalog.array_remove(ARRAY[l.login_role, l.db_role, l.agent,
+										  l.on_behalf_of], NULL)),
+		'warden', pg_catalog.jsonb_build_object(
+			'kind', l.kind, 'outcome', l.outcome, 'agent', l.agent,
+			'on_behalf_of', l.on_behalf_of, 'asserted', l.asserted,
+			'session_id', l.session_id, 'request_id', l.request_id,
+			'tool', l.tool, 'prompt_ref', l.prompt_ref,
+			'parameters', l.parameters, 'relations', l.relations,
+			'masked_columns', l.masked_columns,
+			'clear_columns', l.clear_columns, 'rows', l.rows,
+			'change_id', l.change_id, 'detail', l.detail))) AS line
+	FROM warden.audit_log l;
+REVOKE ALL ON TABLE warden.audit_ecs FROM PUBLIC;
+COMMENT ON VIEW warden.audit_ecs IS
+	'audit_log as one JSON document a row, in the field names of the Elastic Common Schema';
+
 CREATE VIEW warden.audit_by_agent AS
 	SELECT l.agent, pg_catalog.count(*) AS statements,
 		   pg_catalog.count(*) FILTER (WHERE l.outcome OPERATOR(pg_catalog.=) 'diverted') AS diverted,
@@ -865,13 +926,14 @@ REVOKE ALL ON TABLE warden.audit_by_person FROM PUBLIC;
 COMMENT ON VIEW warden.audit_by_person IS 'what was done for each person, by agent, in numbers';
 
 GRANT SELECT ON TABLE warden.audit_events, warden.audit_log,
-	warden.audit_columns, warden.audit_by_agent, warden.audit_by_person
+	warden.audit_columns, warden.audit_ecs, warden.audit_by_agent,
+	warden.audit_by_person
 	TO warden_auditor;
 GRANT EXECUTE ON FUNCTION warden.flush_audit(), warden.audit_open_statements(),
 	warden.verify_audit(pg_catalog.int8, pg_catalog.int8, pg_catalog.text),
 	warden.audit_head() TO warden_auditor;
-GRANT EXECUTE ON FUNCTION warden.flush_audit(), warden.audit_head()
-	TO warden_admin;
+GRANT EXECUTE ON FUNCTION warden.flush_audit(), warden.audit_head(),
+	warden.drop_audit_before(pg_catalog.timestamptz) TO warden_admin;
 
 -- ---------------------------------------------------------------------
 -- Changes: pending changes, reviews, approval, apply (pending*.c, review.c)

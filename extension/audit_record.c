@@ -346,3 +346,10 @@ warden_record_hex(const uint8 *bytes, int n)
 	hex[n * 2] = '\0';
 	return hex;
 }
+
+char *
+warden_record_retired(int64 id, const uint8 *hash)
+{
+	return psprintf("through=" INT64_FORMAT " hash=%s", id,
+					warden_record_hex(hash, WARDEN_HASH_BYTES));
+}

@@ -102,6 +102,13 @@ extern void warden_record_check_table(TupleDesc desc);
 extern const char *warden_record_column_name(WardenRecordColumn column);
 extern Oid	warden_record_column_type(WardenRecordColumn column);
 
+/*
+ * Name and detail of the action that retention leaves behind: the id and the
+ * hash of the last record dropped, which is what the first one kept links to.
+ */
+#define WARDEN_RETENTION_ACTION	"audit_dropped"
+extern char *warden_record_retired(int64 id, const uint8 *hash);
+
 /* Lower case hexadecimal of a hash, palloc'd. */
 extern char *warden_record_hex(const uint8 *bytes, int n);
 

@@ -1,7 +1,6 @@
 /*-------------------------------------------------------------------------
  * audit_verify.c
- *	  Reads the audit chain back: is it what was written?  And the trigger
- *	  that keeps SQL away from the store.
+ *	  Reads the audit chain back: is it what was written?
  *
  * Every record is hashed anew from its stored content; comparing the stored
  * hashes alone would miss content that was changed along with nothing else.
@@ -15,24 +14,18 @@
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "audit_record.h"
-#include "audit_worker.h"
 #include "catalog.h"
-#include "principal.h"
 #include "warden.h"
 
 typedef struct Verifier
@@ -45,7 +38,13 @@ typedef struct Verifier
 	/* the record before */
 	int64		id;				/* 0: none yet */
 	uint8		hash[WARDEN_HASH_BYTES];
+	bool		whole;			/* from the first record to the last */
 	bool		linked;			/* the first one's predecessor is known */
+
+	/* "through=id hash=..." that a retention record has to say, or NULL */
+	char	   *retired;
+
+	MemoryContext memory;		/* of this walk */
 
 	/* what is wrong */
 	int64		broken;
@@ -55,7 +54,6 @@ typedef struct Verifier
 
 PG_FUNCTION_INFO_V1(warden_sql_verify_audit);
 PG_FUNCTION_INFO_V1(warden_sql_get_audit_head);
-PG_FUNCTION_INFO_V1(warden_sql_guard_audit);
 
 /* ----------------------------------------------------------------------
  * Reading in the order of ids
@@ -179,6 +177,38 @@ report_mismatch(Verifier *v, WardenRecord *record, bool prev_is_right)
 				  pstrdup("neither its content nor its link belong to its place"));
 }
 
+static bool
+text_is(const WardenRecord *record, WardenRecordColumn column,
+		const char *expected)
+{
+	return !WARDEN_RECORD_NULL(record, column) &&
+		strcmp(TextDatumGetCString(WARDEN_RECORD_VALUE(record, column)),
+			   expected) == 0;
+}
+
+/* Retention may have taken a head off, if a later record signs for it. */
+static void
+note_retention(Verifier *v, const WardenRecord *record)
+{
+	if (v->retired != NULL && text_is(record, WARDEN_REC_KIND, "action") &&
+		text_is(record, WARDEN_REC_OUTCOME, WARDEN_RETENTION_ACTION) &&
+		text_is(record, WARDEN_REC_DETAIL, v->retired))
+		v->retired = NULL;
+}
+
+/* The whole is walked, and its first record is not the first one written. */
+static void
+expect_retention(Verifier *v, const WardenRecord *record)
+{
+	uint8		prev[WARDEN_HASH_BYTES];
+
+	(void) stored_hash(record, WARDEN_REC_PREV, prev);
+	v->id = record_id(record) - 1;
+	memcpy(v->hash, prev, WARDEN_HASH_BYTES);
+	v->retired = MemoryContextStrdup(v->memory,
+									 warden_record_retired(v->id, prev));
+}
+
 /* true while the chain holds */
 static bool
 check_record(Verifier *v, WardenRecord *record)
@@ -192,6 +222,8 @@ check_record(Verifier *v, WardenRecord *record)
 	bool		prev_is_right;
 	bool		hash_is_right;
 
+	if (v->whole && v->linked && v->id == 0 && id > 1)
+		expect_retention(v, record);
 	if (v->linked && id > v->id + 1)
 		return report(v, v->id + 1, "removed",
 					  psprintf("the next record is " INT64_FORMAT, id));
@@ -209,6 +241,7 @@ check_record(Verifier *v, WardenRecord *record)
 	if (!prev_is_right)
 		return report(v, id, "inserted",
 					  pstrdup("it is whole, but does not follow the record before it"));
+	note_retention(v, record);
 	v->id = id;
 	v->linked = true;
 	memcpy(v->hash, stored, WARDEN_HASH_BYTES);
@@ -291,13 +324,21 @@ verify(Verifier *v, int64 from, int64 to, const char *anchor)
 		anchor_id = parse_anchor(anchor, anchor_hash);
 
 	/* One record before the first gives its link; the whole starts at zero. */
+	v->memory = CurrentMemoryContext;
 	v->linked = (from <= 1);
+	v->whole = (from <= 1 && to == PG_INT64_MAX);
 	open_scan(v, from > 1 ? from - 1 : PG_INT64_MIN);
-	if (walk(v, to, anchor_id, anchor_hash) && anchor_id > v->id &&
-		anchor_id <= to)
-		(void) report(v, v->id + 1, "cut",
-					  psprintf("the anchor says that there was a record " INT64_FORMAT,
-							   anchor_id));
+	if (walk(v, to, anchor_id, anchor_hash))
+	{
+		if (anchor_id > v->id && anchor_id <= to)
+			(void) report(v, v->id + 1, "cut",
+						  psprintf("the anchor says that there was a record " INT64_FORMAT,
+								   anchor_id));
+		else if (v->retired != NULL)
+			(void) report(v, 1, "removed",
+						  psprintf("no retention record says \"%s\"",
+								   v->retired));
+	}
 	close_scan(v);
 }
 
@@ -347,98 +388,4 @@ warden_sql_get_audit_head(PG_FUNCTION_ARGS)
 	if (head == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(head));
-}
-
-/* ----------------------------------------------------------------------
- * The guard
- * ---------------------------------------------------------------------- */
-
-static const char has_statements_sql[] =
-"SELECT FROM warden.audit_events WHERE kind OPERATOR(pg_catalog.<>)"
-" ALL (ARRAY['epoch', 'action']) LIMIT 1";
-
-static const char give_back_sql[] =
-"INSERT INTO warden.audit_outbox (at, agent, on_behalf_of, asserted, db_role,"
-" login_role, client_addr, backend, session_id, request_id, tool, prompt_ref,"
-" outcome, change_id, detail) SELECT at, agent, on_behalf_of, asserted,"
-" db_role, login_role, client_addr, backend, session_id, request_id, tool,"
-" prompt_ref, outcome, change_id, detail FROM warden.audit_events"
-" WHERE kind OPERATOR(pg_catalog.=) 'action' ORDER BY id";
-
-static const char clear_sql[] = "DELETE FROM warden.audit_events";
-
-static void
-execute(const char *sql, int expected)
-{
-	if (SPI_execute(sql, false, 0) != expected)
-		elog(ERROR, "could not prepare the audit tables for a restore");
-}
-
-/*
- * Restoring a dump labels columns before it copies the trail back, so this
- * new database has recorded those labels already.  They go back to the outbox,
- * to be chained after what is restored.  Once there are statements of agents,
- * nothing can be inserted any more.
- */
-static void
-make_way(void *arg)
-{
-	bool	   *refused = arg;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not prepare the audit tables for a restore");
-	execute(has_statements_sql, SPI_OK_SELECT);
-	*refused = (SPI_processed > 0);
-	if (!*refused)
-	{
-		execute(give_back_sql, SPI_OK_INSERT);
-		execute(clear_sql, SPI_OK_DELETE);
-	}
-	SPI_finish();
-}
-
-/* A superuser may insert into a store that is as good as new. */
-static bool
-is_restore(Relation rel)
-{
-	bool		refused = false;
-
-	if (!superuser() ||
-		warden_principal_current()->class != WARDEN_CLASS_NONE)
-		return false;
-	if (strcmp(RelationGetRelationName(rel), "audit_events") != 0)
-		return true;
-
-	/* the worker asks for its lock without waiting, so this can not hang */
-	LockRelationOid(RelationGetRelid(rel), AccessExclusiveLock);
-	warden_principal_run_internal(make_way, &refused);
-	/* the worker has to look anew where the chain ends */
-	CacheInvalidateRelcache(rel);
-	return !refused;
-}
-
-/*
- * Trigger on the store and the outbox.  The worker writes the store below
- * SQL; the outbox is written in internal mode and emptied by the worker.
- */
-Datum
-warden_sql_guard_audit(PG_FUNCTION_ARGS)
-{
-	TriggerData *data = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("this function can only be called as a trigger"),
-				 errhint("It guards the audit tables.")));
-	if (warden_principal_internal() || warden_audit_is_worker())
-		return PointerGetDatum(NULL);
-	if (TRIGGER_FIRED_BY_INSERT(data->tg_event) &&
-		is_restore(data->tg_relation))
-		return PointerGetDatum(NULL);
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-			 errmsg("table \"%s\" can not be changed by SQL",
-					RelationGetRelationName(data->tg_relation)),
-			 errhint("The audit trail is append-only and written by the library alone.")));
 }
