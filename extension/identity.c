@@ -172,6 +172,14 @@ use_role_name(const WardenPrincipal *principal)
 		direct.agent.max_rows = WARDEN_DEFAULT_MAX_ROWS;
 }
 
+/* Neither of the agents that share the role is named anywhere. */
+static void
+refuse_as_ambiguous(void)
+{
+	memset(&direct.agent, 0, sizeof(direct.agent));
+	direct.refusal = DIRECT_AMBIGUOUS;
+}
+
 static void
 resolve_direct(const WardenPrincipal *principal)
 {
@@ -195,7 +203,7 @@ resolve_direct(const WardenPrincipal *principal)
 		if (found == WARDEN_ROLE_HAS_NONE)
 			use_role_name(principal);
 		else if (found == WARDEN_ROLE_HAS_SEVERAL)
-			direct.refusal = DIRECT_AMBIGUOUS;
+			refuse_as_ambiguous();
 		else if (!direct.agent.enabled)
 			direct.refusal = DIRECT_DISABLED;
 		/* A person who tries SET ROLE answers for what comes of it. */
@@ -599,6 +607,7 @@ warden_identity_init(void)
 								   GUC_DISALLOW_IN_FILE, check_identity,
 								   assign_identity, settings[i].show);
 	warden_enter_init();
+	warden_redact_init();
 	warden_store_init();
 	warden_shared_init();
 	RegisterXactCallback(on_xact_event, NULL);

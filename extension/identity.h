@@ -54,6 +54,12 @@ extern char *warden_identity_person(Oid role);
 /* does the person match a delegation pattern of that agent? */
 extern bool warden_identity_delegated(const char *agent, const char *person);
 
+/*
+ * A palloc'd copy with what looks like a token or a JWT struck out in place,
+ * for whoever stores statements.
+ */
+extern char *warden_identity_redact(const char *text);
+
 /* Facts about the last top-level statement, reported by leave(). */
 typedef struct WardenStatementFacts
 {

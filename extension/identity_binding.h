@@ -44,5 +44,6 @@ extern void warden_limits_refuse_calls(const WardenAgent *agent);
 
 /* From warden_identity_init. */
 extern void warden_enter_init(void);
+extern void warden_redact_init(void);
 
 #endif							/* WARDEN_IDENTITY_BINDING_H */

@@ -124,16 +124,17 @@ request_max_rows(JsonbValue *value)
 	if (value->type == jbvNumeric)
 	{
 		Datum		number = NumericGetDatum(value->val.numeric);
+		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+																 number));
 
-		if (!parse_int(DatumGetCString(DirectFunctionCall1(numeric_out,
-														   number)),
-					   &rows, 0, NULL))
+		if (strspn(digits, "0123456789") != strlen(digits) ||
+			!parse_int(digits, &rows, 0, NULL))
 			rows = 0;
 	}
 	if (rows <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"max_rows\" of the request must be a positive number"),
+				 errmsg("\"max_rows\" of the request must be a positive whole number"),
 				 errhint("Leave the field out for the agent's own limit.")));
 	return rows;
 }

@@ -487,6 +487,8 @@ warden_sql_create_agent(PG_FUNCTION_ARGS)
 	require_admin(fcinfo, "create_agent");
 	role = required_role(fcinfo, 1, "the agent's role");
 	apply_role = resolve_apply_role(fcinfo, &description);
+	if (OidIsValid(apply_role))
+		check_apply_role(apply_role);
 	require_printable("the agent's name", name, NAMEDATALEN);
 	if (warden_store_agent(name, &existing))
 		ereport(ERROR,

@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ * identity_redact.c
+ *	  Keeps credentials out of the server log.
+ *
+ * A gateway that binds its parameters and sets log_parameter_max_length to 0
+ * leaves nothing to hide.  This is for everybody else: log_statement,
+ * log_min_duration_statement, auto_explain and the STATEMENT line of an error
+ * all quote the message that was sent.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "tcop/tcopprot.h"
+#include "utils/elog.h"
+
+#include "compat.h"
+#include "identity.h"
+#include "identity_binding.h"
+
+#define HIDDEN	"(hidden: it may hold a credential)"
+
+static emit_log_hook_type prev_emit_log = NULL;
+
+/* The text calls warden.enter or warden.leave, or could. */
+static bool
+may_badge(const char *text)
+{
+	const char *at;
+
+	for (at = text; (at = strcasestr(at, "warden")) != NULL; at++)
+	{
+		if (strcasestr(at, "enter") != NULL || strcasestr(at, "leave") != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Cuts a quoted statement, or listed parameters, off a part of the message. */
+static void
+hide_part(char **part, const char *statement)
+{
+	char	   *quoted;
+
+	if (*part == NULL)
+		return;
+	quoted = strstr(*part, statement);
+	if (quoted == NULL)
+		quoted = strcasestr(*part, "parameters: ");
+	if (quoted != NULL)
+		*part = psprintf("%.*s%s", (int) (quoted - *part), *part, HIDDEN);
+}
+
+/* The client gets the cut text as well; it has the rest. */
+static void
+hide_credentials(ErrorData *edata)
+{
+	const char *statement = debug_query_string;
+
+	if (statement != NULL && statement[0] != '\0' && may_badge(statement))
+	{
+		edata->hide_stmt = true;
+		hide_part(&edata->message, statement);
+		hide_part(&edata->detail, statement);
+		hide_part(&edata->detail_log, statement);
+		hide_part(&edata->context, statement);
+		hide_part(&edata->internalquery, statement);
+	}
+	if (prev_emit_log != NULL)
+		prev_emit_log(edata);
+}
+
+static bool
+is_token_character(char c)
+{
+	return isalnum((unsigned char) c) || c == '-' || c == '_' || c == '.';
+}
+
+char *
+warden_identity_redact(const char *text)
+{
+	char	   *copy = pstrdup(text);
+	char	   *at = copy;
+
+	while ((at = strpbrk(at, "we")) != NULL)
+	{
+		if (strncmp(at, "wdn_", 4) == 0 || strncmp(at, "eyJ", 3) == 0)
+		{
+			char	   *end = at;
+
+			while (is_token_character(*end))
+				end++;
+			/* Shorter runs are words that happen to begin like that. */
+			if (end - at >= 40)
+				memset(at + 4, '*', (size_t) (end - at - 4));
+			at = end;
+		}
+		else
+			at++;
+	}
+	return copy;
+}
+
+void
+warden_redact_init(void)
+{
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = hide_credentials;
+}
