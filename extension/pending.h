@@ -8,8 +8,12 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+#include "fmgr.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
+
+#include "review.h"
 
 /* One statement to record. */
 typedef struct WardenCapture
@@ -19,7 +23,7 @@ typedef struct WardenCapture
 	const char *command;		/* command tag text, e.g. UPDATE */
 	ParamListInfo params;		/* bind values, or NULL */
 	double		estimated_rows; /* planner's estimate, -1 when unknown */
-	List	   *relations;		/* OIDs that it resolved to, may be NIL */
+	List	   *names;			/* of WardenName *, resolved */
 } WardenCapture;
 
 typedef struct WardenRecorded
@@ -29,6 +33,50 @@ typedef struct WardenRecorded
 	const char *risk;
 } WardenRecorded;
 
+/* States of a change; the legal edges are in pending_state.c. */
+typedef enum WardenStatus
+{
+	WARDEN_CHANGE_PROPOSED,		/* waits for approvals */
+	WARDEN_CHANGE_APPROVED,		/* may be applied */
+	WARDEN_CHANGE_REJECTED,		/* final */
+	WARDEN_CHANGE_WITHDRAWN,	/* final */
+	WARDEN_CHANGE_EXPIRED,		/* final, stored only when met */
+	WARDEN_CHANGE_STALE,		/* final: what it names has changed */
+	WARDEN_CHANGE_APPLYING,		/* non-transactional statement under way */
+	WARDEN_CHANGE_APPLIED,		/* final */
+	WARDEN_CHANGE_UNKNOWN,		/* cut off while applying; a person decides */
+	WARDEN_CHANGE_FAILED		/* final */
+} WardenStatus;
+
+/* One row of warden.pending_changes, palloc'd. */
+typedef struct WardenChange
+{
+	int64		id;
+	WardenStatus status;		/* with expiry taken into account */
+	const char *agent;
+	const char *on_behalf_of;	/* NULL: nobody */
+	bool		asserted;
+	Oid			token_issuer;
+	Oid			agent_role;
+	Oid			apply_role;		/* as recorded */
+	const char *risk;
+	int			statement_count;
+	const char *digest;
+	const char *context;
+	int			required;		/* as recorded */
+	int			attempts;
+} WardenChange;
+
+/* One row of warden.change_statements. */
+typedef struct WardenStatement
+{
+	int			ordinal;
+	const char *statement;
+	const char *command;
+	const char *objects;
+	const char *parameters;		/* may be NULL */
+} WardenStatement;
+
 /*
  * Appends the statement to the pending change of this transaction (making
  * one if there is none in a live subtransaction), reviews it, sends the
@@ -36,6 +84,116 @@ typedef struct WardenRecorded
  */
 extern WardenRecorded warden_pending_record(const WardenCapture *capture);
 
+/* Records a whole script (of WardenCapture *) as a change of its own. */
+extern int64 warden_pending_propose(List *captures, const char *title,
+									const char *reason);
+
+/* Raises where a text is longer than warden.change_size. */
+extern void warden_pending_check_size(const char *text);
+
 extern void warden_pending_init(void);
+extern void warden_pending_state_init(void);	/* called by _init */
+
+/* ---- what makes a statement mean the same later (pending_capture.c) ------ */
+
+/* The settings as a jsonb text; canonical. */
+extern char *warden_capture_context(void);
+
+/* Sets them for the current GUC nest level; pg_temp comes last. */
+extern void warden_capture_restore(const char *context);
+
+/* Bind parameters by type and value as a jsonb text, NULL for none. */
+extern char *warden_capture_params(ParamListInfo params);
+
+/* The reverse: counts, types and values palloc'd. */
+extern int	warden_capture_replay(const char *parameters, Oid **types,
+								  Datum **values, char **nulls);
+
+/* Resolved names with the fingerprint of each, as a jsonb text. */
+extern char *warden_capture_objects(List *names);
+
+/*
+ * Compares recorded objects with what is there now, NULL where nothing
+ * differs, else what does ("table public.orders has changed").  With names
+ * (resolved anew) also refuses a name that means another object now.
+ */
+extern char *warden_capture_drift(const char *objects, List *names);
+
+/* Adds the scopes (char *) of approval rules that the objects fall under. */
+extern List *warden_capture_scopes(const char *objects, List *scopes);
+
+/* OIDs of the recorded relations that the statement writes or alters. */
+extern List *warden_capture_targets(const char *objects);
+
+/* Canonical text of a jsonb. */
+extern char *warden_capture_canonical(const char *json);
+
+/* Digest of a change without statements, and with one more: hexadecimal. */
+extern char *warden_digest_begin(const WardenChange *change, Oid apply_role);
+extern char *warden_digest_add(const char *digest,
+							   const WardenStatement *statement);
+
+/* ---- states (pending_state.c) -------------------------------------------- */
+
+extern const char *warden_pending_status_name(WardenStatus status);
+
+/*
+ * Reads a change, with FOR UPDATE locked until the end of the transaction;
+ * false where there is none.  Called in internal mode, connected to SPI;
+ * results in the given context.
+ */
+extern bool warden_pending_load(int64 id, bool lock, MemoryContext context,
+								WardenChange *change);
+
+/* Its statements (of WardenStatement *), the same way. */
+extern List *warden_pending_statements(int64 id, MemoryContext context);
+
+/* The digest as it follows from the rows and the agent's apply role now. */
+extern char *warden_pending_digest(const WardenChange *change,
+								   List *statements);
+
+/* The role that the agent's changes are applied as now, or InvalidOid. */
+extern Oid	warden_pending_apply_role(const char *agent);
+
+/* Persons that must approve, by the rules as they are now, for a risk and
+ * scopes (char *). */
+extern int	warden_pending_required(const char *risk, List *scopes);
+
+/* Distinct persons who approved this digest and may still do so. */
+extern int	warden_pending_approvals(const WardenChange *change);
+
+/*
+ * Moves a change, row locked by _load, along a legal edge with the
+ * assignments (SQL after SET, constant) that go with it; audits and notifies.
+ * In internal mode, connected to SPI.
+ */
+extern void warden_pending_move(const WardenChange *change, WardenStatus to,
+								const char *assignments, const char *action,
+								const char *detail);
+
+/* Lets a change's own row be updated by constant SQL of this library. */
+extern void warden_pending_edit(int64 id, const char *sql, int nargs,
+								Oid *types, Datum *values, const char *nulls);
+
+/* Notification of a transition. */
+extern void warden_pending_notify(int64 id, WardenStatus status);
+
+/*
+ * Raise WD007 unless the statement is a person's own, sent by the client:
+ * SELECT of the function, CALL of the procedure.
+ */
+extern void warden_pending_require_select(FunctionCallInfo fcinfo,
+										  const char *name);
+extern void warden_pending_require_call(FunctionCallInfo fcinfo,
+										const char *name);
+
+/* Raises unless the login role is a member of warden_reviewer. */
+extern void warden_pending_require_reviewer(void);
+
+/* Old changes are being removed by warden.purge() in this backend. */
+extern bool warden_purge_running(void);
+
+/* A change is being applied (or previewed) by this backend. */
+extern bool warden_apply_running(void);
 
 #endif							/* WARDEN_PENDING_H */

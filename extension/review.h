@@ -38,6 +38,7 @@ typedef struct WardenFinding
 /* State across the statements of one change, e.g. tables created in it. */
 typedef struct WardenReviewContext WardenReviewContext;
 
+/* Allocated, with all that it will hold, in the current memory context. */
 extern WardenReviewContext *warden_review_begin(void);
 
 /* List of WardenFinding * of one raw statement; estimated_rows < 0: unknown */
@@ -47,5 +48,12 @@ extern List *warden_review_statement(WardenReviewContext *context,
 									 WardenRisk *risk);
 
 extern const char *warden_review_risk_name(WardenRisk risk);
+extern const char *warden_review_level_name(WardenLevel level);
+
+/*
+ * The findings as a jsonb text, with the levels of warden.review_rules; in
+ * internal mode, connected to SPI.
+ */
+extern char *warden_review_json(List *findings);
 
 #endif							/* WARDEN_REVIEW_H */

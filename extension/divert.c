@@ -1,0 +1,200 @@
+/*-------------------------------------------------------------------------
+ * divert.c
+ *	  An agent's write becomes a pending change instead of running.
+ *
+ * The plan is started for explanation only: permissions of what it reads are
+ * checked as ever, nothing is opened for writing, and the Run and Finish hooks
+ * leave it alone, so that the client sees the tag of the command with no rows
+ * and, with RETURNING, the right row description.
+ *
+ * Invariants:
+ * - Permission is decided before anything is recorded, without a look at data.
+ * - One statement of the client is recorded once, whatever rules made of it.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/plannodes.h"
+#include "tcop/cmdtag.h"
+#include "tcop/pquery.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/portal.h"
+
+#include "compat.h"
+#include "divert.h"
+#include "pending.h"
+#include "statement.h"
+#include "utility_gate.h"
+#include "warden.h"
+
+#define WRITE_RIGHTS	(ACL_INSERT | ACL_UPDATE | ACL_DELETE)
+
+/* ---- the statement as the client sent it -------------------------------- */
+
+/*
+ * The text and raw tree of a planned statement.  What EXECUTE runs has the
+ * whole PREPARE for a source.
+ */
+static RawStmt *
+raw_of_plan(PlannedStmt *pstmt, const char *source, char **text)
+{
+	RawStmt    *raw;
+
+	*text = warden_statement_text(source, pstmt->stmt_location,
+								  pstmt->stmt_len);
+	raw = warden_statement_parse(*text);
+	if (raw != NULL && IsA(raw->stmt, PrepareStmt))
+	{
+		*text = warden_statement_prepared(*text);
+		raw = *text != NULL ? warden_statement_parse(*text) : NULL;
+	}
+	if (raw == NULL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("the statement can not be recorded by itself"),
+				 errhint("Send one statement at a time, or propose it with warden.propose().")));
+	return raw;
+}
+
+static void
+fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
+			 ParamListInfo params)
+{
+	memset(capture, 0, sizeof(*capture));
+	capture->statement = text;
+	capture->raw = raw;
+	capture->command = GetCommandTagName(CreateCommandTag(raw->stmt));
+	capture->params = params;
+	capture->estimated_rows = -1;
+	if (!warden_statement_names(raw->stmt, &capture->names))
+		warden_utility_refuse(raw->stmt,
+							  "this form of the statement can not be proposed",
+							  "Propose it as plain statements, one by one.");
+	warden_statement_resolve(capture->names, NIL);
+	warden_statement_permit(capture->names);
+}
+
+/* ---- queries ------------------------------------------------------------ */
+
+/*
+ * Rules can turn one statement into several plans; the first of them that
+ * writes stands for the statement.
+ */
+static bool
+stands_for_statement(PlannedStmt *pstmt)
+{
+	ListCell   *cell;
+
+	if (ActivePortal == NULL ||
+		!list_member_ptr(ActivePortal->stmts, pstmt))
+		return true;
+	foreach(cell, ActivePortal->stmts)
+	{
+		PlannedStmt *other = lfirst_node(PlannedStmt, cell);
+
+		if (other == pstmt)
+			return true;
+		if (other->commandType == CMD_INSERT ||
+			other->commandType == CMD_UPDATE ||
+			other->commandType == CMD_DELETE ||
+			other->commandType == CMD_MERGE || other->hasModifyingCTE)
+			return false;
+	}
+	return true;
+}
+
+/* The rows that the plan expects to write, -1 where it does not say. */
+static double
+estimate_rows(PlannedStmt *pstmt)
+{
+	Plan	   *plan = pstmt->planTree;
+
+	if (plan == NULL || !IsA(plan, ModifyTable) || outerPlan(plan) == NULL)
+		return -1;
+	return outerPlan(plan)->plan_rows;
+}
+
+/*
+ * A copy of the plan that asks for no right to write: whether the write may
+ * be proposed is decided here instead.
+ */
+static PlannedStmt *
+plan_without_write_rights(PlannedStmt *pstmt)
+{
+	PlannedStmt *copy = copyObject(pstmt);
+	ListCell   *cell;
+
+	foreach(cell, copy->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		WardenPerms *perms = warden_rte_perms(WARDEN_PLAN_PERMS(copy), rte);
+
+		if (perms == NULL || (perms->requiredPerms & WRITE_RIGHTS) == 0)
+			continue;
+		warden_statement_permit_write(rte->relid,
+									  OidIsValid(perms->checkAsUser) ?
+									  perms->checkAsUser : GetUserId());
+		perms->requiredPerms &= ~WRITE_RIGHTS;
+	}
+	return copy;
+}
+
+void
+warden_divert_query(QueryDesc *queryDesc, int eflags)
+{
+	PlannedStmt *pstmt = queryDesc->plannedstmt;
+	WardenCapture capture;
+	RawStmt    *raw;
+	char	   *text;
+	bool		record = stands_for_statement(pstmt);
+
+	if (record)
+	{
+		raw = raw_of_plan(pstmt, queryDesc->sourceText, &text);
+		fill_capture(&capture, raw, text, queryDesc->params);
+		capture.estimated_rows = estimate_rows(pstmt);
+	}
+	queryDesc->plannedstmt = plan_without_write_rights(pstmt);
+	standard_ExecutorStart(queryDesc, eflags | EXEC_FLAG_EXPLAIN_ONLY);
+	if (record)
+		(void) warden_pending_record(&capture);
+}
+
+bool
+warden_divert_started(QueryDesc *queryDesc)
+{
+	/* nothing else runs what was started so: EXPLAIN stops after Start */
+	return queryDesc->estate != NULL &&
+		(queryDesc->estate->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+}
+
+/* ---- utility statements ------------------------------------------------- */
+
+/* The tag of a command that filled nothing. */
+static CommandTag
+tag_of_utility(Node *stmt)
+{
+	if (IsA(stmt, CreateTableAsStmt) &&
+		!((CreateTableAsStmt *) stmt)->into->skipData)
+		return CMDTAG_SELECT;
+	return CreateCommandTag(stmt);
+}
+
+void
+warden_divert_utility(PlannedStmt *pstmt, const char *queryString,
+					  ParamListInfo params, QueryCompletion *qc)
+{
+	WardenCapture capture;
+	RawStmt    *raw;
+	char	   *text;
+
+	raw = raw_of_plan(pstmt, queryString, &text);
+	fill_capture(&capture, raw, text, params);
+	(void) warden_pending_record(&capture);
+	if (qc != NULL)
+		SetQueryCompletion(qc, tag_of_utility(pstmt->utilityStmt), 0);
+}

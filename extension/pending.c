@@ -1,0 +1,467 @@
+/*-------------------------------------------------------------------------
+ * pending.c
+ *	  Recording: an agent's statements become rows of a pending change.
+ *
+ * Invariants:
+ * - All statements diverted in one transaction form one change; it is
+ *	 forgotten when the subtransaction that made it aborts, and its count and
+ *	 digest are read back from its row, so a rolled-back statement leaves none
+ *	 of itself behind.
+ * - What needs the agent's own view of the database (names, settings, values)
+ *	 is computed before the library's identity is taken on for the inserts.
+ * - The reply does not depend on data: it carries the number of the change and
+ *	 a risk that follows from the statement, the catalogs and estimates made
+ *	 of masked statistics.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "audit_event.h"
+#include "guc.h"
+#include "identity.h"
+#include "pending.h"
+#include "principal.h"
+#include "review.h"
+#include "warden.h"
+
+/* A statement with everything that its row holds. */
+typedef struct Prepared
+{
+	WardenStatement row;
+	List	   *findings;		/* of WardenFinding * */
+	WardenRisk	risk;
+	double		estimated_rows;
+} Prepared;
+
+typedef struct RecordJob
+{
+	List	   *prepared;		/* of Prepared * */
+	WardenChange change;		/* id 0: to be made */
+	const char *title;
+	const char *reason;
+	List	   *scopes;
+	WardenRisk	risk;			/* of the whole change, in and out */
+	int			ordinal;		/* of the last statement, in and out */
+	MemoryContext context;
+} RecordJob;
+
+/* The change that this transaction's diverted statements go to. */
+static struct
+{
+	int64		id;				/* 0: none yet */
+	SubTransactionId subid;		/* that it was made in */
+	WardenRisk	risk;
+	WardenReviewContext *review;	/* in TopTransactionContext */
+} open_change;
+
+void
+warden_pending_check_size(const char *text)
+{
+	if (text == NULL || strlen(text) <= (size_t) warden_change_size)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("statement is too long to be recorded"),
+			 errdetail("It has %zu bytes, the limit is %d.",
+					   strlen(text), warden_change_size),
+			 errhint("Split it into several changes, or ask for a higher warden.change_size.")));
+}
+
+static void
+refuse_on_standby(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_STANDBY),
+				 errmsg("a change can not be recorded on a standby"),
+				 errhint("Send the statement to the primary server.")));
+}
+
+/* ---- preparation, as the agent ------------------------------------------ */
+
+static Prepared *
+prepare_statement(const WardenCapture *capture, int ordinal,
+				  WardenReviewContext *review)
+{
+	Prepared   *prepared = palloc0(sizeof(Prepared));
+
+	warden_pending_check_size(capture->statement);
+	prepared->row.ordinal = ordinal;
+	prepared->row.statement = capture->statement;
+	prepared->row.command = capture->command;
+	prepared->row.objects = warden_capture_objects(capture->names);
+	prepared->row.parameters = warden_capture_params(capture->params);
+	warden_pending_check_size(prepared->row.parameters);
+	prepared->estimated_rows = capture->estimated_rows;
+	prepared->findings = warden_review_statement(review, capture->raw,
+												 capture->statement,
+												 capture->estimated_rows,
+												 &prepared->risk);
+	return prepared;
+}
+
+/* Who proposes. */
+static void
+fill_identity(WardenChange *change)
+{
+	const WardenIdentity *identity = warden_identity_current();
+
+	change->agent = pstrdup(identity->agent);
+	change->on_behalf_of = identity->on_behalf_of[0] != '\0' ?
+		pstrdup(identity->on_behalf_of) : NULL;
+	change->asserted = identity->asserted;
+	change->token_issuer = identity->token_issuer;
+	change->apply_role = identity->apply_role;
+	change->agent_role = GetOuterUserId();
+	change->context = warden_capture_context();
+}
+
+/* ---- inserts, as the library -------------------------------------------- */
+
+/*
+ * A plan of constant SQL, made and used in internal mode only, kept for the
+ * life of the backend.
+ */
+static SPIPlanPtr
+kept_plan(SPIPlanPtr *plan, const char *sql, int nargs, Oid *types)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(sql, nargs, types);
+
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare \"%s\"", sql);
+		*plan = made;
+	}
+	return *plan;
+}
+
+static void
+run_plan(SPIPlanPtr plan, Datum *values, const char *nulls, int expected)
+{
+	if (SPI_execute_plan(plan, values, nulls, false, 0) != expected)
+		elog(ERROR, "could not record a change");
+}
+
+static Datum
+text_or_null(const char *text, char *null)
+{
+	*null = text != NULL ? ' ' : 'n';
+	return text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+static Datum
+jsonb_or_null(const char *text, char *null)
+{
+	*null = text != NULL ? ' ' : 'n';
+	return text != NULL ?
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(text)) : (Datum) 0;
+}
+
+static Datum
+role_or_null(Oid role, char *null)
+{
+	*null = OidIsValid(role) ? ' ' : 'n';
+	return ObjectIdGetDatum(role);
+}
+
+static int64
+next_change_id(void)
+{
+	static SPIPlanPtr plan = NULL;
+	bool		isnull;
+
+	run_plan(kept_plan(&plan, "SELECT pg_catalog.nextval("
+					   "'warden.pending_changes_id_seq'::pg_catalog.regclass)",
+					   0, NULL), NULL, NULL, SPI_OK_SELECT);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+									   SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+static void
+insert_change(RecordJob *job, const char *digest)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID, REGROLEOID,
+		REGROLEOID, REGROLEOID, TEXTOID, TEXTOID, TEXTOID, INT4OID,
+	TEXTOID, JSONBOID, INT4OID};
+	Datum		values[lengthof(types)];
+	char		nulls[lengthof(types) + 1];
+	WardenChange *change = &job->change;
+	const char *risk = warden_review_risk_name(job->risk);
+
+	memset(nulls, ' ', sizeof(nulls));
+	nulls[lengthof(types)] = '\0';
+	values[0] = Int64GetDatum(change->id);
+	values[1] = text_or_null(change->agent, &nulls[1]);
+	values[2] = text_or_null(change->on_behalf_of, &nulls[2]);
+	values[3] = BoolGetDatum(change->asserted);
+	values[4] = role_or_null(change->token_issuer, &nulls[4]);
+	values[5] = role_or_null(change->agent_role, &nulls[5]);
+	values[6] = role_or_null(change->apply_role, &nulls[6]);
+	values[7] = text_or_null(job->title, &nulls[7]);
+	values[8] = text_or_null(job->reason, &nulls[8]);
+	values[9] = text_or_null(risk, &nulls[9]);
+	values[10] = Int32GetDatum(job->ordinal);
+	values[11] = text_or_null(digest, &nulls[11]);
+	values[12] = jsonb_or_null(change->context, &nulls[12]);
+	values[13] = Int32GetDatum(warden_pending_required(risk, job->scopes));
+	run_plan(kept_plan(&plan,
+					   "INSERT INTO warden.pending_changes (id, agent,"
+					   " on_behalf_of, asserted, token_issuer, agent_role,"
+					   " apply_role, title, reason, risk, statement_count,"
+					   " digest, context, required_approvals)"
+					   " OVERRIDING SYSTEM VALUE"
+					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
+					   " $11, $12, $13, $14)",
+					   lengthof(types), types),
+			 values, nulls, SPI_OK_INSERT);
+}
+
+static void
+update_change(RecordJob *job, const char *digest)
+{
+	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID};
+	Datum		values[lengthof(types)];
+	const char *risk = warden_review_risk_name(job->risk);
+
+	values[0] = Int64GetDatum(job->change.id);
+	values[1] = Int32GetDatum(job->ordinal);
+	values[2] = CStringGetTextDatum(digest);
+	values[3] = CStringGetTextDatum(risk);
+	values[4] = Int32GetDatum(warden_pending_required(risk, job->scopes));
+	warden_pending_edit(job->change.id,
+						"UPDATE warden.pending_changes SET"
+						" statement_count = $2, digest = $3, risk = $4,"
+						" required_approvals = GREATEST(required_approvals, $5)"
+						" WHERE id OPERATOR(pg_catalog.=) $1",
+						lengthof(types), types, values, NULL);
+}
+
+static void
+insert_statement(int64 change_id, Prepared *prepared)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
+	JSONBOID, TEXTOID, JSONBOID, FLOAT8OID};
+	Datum		values[lengthof(types)];
+	char		nulls[lengthof(types) + 1];
+	WardenStatement *row = &prepared->row;
+
+	memset(nulls, ' ', sizeof(nulls));
+	nulls[lengthof(types)] = '\0';
+	values[0] = Int64GetDatum(change_id);
+	values[1] = Int32GetDatum(row->ordinal);
+	values[2] = text_or_null(row->statement, &nulls[2]);
+	values[3] = text_or_null(row->command, &nulls[3]);
+	values[4] = jsonb_or_null(row->objects, &nulls[4]);
+	values[5] = jsonb_or_null(row->parameters, &nulls[5]);
+	values[6] = CStringGetTextDatum(warden_review_risk_name(prepared->risk));
+	values[7] = jsonb_or_null(warden_review_json(prepared->findings),
+							  &nulls[7]);
+	values[8] = Float8GetDatum(prepared->estimated_rows);
+	nulls[8] = prepared->estimated_rows < 0 ? 'n' : ' ';
+	run_plan(kept_plan(&plan,
+					   "INSERT INTO warden.change_statements (change_id,"
+					   " ordinal, statement, command, objects, parameters,"
+					   " risk, findings, estimated_rows)"
+					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+					   lengthof(types), types),
+			 values, nulls, SPI_OK_INSERT);
+}
+
+static void
+record_internally(void *arg)
+{
+	RecordJob  *job = arg;
+	bool		appended = job->change.id != 0;
+	const char *digest;
+	ListCell   *cell;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (appended)
+	{
+		WardenChange stored;
+
+		if (!warden_pending_load(job->change.id, true, job->context, &stored))
+			elog(ERROR, "pending change " INT64_FORMAT " has gone",
+				 job->change.id);
+		digest = stored.digest;
+		job->ordinal = stored.statement_count;
+	}
+	else
+	{
+		job->change.id = next_change_id();
+		digest = warden_digest_begin(&job->change, job->change.apply_role);
+	}
+	foreach(cell, job->prepared)
+	{
+		Prepared   *prepared = lfirst(cell);
+
+		prepared->row.ordinal = ++job->ordinal;
+		digest = warden_digest_add(digest, &prepared->row);
+	}
+	if (appended)
+		update_change(job, digest);
+	else
+		insert_change(job, digest);
+	foreach(cell, job->prepared)
+		insert_statement(job->change.id, lfirst(cell));
+	SPI_finish();
+}
+
+/* For leave(), which tells the gateway what became of the statement. */
+static void
+fill_facts(RecordJob *job)
+{
+	WardenStatementFacts *facts = warden_identity_facts();
+
+	facts->change_id = job->change.id;
+	facts->risk = warden_review_risk_name(job->risk);
+	facts->statements = job->ordinal;
+}
+
+/* ---- entry points ------------------------------------------------------- */
+
+/* The review's memory of this transaction's change, begun anew after abort. */
+static WardenReviewContext *
+transaction_review(void)
+{
+	MemoryContext old;
+
+	if (open_change.review == NULL)
+	{
+		old = MemoryContextSwitchTo(TopTransactionContext);
+		open_change.review = warden_review_begin();
+		MemoryContextSwitchTo(old);
+	}
+	return open_change.review;
+}
+
+WardenRecorded
+warden_pending_record(const WardenCapture *capture)
+{
+	RecordJob	job = {0};
+	WardenRecorded recorded;
+	Prepared   *prepared;
+
+	refuse_on_standby();
+	prepared = prepare_statement(capture, 0, transaction_review());
+	job.prepared = list_make1(prepared);
+	job.context = CurrentMemoryContext;
+	job.scopes = warden_capture_scopes(prepared->row.objects, NIL);
+	job.risk = prepared->risk;
+	if (open_change.id != 0)
+	{
+		job.change.id = open_change.id;
+		job.risk = Max(job.risk, open_change.risk);
+	}
+	else
+		fill_identity(&job.change);
+
+	warden_principal_run_internal(record_internally, &job);
+
+	if (open_change.id == 0)
+	{
+		open_change.id = job.change.id;
+		open_change.subid = GetCurrentSubTransactionId();
+		warden_pending_notify(job.change.id, WARDEN_CHANGE_PROPOSED);
+	}
+	open_change.risk = job.risk;
+	fill_facts(&job);
+
+	recorded.change_id = job.change.id;
+	recorded.ordinal = job.ordinal;
+	recorded.risk = warden_review_risk_name(prepared->risk);
+	ereport(WARNING,
+			(errcode(WARDEN_WARNING_DIVERTED),
+			 errmsg("recorded as pending change " INT64_FORMAT ", not run",
+					recorded.change_id),
+			 errdetail("change=" INT64_FORMAT " statement=%d risk=%s",
+					   recorded.change_id, recorded.ordinal, recorded.risk),
+			 errhint("Do not repeat it: people decide about it. Its state is in warden.my_changes.")));
+	return recorded;
+}
+
+int64
+warden_pending_propose(List *captures, const char *title, const char *reason)
+{
+	RecordJob	job = {0};
+	WardenReviewContext *review = warden_review_begin();
+	size_t		size = 0;
+	ListCell   *cell;
+
+	refuse_on_standby();
+	job.context = CurrentMemoryContext;
+	job.title = title;
+	job.reason = reason;
+	foreach(cell, captures)
+	{
+		Prepared   *prepared = prepare_statement(lfirst(cell), 0, review);
+
+		job.prepared = lappend(job.prepared, prepared);
+		job.scopes = warden_capture_scopes(prepared->row.objects, job.scopes);
+		job.risk = Max(job.risk, prepared->risk);
+		size += strlen(prepared->row.statement);
+	}
+	fill_identity(&job.change);
+	warden_principal_run_internal(record_internally, &job);
+	warden_pending_notify(job.change.id, WARDEN_CHANGE_PROPOSED);
+	warden_audit_action("proposed", job.change.id,
+						psprintf("%d statements, %zu bytes", job.ordinal,
+								 size));
+	fill_facts(&job);
+	return job.change.id;
+}
+
+/* ---- transactions ------------------------------------------------------- */
+
+static void
+forget_open_change(void)
+{
+	memset(&open_change, 0, sizeof(open_change));
+}
+
+static void
+pending_xact_callback(XactEvent event, void *arg pg_attribute_unused())
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE || event == XACT_EVENT_PARALLEL_COMMIT ||
+		event == XACT_EVENT_PARALLEL_ABORT)
+		forget_open_change();
+}
+
+static void
+pending_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
+						 SubTransactionId parentSubid,
+						 void *arg pg_attribute_unused())
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		/* what the review learnt may have been rolled back */
+		open_change.review = NULL;
+		if (open_change.subid == mySubid)
+			forget_open_change();
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB && open_change.subid == mySubid)
+		open_change.subid = parentSubid;
+}
+
+void
+warden_pending_init(void)
+{
+	RegisterXactCallback(pending_xact_callback, NULL);
+	RegisterSubXactCallback(pending_subxact_callback, NULL);
+	warden_pending_state_init();
+}

@@ -1,0 +1,641 @@
+/*-------------------------------------------------------------------------
+ * pending_apply.c
+ *	  Apply: an approved change runs, once, as its apply role.
+ *
+ * The row of the change is locked from the first look at it to the end of the
+ * transaction, and becomes "applied" in the transaction that ran the
+ * statements, so a change is applied exactly once or not at all.
+ *
+ * Invariants:
+ * - Everything is checked again under that lock: state, expiry, digest,
+ *	 objects, approvals, rules, apply role.
+ * - While statements run, the user is the apply role inside a local user id
+ *	 change, so that core refuses SET ROLE and SET SESSION AUTHORIZATION, and
+ *	 decisions about changes are refused.
+ * - The statements run in a subtransaction.  When it fails it is rolled back
+ *	 and the failure recorded; CALL outside a transaction block commits that
+ *	 record before the error is raised.  Inside a block the record goes with
+ *	 the transaction, as everything else does.
+ * - Settings that the statements change do not outlive them.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/seclabel.h"
+#include "commands/trigger.h"
+#include "common/pg_prng.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+#include "audit_event.h"
+#include "pending.h"
+#include "principal.h"
+#include "statement.h"
+#include "warden.h"
+
+#define MAX_ATTEMPTS		5	/* failed applies until a change is failed */
+#define LOCK_TRIES			3	/* within one apply, when locks are busy */
+#define LOCK_TIMEOUT_MS		5000
+
+typedef struct ApplyJob
+{
+	WardenChange change;
+	List	   *statements;		/* of WardenStatement * */
+	Oid			apply_role;
+	const char *glass;			/* reason of break_glass(), or NULL */
+	MemoryContext context;		/* outlives a commit inside the CALL */
+	ErrorData  *error;			/* of the run that failed */
+	bool		found;
+	const char *refusal;		/* why it may not be applied, or NULL */
+	const char *hint;
+	WardenStatus move_to;		/* with a refusal: the state that it shows */
+} ApplyJob;
+
+static bool applying = false;
+
+bool
+warden_apply_running(void)
+{
+	return applying;
+}
+
+/* ---- may it be applied? ------------------------------------------------- */
+
+static bool
+refuse(ApplyJob *job, const char *refusal, const char *hint)
+{
+	job->refusal = MemoryContextStrdup(job->context, refusal);
+	job->hint = hint;
+	return false;
+}
+
+static bool
+is_group_member(Oid role)
+{
+	return warden_principal_is_member(role, WARDEN_ROLE_ADMIN) ||
+		warden_principal_is_member(role, WARDEN_ROLE_REVIEWER) ||
+		warden_principal_is_member(role, WARDEN_ROLE_GATEWAY) ||
+		warden_principal_is_member(role, WARDEN_ROLE_REFRESHER);
+}
+
+/* An agent could become the apply role, and its changes need no approval. */
+static bool
+agent_is_member(Oid role)
+{
+	uint64		i;
+
+	if (SPI_execute("SELECT role::pg_catalog.oid FROM warden.agents", true,
+					0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the agents");
+	for (i = 0; i < SPI_processed; i++)
+	{
+		char	   *agent = SPI_getvalue(SPI_tuptable->vals[i],
+										 SPI_tuptable->tupdesc, 1);
+
+		if (agent != NULL &&
+			is_member_of_role_nosuper(atooid(agent), role))
+			return true;
+	}
+	return false;
+}
+
+static bool
+check_apply_role(ApplyJob *job)
+{
+	Oid			role = warden_pending_apply_role(job->change.agent);
+	ObjectAddress address;
+
+	job->apply_role = role;
+	if (!OidIsValid(role) ||
+		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return refuse(job, "its agent has no apply role",
+					  "Set apply_role in warden.agents, then have it proposed again.");
+	ObjectAddressSet(address, AuthIdRelationId, role);
+	if (superuser_arg(role))
+		return refuse(job, "its apply role is a superuser",
+					  "Give the agent an apply role with the rights it needs and no more.");
+	if (GetSecurityLabel(&address, WARDEN_PROVIDER) != NULL ||
+		is_group_member(role))
+		return refuse(job, "its apply role carries a label or belongs to a role of pg_warden",
+					  "Give the agent an apply role that does nothing else.");
+	if (agent_is_member(role))
+		return refuse(job, "an agent is a member of its apply role",
+					  "Revoke the membership: an apply role is for people.");
+	if (!is_member_of_role(GetSessionUserId(), role))
+		return refuse(job, "the caller is not a member of its apply role",
+					  "Approval is no privilege: ask a reviewer who is a member of that role.");
+	return true;
+}
+
+static bool
+check_approvals(ApplyJob *job)
+{
+	WardenChange *change = &job->change;
+	List	   *scopes = NIL;
+	ListCell   *cell;
+	int			approvals;
+	int			required;
+
+	foreach(cell, job->statements)
+		scopes = warden_capture_scopes(((WardenStatement *)
+										lfirst(cell))->objects, scopes);
+	required = Max(change->required,
+				   warden_pending_required(change->risk, scopes));
+	approvals = warden_pending_approvals(change);
+	if (approvals >= required)
+		return true;
+	return refuse(job, psprintf("it has %d of %d approvals that count now",
+								approvals, required),
+				  "Approvals of persons who may not approve any more do not count; have it proposed again.");
+}
+
+static bool
+check_state(ApplyJob *job)
+{
+	WardenStatus status = job->change.status;
+
+	if (status == WARDEN_CHANGE_APPROVED)
+		return true;
+	if (job->glass != NULL && status == WARDEN_CHANGE_PROPOSED)
+		return true;
+	if (status == WARDEN_CHANGE_EXPIRED)
+		job->move_to = WARDEN_CHANGE_EXPIRED;
+	return refuse(job, psprintf("it is %s",
+								warden_pending_status_name(status)),
+				  status == WARDEN_CHANGE_PROPOSED ?
+				  "It needs its approvals first." :
+				  "Only an approved change can be applied; have it proposed again.");
+}
+
+static bool
+check_unchanged(ApplyJob *job)
+{
+	ListCell   *cell;
+
+	job->move_to = WARDEN_CHANGE_STALE;
+	if (list_length(job->statements) != job->change.statement_count ||
+		strcmp(warden_pending_digest(&job->change, job->statements),
+			   job->change.digest) != 0)
+		return refuse(job, "its digest no longer follows from its rows, its database and its apply role",
+					  "Have it proposed again.");
+	foreach(cell, job->statements)
+	{
+		WardenStatement *statement = lfirst(cell);
+		char	   *drift = warden_capture_drift(statement->objects, NIL);
+
+		if (drift != NULL)
+			return refuse(job, psprintf("it is stale: %s (statement %d)",
+										drift, statement->ordinal),
+						  "Have it proposed again.");
+	}
+	job->move_to = WARDEN_CHANGE_PROPOSED;
+	return true;
+}
+
+/*
+ * Loads and locks the change.  A refusal that is a fact about the change
+ * (expired, stale) is stored as its state, if the caller can commit that.
+ */
+static void
+load_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+	WardenStatus stored;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	job->found = warden_pending_load(job->change.id, true, job->context,
+									 &job->change);
+	if (job->found)
+	{
+		job->statements = warden_pending_statements(job->change.id,
+													job->context);
+		if (check_state(job) && check_unchanged(job) &&
+			(job->glass != NULL || check_approvals(job)))
+			(void) check_apply_role(job);
+		stored = job->move_to;
+		if (job->refusal != NULL && stored != WARDEN_CHANGE_PROPOSED)
+		{
+			/* an expired change is still stored as what it was before */
+			job->change.status = WARDEN_CHANGE_APPROVED;
+			warden_pending_move(&job->change, stored, "",
+								warden_pending_status_name(stored),
+								job->refusal);
+		}
+	}
+	SPI_finish();
+}
+
+/* ---- run ---------------------------------------------------------------- */
+
+/*
+ * Two applies that write the same table would wait for each other with half
+ * of their statements done; the second one is told instead.
+ */
+static void
+lock_target(const WardenChange *change, Oid relid)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, relid, 1);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) !=
+		LOCKACQUIRE_NOT_AVAIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("another change to table \"%s\" is being applied",
+					get_rel_name(relid)),
+			 errhint("Apply change " INT64_FORMAT " when that one is done.",
+					 change->id)));
+}
+
+static void
+lock_targets(ApplyJob *job)
+{
+	ListCell   *cell;
+	ListCell   *target;
+
+	foreach(cell, job->statements)
+	{
+		WardenStatement *statement = lfirst(cell);
+
+		foreach(target, warden_capture_targets(statement->objects))
+			lock_target(&job->change, lfirst_oid(target));
+	}
+}
+
+/* Names must still mean what they meant when the change was proposed. */
+static void
+require_same_objects(ApplyJob *job, WardenStatement *statement)
+{
+	RawStmt    *raw = warden_statement_parse(statement->statement);
+	List	   *names = NIL;
+	char	   *drift = NULL;
+
+	if (raw == NULL || !warden_statement_names(raw->stmt, &names))
+		drift = "it is not one statement any more";
+	else if (names != NIL)
+	{
+		warden_statement_lookup(names);
+		drift = warden_capture_drift(statement->objects, names);
+	}
+	if (drift != NULL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " is stale", job->change.id),
+				 errdetail("Statement %d: %s.", statement->ordinal, drift),
+				 errhint("Have it proposed again.")));
+}
+
+static void
+run_statement(ApplyJob *job, WardenStatement *statement)
+{
+	Oid		   *types;
+	Datum	   *values;
+	char	   *nulls;
+	int			n;
+	int			result;
+
+	CHECK_FOR_INTERRUPTS();
+	CommandCounterIncrement();
+	require_same_objects(job, statement);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
+	result = SPI_execute_with_args(statement->statement, n, types, values,
+								   nulls, false, 0);
+	if (result < 0)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("statement %d of change " INT64_FORMAT " can not run in a transaction (%s)",
+						statement->ordinal, job->change.id,
+						SPI_result_code_string(result)),
+				 errhint("Have it proposed again without transaction control or COPY.")));
+	SPI_finish();
+}
+
+static void
+set_lock_timeout(void)
+{
+	const char *current = GetConfigOptionByName("lock_timeout", NULL, false);
+	int			ms;
+
+	if (!parse_int(current, &ms, GUC_UNIT_MS, NULL) || ms <= 0 ||
+		ms > LOCK_TIMEOUT_MS)
+		(void) set_config_option("lock_timeout",
+								 psprintf("%d", LOCK_TIMEOUT_MS), PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+}
+
+static void
+statement_error_callback(void *arg)
+{
+	int		   *ordinal = arg;
+
+	errcontext("statement %d of the change", *ordinal);
+}
+
+/* All statements, then the constraints, all as the apply role. */
+static void
+run_statements(ApplyJob *job)
+{
+	ErrorContextCallback callback;
+	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+	int			ordinal = 0;
+	int			nest = NewGUCNestLevel();
+	Oid			user;
+	int			security;
+	ListCell   *cell;
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(job->apply_role,
+						   security | SECURITY_LOCAL_USERID_CHANGE);
+	warden_capture_restore(job->change.context);
+	set_lock_timeout();
+	lock_targets(job);
+
+	callback.callback = statement_error_callback;
+	callback.arg = &ordinal;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	foreach(cell, job->statements)
+	{
+		WardenStatement *statement = lfirst(cell);
+
+		ordinal = statement->ordinal;
+		run_statement(job, statement);
+	}
+	/* deferred triggers must fire as the apply role too */
+	immediate->deferred = false;
+	AfterTriggerSetState(immediate);
+	error_context_stack = callback.previous;
+
+	/* the statements' own SETs are undone with ours */
+	AtEOXact_GUC(false, nest);
+	SetUserIdAndSecContext(user, security);
+}
+
+/* Runs it in a subtransaction; the error is kept in job->error. */
+static bool
+try_statements(ApplyJob *job)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	job->error = NULL;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	applying = true;
+	PG_TRY();
+	{
+		run_statements(job);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(job->context);
+		job->error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	applying = false;
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return job->error == NULL;
+}
+
+static bool
+is_lock_failure(ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+static void
+sleep_jittered(int try)
+{
+	long		ms = 50L * try + (long) (pg_prng_double(&pg_global_prng_state) *
+										 200.0);
+
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static bool
+run_change(ApplyJob *job)
+{
+	int			try;
+
+	for (try = 1;; try++)
+	{
+		if (try_statements(job))
+			return true;
+		if (try >= LOCK_TRIES || !is_lock_failure(job->error))
+			return false;
+		sleep_jittered(try);
+	}
+}
+
+/* ---- outcome ------------------------------------------------------------ */
+
+static void
+mark_applied_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+	Oid			types[] = {INT8OID, OIDOID, TEXTOID};
+	Datum		values[3];
+	char		nulls[] = "   ";
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	warden_pending_move(&job->change, WARDEN_CHANGE_APPLIED,
+						", applied_at = pg_catalog.now(), last_error = NULL,"
+						" last_sqlstate = NULL",
+						job->glass != NULL ? "broken_glass" : "applied",
+						job->glass != NULL ? job->glass :
+						psprintf("digest %s", job->change.digest));
+	values[0] = Int64GetDatum(job->change.id);
+	values[1] = ObjectIdGetDatum(GetSessionUserId());
+	if (job->glass != NULL)
+		values[2] = CStringGetTextDatum(job->glass);
+	else
+		nulls[2] = 'n';
+	warden_pending_edit(job->change.id,
+						"UPDATE warden.pending_changes"
+						" SET applied_by = $2, broken_glass = $3"
+						" WHERE id OPERATOR(pg_catalog.=) $1",
+						3, types, values, nulls);
+	SPI_finish();
+}
+
+/* A cancelled apply says nothing about the change. */
+static bool
+counts_as_attempt(ErrorData *error)
+{
+	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
+		!is_lock_failure(error);
+}
+
+static void
+mark_failed_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID};
+	Datum		values[4];
+	int			attempts = job->change.attempts +
+	(counts_as_attempt(job->error) ? 1 : 0);
+	const char *sqlstate = unpack_sql_state(job->error->sqlerrcode);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	values[0] = Int64GetDatum(job->change.id);
+	values[1] = Int32GetDatum(attempts);
+	values[2] = CStringGetTextDatum(job->error->message ?
+									job->error->message : "");
+	values[3] = CStringGetTextDatum(sqlstate);
+	warden_pending_edit(job->change.id,
+						"UPDATE warden.pending_changes SET attempts = $2,"
+						" last_error = $3, last_sqlstate = $4"
+						" WHERE id OPERATOR(pg_catalog.=) $1",
+						4, types, values, NULL);
+	if (attempts >= MAX_ATTEMPTS &&
+		job->change.status == WARDEN_CHANGE_APPROVED)
+		warden_pending_move(&job->change, WARDEN_CHANGE_FAILED, "", "failed",
+							psprintf("SQLSTATE %s", sqlstate));
+	else
+		warden_audit_action("apply_failed", job->change.id,
+							psprintf("SQLSTATE %s, attempt %d", sqlstate,
+									 attempts));
+	SPI_finish();
+}
+
+/* Outside a transaction block what was just recorded can be made to stay. */
+static void
+commit_record(bool atomic)
+{
+	if (!atomic)
+		SPI_commit();
+}
+
+static void
+raise_refusal(ApplyJob *job)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_TRANSITION),
+			 errmsg("change " INT64_FORMAT " can not be applied",
+					job->change.id),
+			 errdetail("%c%s.", toupper((unsigned char) job->refusal[0]),
+					   job->refusal + 1),
+			 errhint("%s", job->hint)));
+}
+
+static void
+raise_failure(ApplyJob *job)
+{
+	ErrorData  *error = job->error;
+
+	if (error->hint == NULL)
+		error->hint = "Nothing of the change remains; it can be applied again when the cause is removed, five times at most.";
+	ReThrowError(error);
+}
+
+static void
+apply_change(int64 id, const char *glass, bool atomic)
+{
+	ApplyJob   *job;
+	MemoryContext context = AllocSetContextCreate(PortalContext,
+												  "warden apply",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	job = MemoryContextAllocZero(context, sizeof(ApplyJob));
+	job->context = context;
+	job->change.id = id;
+	job->glass = glass != NULL ? MemoryContextStrdup(context, glass) : NULL;
+	job->move_to = WARDEN_CHANGE_PROPOSED;
+
+	warden_principal_run_internal(load_internally, job);
+	if (!job->found)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " does not exist", id),
+				 errhint("List the changes to find its number.")));
+	if (job->refusal != NULL)
+	{
+		if (job->move_to != WARDEN_CHANGE_PROPOSED)
+			commit_record(atomic);
+		raise_refusal(job);
+	}
+	if (!run_change(job))
+	{
+		warden_principal_run_internal(mark_failed_internally, job);
+		commit_record(atomic);
+		raise_failure(job);
+	}
+	warden_principal_run_internal(mark_applied_internally, job);
+	MemoryContextDelete(context);
+}
+
+/* Masked persons read masks, and would write them back. */
+static void
+require_clear_sight(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_STANDBY),
+				 errmsg("a change can not be applied on a standby"),
+				 errhint("Apply it on the primary server.")));
+	if (warden_principal_current()->class != WARDEN_CLASS_NONE)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("a change is applied by a person who is not governed"),
+				 errhint("Ask a reviewer whose role carries no label.")));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_apply);
+Datum
+warden_sql_apply(PG_FUNCTION_ARGS)
+{
+	bool		atomic = !(fcinfo->context != NULL &&
+						   IsA(fcinfo->context, CallContext) &&
+						   !((CallContext *) fcinfo->context)->atomic);
+
+	warden_pending_require_call(fcinfo, "apply");
+	warden_pending_require_reviewer();
+	require_clear_sight();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the number of the change is missing"),
+				 errhint("Give the id of the change.")));
+	if (SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	apply_change(PG_GETARG_INT64(0), NULL, atomic);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

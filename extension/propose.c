@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ * propose.c
+ *	  warden.propose(): a whole script becomes one pending change; and
+ *	  warden.withdraw(), which takes a change back.
+ *
+ * Invariants:
+ * - Nothing is recorded unless every statement may be proposed.
+ * - A name must mean something that the agent may see, or be made by an
+ *	 earlier statement of the script; nothing is analysed beyond that, since
+ *	 later statements may need what earlier ones make.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
+#include "tcop/cmdtag.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+#include "identity.h"
+#include "pending.h"
+#include "principal.h"
+#include "statement.h"
+#include "utility_gate.h"
+#include "warden.h"
+
+/* ---- syntax errors ------------------------------------------------------ */
+
+/*
+ * A syntax error's position counts in the script, not in the statement that
+ * called us.
+ */
+static void
+script_error_callback(void *arg)
+{
+	const char *sql = arg;
+	int			position = geterrposition();
+	int			line = 1;
+	int			i;
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery(sql);
+	for (i = 0; i < position - 1 && *sql != '\0'; i++)
+	{
+		if (*sql == '\n')
+			line++;
+		sql += pg_mblen(sql);
+	}
+	errcontext("line %d of the proposed script", line);
+}
+
+static List *
+parse_script(char *sql)
+{
+	ErrorContextCallback callback;
+	List	   *parsed;
+
+	callback.callback = script_error_callback;
+	callback.arg = sql;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	return parsed;
+}
+
+/* ---- what a script may contain ------------------------------------------ */
+
+/* SELECT f(...), g(...) with nothing else: a call, of what may write. */
+static bool
+is_call(SelectStmt *select)
+{
+	ListCell   *cell;
+
+	if (select->op != SETOP_NONE || select->targetList == NIL ||
+		select->fromClause != NIL || select->valuesLists != NIL ||
+		select->lockingClause != NIL || select->intoClause != NULL)
+		return false;
+	foreach(cell, select->targetList)
+	{
+		if (!IsA(lfirst(cell), ResTarget) ||
+			((ResTarget *) lfirst(cell))->val == NULL ||
+			!IsA(((ResTarget *) lfirst(cell))->val, FuncCall))
+			return false;
+	}
+	return true;
+}
+
+/* Has a WITH that writes, anywhere. */
+static bool
+has_write(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, InsertStmt) || IsA(node, UpdateStmt) ||
+		IsA(node, DeleteStmt) || IsA(node, MergeStmt))
+		return true;
+	return raw_expression_tree_walker(node, has_write, context);
+}
+
+static bool
+has_locking(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SelectStmt) && ((SelectStmt *) node)->lockingClause != NIL)
+		return true;
+	return raw_expression_tree_walker(node, has_locking, context);
+}
+
+/* NULL where a SELECT may be part of a change, else why not. */
+static const char *
+select_bar(SelectStmt *select)
+{
+	if (select->intoClause != NULL)
+		return NULL;
+	if (has_write((Node *) select, NULL) || is_call(select))
+		return NULL;
+	if (has_locking((Node *) select, NULL))
+		return "row locks do not outlive the change";
+	return "a SELECT changes nothing";
+}
+
+static void
+require_proposable(RawStmt *raw)
+{
+	const char *reason = NULL;
+	const char *hint = NULL;
+	WardenVerdict verdict;
+
+	switch (nodeTag(raw->stmt))
+	{
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+		case T_MergeStmt:
+		case T_DoStmt:
+		case T_CallStmt:
+			return;
+		case T_SelectStmt:
+			reason = select_bar((SelectStmt *) raw->stmt);
+			if (reason == NULL)
+				return;
+			warden_utility_refuse(raw->stmt, reason,
+								  "Run reads as queries; propose only what writes.");
+			break;
+		default:
+			break;
+	}
+	verdict = warden_utility_verdict(raw->stmt, &reason, &hint);
+	if (verdict == WARDEN_DIVERT)
+		return;
+	if (verdict == WARDEN_RUN || reason == NULL)
+		reason = "it can not be part of a change";
+	if (verdict == WARDEN_RUN || hint == NULL)
+		hint = "Propose statements that change data or tables; leave out settings, transaction control, prepared statements and reads.";
+	warden_utility_refuse(raw->stmt, reason, hint);
+}
+
+static WardenCapture *
+capture_statement(const char *sql, RawStmt *raw, List **created)
+{
+	WardenCapture *capture = palloc0(sizeof(WardenCapture));
+
+	require_proposable(raw);
+	capture->statement = warden_statement_text(sql, raw->stmt_location,
+											   raw->stmt_len);
+	/* parsed again by itself, as at apply, so that positions count in it */
+	raw = warden_statement_parse(capture->statement);
+	if (raw == NULL)
+		elog(ERROR, "a statement of the script is not one statement");
+	capture->raw = raw;
+	capture->command = GetCommandTagName(CreateCommandTag(raw->stmt));
+	capture->estimated_rows = -1;
+	if (!warden_statement_names(raw->stmt, &capture->names))
+		warden_utility_refuse(raw->stmt,
+							  "this form of the statement can not be proposed",
+							  "Propose it as plain statements, one by one.");
+	warden_statement_resolve(capture->names, *created);
+	warden_statement_permit(capture->names);
+	*created = list_concat(*created,
+						   warden_statement_created(capture->names));
+	if (IsA(raw->stmt, CreateSchemaStmt))
+		*created = lappend(*created,
+						   ((CreateSchemaStmt *) raw->stmt)->schemaname);
+	else if (IsA(raw->stmt, RenameStmt))
+		*created = lappend(*created, ((RenameStmt *) raw->stmt)->newname);
+	return capture;
+}
+
+static void
+require_agent(const char *what)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+
+	if (principal->class != WARDEN_CLASS_AGENT &&
+		principal->class != WARDEN_CLASS_OBSERVED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only an agent can %s a change", what),
+				 errhint("People run their statements themselves, and approve or reject what agents propose.")));
+	warden_principal_require(principal);
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_propose);
+Datum
+warden_sql_propose(PG_FUNCTION_ARGS)
+{
+	char	   *sql = text_argument(fcinfo, 0);
+	char	   *title = text_argument(fcinfo, 1);
+	char	   *reason = text_argument(fcinfo, 2);
+	List	   *captures = NIL;
+	List	   *created = NIL;
+	ListCell   *cell;
+
+	require_agent("propose");
+	warden_pending_check_size(sql);
+	warden_pending_check_size(title);
+	warden_pending_check_size(reason);
+	foreach(cell, sql != NULL ? parse_script(sql) : NIL)
+		captures = lappend(captures,
+						   capture_statement(sql, lfirst_node(RawStmt, cell),
+											 &created));
+	if (captures == NIL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("there is nothing to propose"),
+				 errhint("Give at least one statement that changes something.")));
+	PG_RETURN_INT64(warden_pending_propose(captures, title, reason));
+}
+
+/* ---- withdraw ----------------------------------------------------------- */
+
+typedef struct WithdrawJob
+{
+	int64		id;
+	const char *agent;
+	const char *person;			/* NULL: nobody */
+	bool		found;
+} WithdrawJob;
+
+static void
+withdraw_internally(void *arg)
+{
+	WithdrawJob *job = arg;
+	WardenChange change;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (warden_pending_load(job->id, true, CurrentMemoryContext, &change) &&
+		strcmp(change.agent, job->agent) == 0 &&
+		(change.on_behalf_of == NULL) == (job->person == NULL) &&
+		(job->person == NULL ||
+		 strcmp(change.on_behalf_of, job->person) == 0))
+	{
+		job->found = true;
+		warden_pending_move(&change, WARDEN_CHANGE_WITHDRAWN,
+							", decided_at = pg_catalog.now()", "withdrawn",
+							NULL);
+	}
+	SPI_finish();
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_withdraw);
+Datum
+warden_sql_withdraw(PG_FUNCTION_ARGS)
+{
+	const WardenIdentity *identity;
+	WithdrawJob job = {0};
+
+	require_agent("withdraw");
+	identity = warden_identity_current();
+	job.id = PG_GETARG_INT64(0);
+	job.agent = identity->agent;
+	job.person = identity->on_behalf_of[0] != '\0' ?
+		identity->on_behalf_of : NULL;
+	warden_principal_run_internal(withdraw_internally, &job);
+	/* the same answer for what does not exist and what is not its own */
+	if (!job.found)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " does not exist", job.id),
+				 errhint("Read warden.my_changes to find its number.")));
+	PG_RETURN_VOID();
+}
+
+/* ---- who reads warden.my_changes ----------------------------------------- */
+
+static const WardenIdentity *
+acting_identity(void)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+
+	if (principal->class != WARDEN_CLASS_AGENT &&
+		principal->class != WARDEN_CLASS_OBSERVED)
+		return NULL;
+	return warden_identity_current();
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_acting_agent);
+Datum
+warden_sql_acting_agent(PG_FUNCTION_ARGS)
+{
+	const WardenIdentity *identity = acting_identity();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(identity->agent));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_acting_person);
+Datum
+warden_sql_acting_person(PG_FUNCTION_ARGS)
+{
+	const WardenIdentity *identity = acting_identity();
+
+	if (identity == NULL || identity->on_behalf_of[0] == '\0')
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(identity->on_behalf_of));
+}

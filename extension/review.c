@@ -1,0 +1,606 @@
+/*-------------------------------------------------------------------------
+ * review.c
+ *	  Static review of the statements of a change: the table of rules, the
+ *	  walk over the kinds of statements, and what is said about them.
+ *
+ * The rules are decided from the raw parse tree and the catalogs, never from
+ * the text.  A statement of a kind that no rule knows is of the highest risk.
+ *
+ * Invariant: a review reads catalogs and sizes, never rows.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "pending.h"
+#include "principal.h"
+#include "review.h"
+#include "review_private.h"
+#include "statement.h"
+#include "warden.h"
+
+typedef struct Rule
+{
+	const char *name;
+	WardenLevel level;
+	WardenRisk	risk;			/* least risk of a statement it is true of */
+} Rule;
+
+#define INFO_LEVEL	WARDEN_LEVEL_INFO
+#define WARN_LEVEL	WARDEN_LEVEL_WARNING
+#define ERROR_LEVEL	WARDEN_LEVEL_ERROR
+#define LOW			WARDEN_RISK_LOW
+#define MODERATE	WARDEN_RISK_MODERATE
+#define HIGH		WARDEN_RISK_HIGH
+#define CRITICAL	WARDEN_RISK_CRITICAL
+
+/* Alphabetical. */
+static const Rule rules[] = {
+	{"code.call", WARN_LEVEL, HIGH},
+	{"code.cast", WARN_LEVEL, HIGH},
+	{"code.do", WARN_LEVEL, HIGH},
+	{"code.function", WARN_LEVEL, HIGH},
+	{"code.operator", WARN_LEVEL, HIGH},
+	{"code.policy", WARN_LEVEL, HIGH},
+	{"code.rule", WARN_LEVEL, HIGH},
+	{"code.security_definer", ERROR_LEVEL, CRITICAL},
+	{"code.trigger", WARN_LEVEL, HIGH},
+	{"column.add_not_null", ERROR_LEVEL, MODERATE},
+	{"column.default_volatile", ERROR_LEVEL, MODERATE},
+	{"column.drop", ERROR_LEVEL, HIGH},
+	{"column.generated_stored", ERROR_LEVEL, MODERATE},
+	{"column.not_null_scan", WARN_LEVEL, LOW},
+	{"column.rename", WARN_LEVEL, HIGH},
+	{"column.serial", INFO_LEVEL, LOW},
+	{"column.type_change", WARN_LEVEL, LOW},
+	{"column.type_rewrite", ERROR_LEVEL, MODERATE},
+	{"constraint.build", WARN_LEVEL, LOW},
+	{"constraint.drop", WARN_LEVEL, MODERATE},
+	{"constraint.fk_no_index", WARN_LEVEL, LOW},
+	{"constraint.not_valid_missing", WARN_LEVEL, LOW},
+	{"dml.cascades", WARN_LEVEL, MODERATE},
+	{"dml.evaluated_at_apply", INFO_LEVEL, LOW},
+	{"dml.insert_no_columns", INFO_LEVEL, LOW},
+	{"dml.many_rows", WARN_LEVEL, MODERATE},
+	{"dml.mask_literal", ERROR_LEVEL, HIGH},
+	{"dml.no_where", ERROR_LEVEL, HIGH},
+	{"dml.parameters", INFO_LEVEL, LOW},
+	{"dml.triggers", INFO_LEVEL, LOW},
+	{"dml.update_key", WARN_LEVEL, MODERATE},
+	{"dml.where_always_true", ERROR_LEVEL, HIGH},
+	{"dml.writes_labelled", INFO_LEVEL, LOW},
+	{"drop.cascade", ERROR_LEVEL, CRITICAL},
+	{"drop.dependents", ERROR_LEVEL, HIGH},
+	{"enum.value_used", ERROR_LEVEL, MODERATE},
+	{"flow.copies_labelled", WARN_LEVEL, HIGH},
+	{"flow.view_of_labelled", WARN_LEVEL, HIGH},
+	{"index.drop", INFO_LEVEL, MODERATE},
+	{"index.drop_not_concurrent", WARN_LEVEL, LOW},
+	{"index.duplicate", WARN_LEVEL, LOW},
+	{"index.not_concurrent", WARN_LEVEL, LOW},
+	{"label.column", WARN_LEVEL, HIGH},
+	{"lock.access_exclusive", WARN_LEVEL, LOW},
+	{"lock.exclusive", INFO_LEVEL, LOW},
+	{"lock.held_on", WARN_LEVEL, LOW},
+	{"maintenance.rewrite", ERROR_LEVEL, MODERATE},
+	{"name.unqualified", INFO_LEVEL, LOW},
+	{"object.alter", INFO_LEVEL, MODERATE},
+	{"object.drop", WARN_LEVEL, HIGH},
+	{"object.rename", WARN_LEVEL, HIGH},
+	{"partition.attach_scan", WARN_LEVEL, MODERATE},
+	{"partition.detach", WARN_LEVEL, MODERATE},
+	{"refresh.not_concurrent", WARN_LEVEL, LOW},
+	{"reindex.not_concurrent", WARN_LEVEL, LOW},
+	{"schema.drop", ERROR_LEVEL, CRITICAL},
+	{"script.barred_from_transaction", ERROR_LEVEL, MODERATE},
+	{"security.row_security", ERROR_LEVEL, CRITICAL},
+	{"security.trigger_disabled", ERROR_LEVEL, HIGH},
+	{"sequence.alter", WARN_LEVEL, MODERATE},
+	{"statement.unknown", ERROR_LEVEL, CRITICAL},
+	{"table.drop", ERROR_LEVEL, HIGH},
+	{"table.no_primary_key", INFO_LEVEL, LOW},
+	{"table.rename", WARN_LEVEL, HIGH},
+	{"table.rewrite", ERROR_LEVEL, MODERATE},
+	{"table.truncate", ERROR_LEVEL, HIGH},
+	{"type.char", INFO_LEVEL, LOW},
+	{"type.int_primary_key", INFO_LEVEL, LOW},
+	{"type.json", INFO_LEVEL, LOW},
+	{"type.money", INFO_LEVEL, LOW},
+	{"type.timestamp", INFO_LEVEL, LOW},
+	{"view.select_star", INFO_LEVEL, LOW}
+};
+
+static const char *const risk_names[] = {"low", "moderate", "high", "critical"};
+static const char *const level_names[] = {"info", "warning", "error"};
+
+const char *
+warden_review_risk_name(WardenRisk risk)
+{
+	return risk_names[risk];
+}
+
+const char *
+warden_review_level_name(WardenLevel level)
+{
+	return level_names[level];
+}
+
+/* ---- findings ----------------------------------------------------------- */
+
+static const Rule *
+find_rule(const char *name)
+{
+	int			i;
+
+	for (i = 0; i < (int) lengthof(rules); i++)
+	{
+		if (strcmp(rules[i].name, name) == 0)
+			return &rules[i];
+	}
+	elog(ERROR, "there is no review rule \"%s\"", name);
+}
+
+void
+warden_review_add_risk(WardenReviewContext *context, const char *rule,
+					   WardenRisk risk, int position, char *message,
+					   const char *advice)
+{
+	const Rule *found = find_rule(rule);
+	WardenFinding *finding = palloc(sizeof(WardenFinding));
+
+	finding->rule = found->name;
+	finding->level = found->level;
+	finding->risk = Max(found->risk, risk);
+	finding->position = position;
+	finding->message = message;
+	finding->advice = pstrdup(advice);
+	context->findings = lappend(context->findings, finding);
+	context->risk = Max(context->risk, finding->risk);
+}
+
+void
+warden_review_add(WardenReviewContext *context, const char *rule,
+				  int position, char *message, const char *advice)
+{
+	warden_review_add_risk(context, rule, WARDEN_RISK_LOW, position, message,
+						   advice);
+}
+
+/* ---- facts -------------------------------------------------------------- */
+
+static bool
+is_created(WardenReviewContext *context, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, context->created)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+warden_review_created(WardenReviewContext *context, const char *name)
+{
+	MemoryContext old = MemoryContextSwitchTo(context->memory);
+
+	context->created = lappend(context->created, pstrdup(name));
+	MemoryContextSwitchTo(old);
+}
+
+static char *
+describe_size(const ReviewTable *table)
+{
+	const char *unit = "kB";
+	double		size = (double) table->bytes / 1024;
+
+	if (size >= 1024)
+	{
+		size /= 1024;
+		unit = "MB";
+	}
+	if (size >= 1024)
+	{
+		size /= 1024;
+		unit = "GB";
+	}
+	return psprintf("about %.0f rows, %.0f %s", table->rows, size, unit);
+}
+
+/* Rows by the last ANALYZE, or a guess from the size where there was none. */
+static void
+measure_table(ReviewTable *table)
+{
+	Relation	relation = try_relation_open(table->relid, AccessShareLock);
+	BlockNumber blocks = 0;
+
+	if (relation == NULL)
+		return;
+	table->relkind = relation->rd_rel->relkind;
+	if (RELKIND_HAS_STORAGE(table->relkind))
+		blocks = RelationGetNumberOfBlocks(relation);
+	table->bytes = (int64) blocks * BLCKSZ;
+	table->rows = relation->rd_rel->reltuples >= 0 ?
+		relation->rd_rel->reltuples : (double) blocks * 100;
+	relation_close(relation, AccessShareLock);
+}
+
+void
+warden_review_table(WardenReviewContext *context, RangeVar *rv,
+					ReviewTable *table)
+{
+	memset(table, 0, sizeof(*table));
+	table->name = quote_qualified_identifier(rv->schemaname, rv->relname);
+	table->created = is_created(context, rv->relname);
+	if (!table->created)
+		table->relid = RangeVarGetRelid(rv, NoLock, true);
+	if (OidIsValid(table->relid))
+		measure_table(table);
+	table->size = describe_size(table);
+}
+
+WardenRisk
+warden_review_size_risk(const ReviewTable *table)
+{
+	if (table->created || table->rows < 10000)
+		return WARDEN_RISK_LOW;
+	if (table->rows < 1000000)
+		return WARDEN_RISK_MODERATE;
+	return WARDEN_RISK_HIGH;
+}
+
+void
+warden_review_exclusive(WardenReviewContext *context,
+						const ReviewTable *table)
+{
+	MemoryContext old;
+
+	if (table->created || context->exclusive_on != NULL)
+		return;
+	old = MemoryContextSwitchTo(context->memory);
+	context->exclusive_on = pstrdup(table->name);
+	MemoryContextSwitchTo(old);
+}
+
+/* Some function of that name, in any schema, is volatile; or there is none. */
+static bool
+is_volatile_name(List *funcname)
+{
+	char	   *name = strVal(llast(funcname));
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
+										   CStringGetDatum(name));
+	bool		is_volatile = list->n_members == 0;
+	int			i;
+
+	for (i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc)
+			GETSTRUCT(&list->members[i]->tuple);
+
+		if (proc->provolatile == PROVOLATILE_VOLATILE)
+			is_volatile = true;
+	}
+	ReleaseSysCacheList(list);
+	return is_volatile;
+}
+
+static bool
+volatile_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) && is_volatile_name(((FuncCall *) node)->funcname))
+		return true;
+	return raw_expression_tree_walker(node, volatile_walker, context);
+}
+
+bool
+warden_review_volatile_call(Node *expression)
+{
+	return volatile_walker(expression, NULL);
+}
+
+/* ---- one statement ------------------------------------------------------ */
+
+WardenReviewContext *
+warden_review_begin(void)
+{
+	WardenReviewContext *context = palloc0(sizeof(WardenReviewContext));
+
+	context->memory = CurrentMemoryContext;
+	return context;
+}
+
+static bool
+mentions_enum_value(Node *node, WardenReviewContext *context)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Const) && !((A_Const *) node)->isnull &&
+		IsA(&((A_Const *) node)->val, String))
+	{
+		foreach(cell, context->enum_values)
+		{
+			if (strcmp(lfirst(cell),
+					   strVal(&((A_Const *) node)->val)) == 0)
+				return true;
+		}
+	}
+	return raw_expression_tree_walker(node, mentions_enum_value, context);
+}
+
+/* What a statement means to those before and after it in the change. */
+static void
+review_place(WardenReviewContext *context, Node *stmt)
+{
+	bool		barred = warden_review_barred(stmt);
+	bool		dml = IsA(stmt, InsertStmt) || IsA(stmt, UpdateStmt) ||
+		IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt);
+
+	if ((barred && context->statements > 1) || context->barred_seen)
+		warden_review_add(context, "script.barred_from_transaction", -1,
+						  pstrdup(barred ? "this statement can not run in a transaction with others" :
+								  "an earlier statement of the change can not run in a transaction with this one"),
+						  "Propose the statement that may not run in a transaction as a change of its own.");
+	context->barred_seen = context->barred_seen || barred;
+	if (context->exclusive_on != NULL)
+		warden_review_add(context, "lock.held_on", -1,
+						  psprintf("runs while table %s is locked against readers by an earlier statement",
+								   context->exclusive_on),
+						  "Split the change, so that the strong lock is held for a moment only.");
+	if (dml && context->enum_values != NIL &&
+		mentions_enum_value(stmt, context))
+		warden_review_add(context, "enum.value_used", -1,
+						  pstrdup("uses an enum value that the same change adds"),
+						  "Add the value in a change of its own and use it after that is applied.");
+}
+
+List *
+warden_review_statement(WardenReviewContext *context, RawStmt *raw,
+						const char *statement, double estimated_rows,
+						WardenRisk *risk)
+{
+	Node	   *stmt = raw->stmt;
+
+	context->statement = statement;
+	context->rows = estimated_rows;
+	context->risk = WARDEN_RISK_LOW;
+	context->findings = NIL;
+	context->statements++;
+	review_place(context, stmt);
+	if (!warden_review_dml(context, stmt) &&
+		!warden_review_alter_table(context, stmt) &&
+		!warden_review_create_table(context, stmt) &&
+		!warden_review_object(context, stmt))
+		warden_review_add(context, "statement.unknown", -1,
+						  pstrdup("no rule knows this kind of statement"),
+						  "Read it with care: nothing was checked.");
+	*risk = context->risk;
+	return context->findings;
+}
+
+/* ---- as rows ------------------------------------------------------------ */
+
+/* Level by warden.review_rules, NULL: the built-in one. */
+static char *
+configured_level(const char *rule)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(rule);
+
+	if (plan == NULL)
+	{
+		SPIPlanPtr	made;
+
+		made = SPI_prepare("SELECT level FROM warden.review_rules"
+						   " WHERE rule OPERATOR(pg_catalog.=) $1", 1, &type);
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not read the review rules");
+		plan = made;
+	}
+	if (SPI_execute_plan(plan, &value, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the review rules");
+	if (SPI_processed == 0)
+		return NULL;
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+/* The level to show, NULL where the rule is switched off. */
+static const char *
+shown_level(const WardenFinding *finding)
+{
+	char	   *level = configured_level(finding->rule);
+
+	if (level == NULL)
+		return level_names[finding->level];
+	return strcmp(level, "off") == 0 ? NULL : level;
+}
+
+char *
+warden_review_json(List *findings)
+{
+	StringInfoData json;
+	ListCell   *cell;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	foreach(cell, findings)
+	{
+		WardenFinding *finding = lfirst(cell);
+		const char *level = shown_level(finding);
+
+		if (level == NULL)
+			continue;
+		if (json.len > 1)
+			appendStringInfoString(&json, ", ");
+		appendStringInfoString(&json, "{\"rule\": ");
+		escape_json(&json, finding->rule);
+		appendStringInfoString(&json, ", \"level\": ");
+		escape_json(&json, level);
+		appendStringInfoString(&json, ", \"message\": ");
+		escape_json(&json, finding->message);
+		appendStringInfoString(&json, ", \"advice\": ");
+		escape_json(&json, finding->advice);
+		if (finding->position >= 0)
+			appendStringInfo(&json, ", \"position\": %d",
+							 finding->position + 1);
+		appendStringInfoChar(&json, '}');
+	}
+	appendStringInfoChar(&json, ']');
+	return json.data;
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_review_rule_defaults);
+Datum
+warden_sql_review_rule_defaults(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (i = 0; i < (int) lengthof(rules); i++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		values[0] = CStringGetTextDatum(rules[i].name);
+		values[1] = CStringGetTextDatum(level_names[rules[i].level]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---- warden.review() ----------------------------------------------------- */
+
+typedef struct ReviewJob
+{
+	int64		id;
+	bool		found;
+	WardenChange change;
+	List	   *statements;
+	List	   *findings;		/* per statement: List of WardenFinding * */
+	MemoryContext context;
+	ReturnSetInfo *result;
+} ReviewJob;
+
+static void
+load_review_internally(void *arg)
+{
+	ReviewJob  *job = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	job->found = warden_pending_load(job->id, false, job->context,
+									 &job->change);
+	if (job->found)
+		job->statements = warden_pending_statements(job->id, job->context);
+	SPI_finish();
+}
+
+/* Looks names up as they were meant when the change was proposed. */
+static void
+review_statements(ReviewJob *job)
+{
+	WardenReviewContext *context = warden_review_begin();
+	int			nest = NewGUCNestLevel();
+	WardenRisk	risk;
+	ListCell   *cell;
+
+	warden_capture_restore(job->change.context);
+	foreach(cell, job->statements)
+	{
+		WardenStatement *statement = lfirst(cell);
+		RawStmt    *raw = warden_statement_parse(statement->statement);
+		List	   *findings = NIL;
+
+		if (raw != NULL)
+			findings = warden_review_statement(context, raw,
+											   statement->statement, -1,
+											   &risk);
+		job->findings = lappend(job->findings, findings);
+	}
+	AtEOXact_GUC(false, nest);
+}
+
+static void
+put_findings_internally(void *arg)
+{
+	ReviewJob  *job = arg;
+	ListCell   *statement;
+	ListCell   *findings;
+	ListCell   *cell;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	forboth(statement, job->statements, findings, job->findings)
+	{
+		foreach(cell, (List *) lfirst(findings))
+		{
+			WardenFinding *finding = lfirst(cell);
+			const char *level = shown_level(finding);
+			Datum		values[5];
+			bool		nulls[5] = {false};
+
+			if (level == NULL)
+				continue;
+			values[0] = Int32GetDatum(((WardenStatement *)
+									   lfirst(statement))->ordinal);
+			values[1] = CStringGetTextDatum(finding->rule);
+			values[2] = CStringGetTextDatum(level);
+			values[3] = CStringGetTextDatum(finding->message);
+			values[4] = CStringGetTextDatum(finding->advice);
+			tuplestore_putvalues(job->result->setResult,
+								 job->result->setDesc, values, nulls);
+		}
+	}
+	SPI_finish();
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_review);
+Datum
+warden_sql_review(PG_FUNCTION_ARGS)
+{
+	ReviewJob	job = {0};
+
+	warden_pending_require_reviewer();
+	InitMaterializedSRF(fcinfo, 0);
+	job.id = PG_GETARG_INT64(0);
+	job.context = CurrentMemoryContext;
+	job.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	warden_principal_run_internal(load_review_internally, &job);
+	if (!job.found)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " does not exist", job.id),
+				 errhint("List the changes to find its number.")));
+	review_statements(&job);
+	warden_principal_run_internal(put_findings_internally, &job);
+	return (Datum) 0;
+}

@@ -1,0 +1,750 @@
+/*-------------------------------------------------------------------------
+ * review_dml.c
+ *	  Review of INSERT, UPDATE, DELETE, MERGE, of SELECT that writes or calls,
+ *	  and of DO and CALL.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+#include "compat.h"
+#include "policy.h"
+#include "review_private.h"
+#include "statement.h"
+
+/* A statement that touches more rows than this deserves a second look. */
+#define MANY_ROWS		1000.0
+#define VERY_MANY_ROWS	100000.0
+
+/* ---- WHERE -------------------------------------------------------------- */
+
+static bool
+same_column(Node *left, Node *right)
+{
+	return IsA(left, ColumnRef) && IsA(right, ColumnRef) &&
+		equal(((ColumnRef *) left)->fields, ((ColumnRef *) right)->fields);
+}
+
+static bool
+same_constant(Node *left, Node *right)
+{
+	return IsA(left, A_Const) && IsA(right, A_Const) &&
+		!((A_Const *) left)->isnull && !((A_Const *) right)->isnull &&
+		equal(&((A_Const *) left)->val, &((A_Const *) right)->val);
+}
+
+static bool
+is_true_constant(Node *node)
+{
+	if (IsA(node, TypeCast))
+		node = ((TypeCast *) node)->arg;
+	if (!IsA(node, A_Const) || ((A_Const *) node)->isnull)
+		return false;
+	if (IsA(&((A_Const *) node)->val, Boolean))
+		return boolVal(&((A_Const *) node)->val);
+	return IsA(&((A_Const *) node)->val, String) &&
+		(pg_strcasecmp(strVal(&((A_Const *) node)->val), "t") == 0 ||
+		 pg_strcasecmp(strVal(&((A_Const *) node)->val), "true") == 0);
+}
+
+/* True of every row, but for NULLs: not a proof, the usual spellings. */
+static bool
+is_always_true(Node *node)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Expr))
+	{
+		A_Expr	   *expr = (A_Expr *) node;
+		char	   *name = strVal(llast(expr->name));
+
+		if (expr->kind != AEXPR_OP || expr->lexpr == NULL ||
+			expr->rexpr == NULL)
+			return false;
+		return (strcmp(name, "=") == 0 || strcmp(name, "<=") == 0 ||
+				strcmp(name, ">=") == 0) &&
+			(same_column(expr->lexpr, expr->rexpr) ||
+			 same_constant(expr->lexpr, expr->rexpr));
+	}
+	if (IsA(node, BoolExpr))
+	{
+		BoolExpr   *expr = (BoolExpr *) node;
+
+		foreach(cell, expr->args)
+		{
+			bool		one = is_always_true(lfirst(cell));
+
+			if (expr->boolop == OR_EXPR && one)
+				return true;
+			if (expr->boolop == AND_EXPR && !one)
+				return false;
+		}
+		return expr->boolop == AND_EXPR;
+	}
+	return is_true_constant(node);
+}
+
+static void
+review_where(WardenReviewContext *context, Node *where, ReviewTable *table,
+			 const char *verb)
+{
+	if (table->created)
+		return;
+	if (where == NULL)
+		warden_review_add_risk(context, "dml.no_where",
+							   table->rows >= VERY_MANY_ROWS ?
+							   WARDEN_RISK_CRITICAL : WARDEN_RISK_HIGH, -1,
+							   psprintf("%s every row of %s (%s)", verb,
+										table->name, table->size),
+							   "Add a WHERE clause that names the rows that are meant.");
+	else if (is_always_true(where))
+		warden_review_add(context, "dml.where_always_true",
+						  exprLocation(where),
+						  psprintf("the WHERE clause is true of every row of %s (%s)",
+								   table->name, table->size),
+						  "Add a condition that names the rows that are meant.");
+}
+
+/* ---- how many ----------------------------------------------------------- */
+
+typedef struct KeySearch
+{
+	List	   *columns;		/* of char *: compared with = to a constant */
+} KeySearch;
+
+static bool
+is_plain_value(Node *node)
+{
+	if (node != NULL && IsA(node, TypeCast))
+		node = ((TypeCast *) node)->arg;
+	return node != NULL && (IsA(node, A_Const) || IsA(node, ParamRef));
+}
+
+/* Columns that conjuncts fix to one value (or, with IN, to a few). */
+static void
+collect_fixed(Node *node, KeySearch *search, int *few)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return;
+	if (IsA(node, BoolExpr) && ((BoolExpr *) node)->boolop == AND_EXPR)
+	{
+		foreach(cell, ((BoolExpr *) node)->args)
+			collect_fixed(lfirst(cell), search, few);
+	}
+	else if (IsA(node, A_Expr))
+	{
+		A_Expr	   *expr = (A_Expr *) node;
+		Node	   *column = expr->lexpr;
+		bool		fixed = false;
+
+		if (strcmp(strVal(llast(expr->name)), "=") != 0 || column == NULL)
+			return;
+		if (expr->kind == AEXPR_OP)
+		{
+			fixed = is_plain_value(expr->rexpr);
+			if (!fixed && is_plain_value(column))
+			{
+				column = expr->rexpr;
+				fixed = true;
+			}
+		}
+		else if (expr->kind == AEXPR_IN && IsA(expr->rexpr, List))
+		{
+			fixed = true;
+			foreach(cell, (List *) expr->rexpr)
+				fixed = fixed && is_plain_value(lfirst(cell));
+			*few = Max(*few, list_length((List *) expr->rexpr));
+		}
+		if (fixed && IsA(column, ColumnRef) &&
+			IsA(llast(((ColumnRef *) column)->fields), String))
+			search->columns = lappend(search->columns,
+									  strVal(llast(((ColumnRef *)
+													column)->fields)));
+	}
+}
+
+static bool
+index_is_fixed(Relation index, Oid relid, KeySearch *search)
+{
+	int			i;
+
+	for (i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		AttrNumber	attnum = index->rd_index->indkey.values[i];
+		char	   *name;
+		ListCell   *cell;
+
+		if (attnum <= 0)
+			return false;
+		name = get_attname(relid, attnum, false);
+		foreach(cell, search->columns)
+		{
+			if (strcmp(lfirst(cell), name) == 0)
+				break;
+		}
+		if (cell == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* The WHERE clause fixes all columns of a unique index. */
+static bool
+fixes_unique_key(ReviewTable *table, KeySearch *search)
+{
+	Relation	relation = try_relation_open(table->relid, AccessShareLock);
+	bool		found = false;
+	ListCell   *cell;
+
+	if (relation == NULL)
+		return false;
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
+			RelationGetIndexPredicate(index) == NIL &&
+			index_is_fixed(index, table->relid, search))
+			found = true;
+		index_close(index, AccessShareLock);
+	}
+	relation_close(relation, AccessShareLock);
+	return found;
+}
+
+/*
+ * Rows that the statement may touch: the planner's estimate where there is
+ * one, else one per value of a unique key, else all of them.
+ */
+static double
+bound_rows(WardenReviewContext *context, ReviewTable *table, Node *where)
+{
+	KeySearch	search = {NIL};
+	int			few = 1;
+
+	if (context->rows >= 0)
+		return context->rows;
+	if (table->created || !OidIsValid(table->relid))
+		return 0;
+	collect_fixed(where, &search, &few);
+	if (search.columns != NIL && fixes_unique_key(table, &search))
+		return few;
+	return table->rows;
+}
+
+static void
+review_rows(WardenReviewContext *context, ReviewTable *table, Node *where)
+{
+	double		rows = bound_rows(context, table, where);
+
+	if (where == NULL || rows < MANY_ROWS)
+		return;
+	warden_review_add_risk(context, "dml.many_rows",
+						   rows >= VERY_MANY_ROWS ?
+						   WARDEN_RISK_HIGH : WARDEN_RISK_MODERATE, -1,
+						   psprintf("may touch about %.0f rows of %s", rows,
+									table->name),
+						   "Work in batches, or narrow the WHERE clause.");
+}
+
+/* ---- columns ------------------------------------------------------------ */
+
+static bool
+is_labelled(Oid relid, const char *column)
+{
+	AttrNumber	attnum;
+	const WardenColumn *label;
+
+	if (!OidIsValid(relid))
+		return false;
+	attnum = get_attnum(relid, column);
+	if (attnum <= 0)
+		return false;
+	label = warden_policy_column(relid, attnum);
+	return label != NULL && strcmp(label->type, "none") != 0;
+}
+
+/* "***" in a literal is what a mask shows, not what a row holds. */
+static bool
+looks_masked(const char *text)
+{
+	return strstr(text, "***") != NULL;
+}
+
+static void
+review_assignment(WardenReviewContext *context, ReviewTable *table,
+				  const char *column, Node *value)
+{
+	bool		labelled = is_labelled(table->relid, column);
+
+	if (labelled)
+		warden_review_add(context, "dml.writes_labelled", -1,
+						  psprintf("writes column \"%s\" of %s, which carries a label",
+								   column, table->name),
+						  "Check that the new value is a real one and not a masked one.");
+	if (labelled && value != NULL && IsA(value, A_Const) &&
+		!((A_Const *) value)->isnull &&
+		IsA(&((A_Const *) value)->val, String) &&
+		looks_masked(strVal(&((A_Const *) value)->val)))
+		warden_review_add(context, "dml.mask_literal",
+						  ((A_Const *) value)->location,
+						  psprintf("would overwrite column \"%s\" of %s with a mask",
+								   column, table->name),
+						  "Give the real value: what agents read of this column is masked.");
+}
+
+/* Columns that belong to the primary key. */
+static void
+review_key_update(WardenReviewContext *context, ReviewTable *table,
+				  List *targets)
+{
+	Relation	relation;
+	Bitmapset  *key;
+	ListCell   *cell;
+
+	if (!OidIsValid(table->relid))
+		return;
+	relation = try_relation_open(table->relid, AccessShareLock);
+	if (relation == NULL)
+		return;
+	key = RelationGetIndexAttrBitmap(relation,
+									 INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	relation_close(relation, AccessShareLock);
+	foreach(cell, targets)
+	{
+		ResTarget  *target = lfirst_node(ResTarget, cell);
+		AttrNumber	attnum = target->name != NULL ?
+		get_attnum(table->relid, target->name) : InvalidAttrNumber;
+
+		if (attnum > 0 &&
+			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, key))
+			warden_review_add(context, "dml.update_key", target->location,
+							  psprintf("changes column \"%s\" of the primary key of %s",
+									   target->name, table->name),
+							  "Other systems may hold the old key; add a new row instead.");
+	}
+}
+
+/* ---- flow --------------------------------------------------------------- */
+
+typedef struct FlowSearch
+{
+	List	   *relations;		/* OIDs that the statement reads */
+	char	   *found;			/* labelled column that is read */
+} FlowSearch;
+
+static bool
+flow_walker(Node *node, FlowSearch *search)
+{
+	ListCell   *cell;
+
+	if (node == NULL || search->found != NULL)
+		return search->found != NULL;
+	if (IsA(node, ColumnRef))
+	{
+		Node	   *last = llast(((ColumnRef *) node)->fields);
+
+		foreach(cell, search->relations)
+		{
+			const WardenRelation *labels =
+			warden_policy_relation(lfirst_oid(cell));
+
+			if (labels == NULL || labels->ncolumns == 0)
+				continue;
+			if (IsA(last, A_Star))
+				search->found = psprintf("%s.*",
+										 get_rel_name(lfirst_oid(cell)));
+			else if (is_labelled(lfirst_oid(cell), strVal(last)))
+				search->found = psprintf("%s.%s",
+										 get_rel_name(lfirst_oid(cell)),
+										 strVal(last));
+			if (search->found != NULL)
+				return true;
+		}
+		return false;
+	}
+	return raw_expression_tree_walker(node, flow_walker, search);
+}
+
+/* A labelled column that the expressions of a statement read, or NULL. */
+static char *
+labelled_source(Node *stmt, Node *expressions)
+{
+	FlowSearch	search = {NIL, NULL};
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (!warden_statement_names(stmt, &names))
+		return NULL;
+	warden_statement_lookup(names);
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+
+		if (name->address.classId == RelationRelationId &&
+			OidIsValid(name->address.objectId))
+			search.relations = lappend_oid(search.relations,
+										   name->address.objectId);
+	}
+	flow_walker(expressions, &search);
+	return search.found;
+}
+
+static void
+add_flow(WardenReviewContext *context, const char *source,
+		 ReviewTable *table, const char *column)
+{
+	warden_review_add(context, "flow.copies_labelled", -1,
+					  column != NULL ?
+					  psprintf("copies labelled %s into column \"%s\" of %s, which carries no label",
+							   source, column, table->name) :
+					  psprintf("copies labelled %s into %s", source,
+							   table->name),
+					  "Label the target as its source, or leave the column out.");
+}
+
+static void
+review_update_flow(WardenReviewContext *context, Node *stmt, List *targets,
+				   ReviewTable *table)
+{
+	ListCell   *cell;
+
+	foreach(cell, targets)
+	{
+		ResTarget  *target = lfirst_node(ResTarget, cell);
+		char	   *source;
+
+		if (target->name == NULL || is_labelled(table->relid, target->name))
+			continue;
+		source = labelled_source(stmt, target->val);
+		if (source != NULL)
+			add_flow(context, source, table, target->name);
+	}
+}
+
+static void
+review_insert_flow(WardenReviewContext *context, InsertStmt *stmt,
+				   ReviewTable *table)
+{
+	SelectStmt *select = (SelectStmt *) stmt->selectStmt;
+	char	   *source;
+	ListCell   *cell;
+
+	if (select == NULL || !IsA(select, SelectStmt) ||
+		select->valuesLists != NIL)
+		return;
+	/* every target labelled: nothing leaves the labels */
+	if (stmt->cols != NIL)
+	{
+		foreach(cell, stmt->cols)
+		{
+			if (!is_labelled(table->relid,
+							 lfirst_node(ResTarget, cell)->name))
+				break;
+		}
+		if (cell == NULL)
+			return;
+	}
+	source = labelled_source((Node *) stmt, (Node *) select);
+	if (source != NULL)
+		add_flow(context, source, table, NULL);
+}
+
+/* ---- what else happens -------------------------------------------------- */
+
+static bool
+cascades(Trigger *trigger, bool deletes)
+{
+	if (deletes)
+		return trigger->tgfoid == F_RI_FKEY_CASCADE_DEL ||
+			trigger->tgfoid == F_RI_FKEY_SETNULL_DEL ||
+			trigger->tgfoid == F_RI_FKEY_SETDEFAULT_DEL;
+	return trigger->tgfoid == F_RI_FKEY_CASCADE_UPD;
+}
+
+static void
+review_triggers(WardenReviewContext *context, ReviewTable *table,
+				bool deletes)
+{
+	Relation	relation;
+	int			i;
+
+	if (!OidIsValid(table->relid))
+		return;
+	relation = try_relation_open(table->relid, AccessShareLock);
+	if (relation == NULL)
+		return;
+	for (i = 0; relation->trigdesc != NULL &&
+		 i < relation->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &relation->trigdesc->triggers[i];
+
+		if (deletes && cascades(trigger, deletes))
+			warden_review_add(context, "dml.cascades", -1,
+							  psprintf("rows of table \"%s\" follow what is deleted from %s",
+									   get_rel_name(trigger->tgconstrrelid),
+									   table->name),
+							  "Look at how many rows of that table refer to the deleted ones.");
+		else if (!trigger->tgisinternal)
+			warden_review_add(context, "dml.triggers", -1,
+							  psprintf("table %s has trigger \"%s\"",
+									   table->name, trigger->tgname),
+							  "Read what the trigger does.");
+	}
+	relation_close(relation, AccessShareLock);
+}
+
+static bool
+evaluated_walker(Node *node, WardenReviewContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) &&
+		((SQLValueFunction *) node)->op <= SVFOP_LOCALTIMESTAMP_N)
+		return true;
+	if (IsA(node, FuncCall))
+	{
+		char	   *name = strVal(llast(((FuncCall *) node)->funcname));
+
+		if (strcmp(name, "now") == 0 || strcmp(name, "random") == 0 ||
+			strcmp(name, "nextval") == 0 ||
+			strcmp(name, "clock_timestamp") == 0 ||
+			strcmp(name, "statement_timestamp") == 0 ||
+			strcmp(name, "transaction_timestamp") == 0 ||
+			strcmp(name, "gen_random_uuid") == 0)
+			return true;
+	}
+	return raw_expression_tree_walker(node, evaluated_walker, context);
+}
+
+static bool
+param_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, ParamRef))
+		return true;
+	return raw_expression_tree_walker(node, param_walker, context);
+}
+
+static void
+review_values(WardenReviewContext *context, Node *stmt)
+{
+	if (evaluated_walker(stmt, context))
+		warden_review_add(context, "dml.evaluated_at_apply", -1,
+						  pstrdup("uses the time, a sequence or a random value"),
+						  "It gets its value when the change is applied, not now.");
+	if (param_walker(stmt, NULL))
+		warden_review_add(context, "dml.parameters", -1,
+						  pstrdup("has parameters"),
+						  "Read their values in warden.change_statements.");
+}
+
+/* ---- statements --------------------------------------------------------- */
+
+static void
+review_insert(WardenReviewContext *context, InsertStmt *stmt)
+{
+	ReviewTable table;
+	SelectStmt *select = (SelectStmt *) stmt->selectStmt;
+	ListCell   *row;
+	ListCell   *cell;
+
+	warden_review_table(context, stmt->relation, &table);
+	if (stmt->cols == NIL && stmt->selectStmt != NULL)
+		warden_review_add(context, "dml.insert_no_columns", -1,
+						  psprintf("does not name the columns of %s",
+								   table.name),
+						  "Name the columns: their order can change.");
+	foreach(cell, stmt->cols)
+	{
+		ResTarget  *target = lfirst_node(ResTarget, cell);
+		int			n = foreach_current_index(cell);
+		Node	   *value = NULL;
+
+		if (select != NULL && IsA(select, SelectStmt))
+		{
+			foreach(row, select->valuesLists)
+			{
+				if (list_length(lfirst(row)) > n)
+					value = list_nth(lfirst(row), n);
+				if (value != NULL && IsA(value, A_Const))
+					break;
+			}
+		}
+		review_assignment(context, &table, target->name, value);
+	}
+	review_insert_flow(context, stmt, &table);
+	if (select != NULL && IsA(select, SelectStmt) &&
+		select->valuesLists == NIL && context->rows >= MANY_ROWS)
+		review_rows(context, &table, (Node *) select);
+	if (stmt->onConflictClause != NULL)
+	{
+		review_key_update(context, &table,
+						  stmt->onConflictClause->targetList);
+		review_update_flow(context, (Node *) stmt,
+						   stmt->onConflictClause->targetList, &table);
+	}
+	review_triggers(context, &table, false);
+}
+
+static void
+review_update(WardenReviewContext *context, UpdateStmt *stmt)
+{
+	ReviewTable table;
+	ListCell   *cell;
+
+	warden_review_table(context, stmt->relation, &table);
+	review_where(context, stmt->whereClause, &table, "changes");
+	review_rows(context, &table, stmt->whereClause);
+	foreach(cell, stmt->targetList)
+	{
+		ResTarget  *target = lfirst_node(ResTarget, cell);
+
+		if (target->name != NULL)
+			review_assignment(context, &table, target->name, target->val);
+	}
+	review_key_update(context, &table, stmt->targetList);
+	review_update_flow(context, (Node *) stmt, stmt->targetList, &table);
+	review_triggers(context, &table, false);
+}
+
+static void
+review_delete(WardenReviewContext *context, DeleteStmt *stmt)
+{
+	ReviewTable table;
+
+	warden_review_table(context, stmt->relation, &table);
+	review_where(context, stmt->whereClause, &table, "deletes");
+	review_rows(context, &table, stmt->whereClause);
+	review_triggers(context, &table, true);
+}
+
+static void
+review_merge(WardenReviewContext *context, MergeStmt *stmt)
+{
+	ReviewTable table;
+	bool		deletes = false;
+	ListCell   *cell;
+
+	warden_review_table(context, stmt->relation, &table);
+	if (is_always_true(stmt->joinCondition))
+		warden_review_add(context, "dml.where_always_true", -1,
+						  psprintf("the ON clause is true of every row of %s (%s)",
+								   table.name, table.size),
+						  "Join on a key.");
+	if (context->rows >= MANY_ROWS)
+		review_rows(context, &table, stmt->joinCondition);
+	foreach(cell, stmt->mergeWhenClauses)
+	{
+		MergeWhenClause *when = lfirst_node(MergeWhenClause, cell);
+
+		deletes = deletes || when->commandType == CMD_DELETE;
+		if (when->commandType == CMD_UPDATE)
+		{
+			review_key_update(context, &table, when->targetList);
+			review_update_flow(context, (Node *) stmt, when->targetList,
+							   &table);
+		}
+	}
+	review_triggers(context, &table, deletes);
+}
+
+/* Writes inside WITH are reviewed as statements of their own. */
+static bool
+with_walker(Node *node, WardenReviewContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CommonTableExpr))
+	{
+		Node	   *query = ((CommonTableExpr *) node)->ctequery;
+
+		if (!IsA(query, SelectStmt))
+			(void) warden_review_dml(context, query);
+	}
+	return raw_expression_tree_walker(node, with_walker, context);
+}
+
+static bool
+review_select(WardenReviewContext *context, SelectStmt *stmt)
+{
+	if (stmt->intoClause != NULL)
+	{
+		ReviewTable table;
+		char	   *source;
+
+		warden_review_table(context, stmt->intoClause->rel, &table);
+		source = labelled_source((Node *) stmt, (Node *) stmt->targetList);
+		if (source != NULL)
+			add_flow(context, source, &table, NULL);
+		warden_review_created(context, stmt->intoClause->rel->relname);
+	}
+	else if (stmt->withClause == NULL)
+		warden_review_add(context, "code.call", -1,
+						  pstrdup("calls a function; what it does is not known to the review"),
+						  "Read the function's source.");
+	return true;
+}
+
+bool
+warden_review_dml(WardenReviewContext *context, Node *stmt)
+{
+	WithClause *with = NULL;
+
+	switch (nodeTag(stmt))
+	{
+		case T_InsertStmt:
+			review_insert(context, (InsertStmt *) stmt);
+			with = ((InsertStmt *) stmt)->withClause;
+			break;
+		case T_UpdateStmt:
+			review_update(context, (UpdateStmt *) stmt);
+			with = ((UpdateStmt *) stmt)->withClause;
+			break;
+		case T_DeleteStmt:
+			review_delete(context, (DeleteStmt *) stmt);
+			with = ((DeleteStmt *) stmt)->withClause;
+			break;
+		case T_MergeStmt:
+			review_merge(context, (MergeStmt *) stmt);
+			with = ((MergeStmt *) stmt)->withClause;
+			break;
+		case T_SelectStmt:
+			(void) review_select(context, (SelectStmt *) stmt);
+			with = ((SelectStmt *) stmt)->withClause;
+			break;
+		case T_DoStmt:
+			warden_review_add(context, "code.do", -1,
+							  pstrdup("runs a code block; what it does is not known to the review"),
+							  "Propose plain statements where they can do the same.");
+			return true;
+		case T_CallStmt:
+			warden_review_add(context, "code.call", -1,
+							  pstrdup("calls a procedure; what it does is not known to the review"),
+							  "Read the procedure's source.");
+			return true;
+		default:
+			return false;
+	}
+	review_values(context, stmt);
+	if (with != NULL)
+		with_walker((Node *) with->ctes, context);
+	return true;
+}

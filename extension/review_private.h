@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ * review_private.h
+ *	  What the files of the review share: the state of one review, the facts
+ *	  about a table that messages quote, and the entry points by kind of
+ *	  statement.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_REVIEW_PRIVATE_H
+#define WARDEN_REVIEW_PRIVATE_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "utils/rel.h"
+
+#include "review.h"
+
+struct WardenReviewContext
+{
+	MemoryContext memory;		/* of what is remembered between statements */
+	List	   *created;		/* of char *: relations made by this change */
+	List	   *enum_values;	/* of char *: added by this change */
+	int			statements;		/* seen so far, this one included */
+	bool		barred_seen;	/* one that may not run in a transaction */
+	char	   *exclusive_on;	/* table under ACCESS EXCLUSIVE since before */
+
+	/* of the current statement */
+	const char *statement;
+	double		rows;			/* estimate, -1: unknown */
+	WardenRisk	risk;
+	List	   *findings;		/* of WardenFinding * */
+};
+
+/* What is known of a table that a statement names. */
+typedef struct ReviewTable
+{
+	Oid			relid;			/* InvalidOid: does not exist (yet) */
+	bool		created;		/* by an earlier statement of the change */
+	char	   *name;
+	char		relkind;
+	double		rows;			/* 0 for a created one */
+	int64		bytes;
+	char	   *size;			/* "about 12000 rows, 1.2 MB" */
+} ReviewTable;
+
+/*
+ * Adds a finding; level and least risk come from the table of rules.
+ * warden_review_add_risk raises the risk above the rule's own.
+ */
+extern void warden_review_add(WardenReviewContext *context, const char *rule,
+							  int position, char *message,
+							  const char *advice);
+extern void warden_review_add_risk(WardenReviewContext *context,
+								   const char *rule, WardenRisk risk,
+								   int position, char *message,
+								   const char *advice);
+
+extern void warden_review_table(WardenReviewContext *context, RangeVar *rv,
+								ReviewTable *table);
+
+/* Risk of holding a strong lock on, or rewriting, a table of that size. */
+extern WardenRisk warden_review_size_risk(const ReviewTable *table);
+
+/* Remembers that the change makes a relation. */
+extern void warden_review_created(WardenReviewContext *context,
+								  const char *name);
+
+/* Remembers a strong lock, and warns about one that is held already. */
+extern void warden_review_exclusive(WardenReviewContext *context,
+									const ReviewTable *table);
+
+/* A function of that name is volatile; unknown ones are. */
+extern bool warden_review_volatile_call(Node *expression);
+
+/* By kind of statement; false: not one of theirs. */
+extern bool warden_review_dml(WardenReviewContext *context, Node *stmt);
+extern bool warden_review_alter_table(WardenReviewContext *context,
+									  Node *stmt);
+extern bool warden_review_create_table(WardenReviewContext *context,
+									   Node *stmt);
+extern bool warden_review_object(WardenReviewContext *context, Node *stmt);
+
+/* The statement may not run inside a transaction block. */
+extern bool warden_review_barred(Node *stmt);
+
+#endif							/* WARDEN_REVIEW_PRIVATE_H */

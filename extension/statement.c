@@ -1,0 +1,905 @@
+/*-------------------------------------------------------------------------
+ * statement.c
+ *	  Raw statements: their text, and the objects that they name.
+ *
+ * Names are taken from the raw parse tree because a change may be a script
+ * whose later statements can not be analysed before its earlier ones ran.
+ *
+ * Invariant: a statement of a kind that is not listed here has no names we
+ * could check, so it is refused by whoever asked.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
+#include "parser/scanner.h"
+#include "parser/scansup.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "statement.h"
+#include "warden.h"
+
+typedef struct NameWalk
+{
+	List	   *names;			/* of WardenName * */
+	List	   *ctes;			/* of char *, in scope */
+} NameWalk;
+
+/* ---- text --------------------------------------------------------------- */
+
+char *
+warden_statement_text(const char *source, int location, int length)
+{
+	const char *start = source + Max(location, 0);
+	const char *end = length > 0 ? start + length : start + strlen(start);
+
+	while (start < end && scanner_isspace(*start))
+		start++;
+	while (end > start && (scanner_isspace(end[-1]) || end[-1] == ';'))
+		end--;
+	return pnstrdup(start, end - start);
+}
+
+RawStmt *
+warden_statement_parse(const char *text)
+{
+	List	   *parsed = raw_parser(text, RAW_PARSE_DEFAULT);
+
+	if (list_length(parsed) != 1)
+		return NULL;
+	return linitial_node(RawStmt, parsed);
+}
+
+/*
+ * AS is a reserved word and can not be part of PREPARE's name or type list,
+ * so the query begins after the first token that is spelled so.
+ */
+char *
+warden_statement_prepared(const char *text)
+{
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE		location;
+	char	   *result = NULL;
+
+	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	while (result == NULL && core_yylex(&value, &location, scanner) != 0)
+	{
+		if (pg_strncasecmp(text + location, "as", 2) == 0 &&
+			!isalnum((unsigned char) text[location + 2]) &&
+			text[location + 2] != '_' && text[location + 2] != '$' &&
+			!IS_HIGHBIT_SET(text[location + 2]))
+			result = warden_statement_text(text, location + 2, 0);
+	}
+	scanner_finish(scanner);
+	return result;
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+static WardenName *
+add_name(NameWalk *walk, WardenUse use, ObjectType type, Node *node)
+{
+	WardenName *name;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return NULL;
+	foreach(cell, walk->names)
+	{
+		name = lfirst(cell);
+		if (name->name == node)
+			return name;
+	}
+	name = palloc0(sizeof(WardenName));
+	name->use = use;
+	name->type = type;
+	name->name = node;
+	name->address.objectId = InvalidOid;
+	walk->names = lappend(walk->names, name);
+	return name;
+}
+
+static void
+add_relation(NameWalk *walk, WardenUse use, RangeVar *rv)
+{
+	add_name(walk, use, OBJECT_TABLE, (Node *) rv);
+}
+
+static void
+add_relations(NameWalk *walk, WardenUse use, List *rvs)
+{
+	ListCell   *cell;
+
+	foreach(cell, rvs)
+		add_relation(walk, use, lfirst_node(RangeVar, cell));
+}
+
+static bool
+is_cte(NameWalk *walk, RangeVar *rv)
+{
+	ListCell   *cell;
+
+	if (rv->schemaname != NULL)
+		return false;
+	foreach(cell, walk->ctes)
+	{
+		if (strcmp(lfirst(cell), rv->relname) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool walk_query(Node *node, NameWalk *walk);
+
+/* Each CTE is in scope from its end on, with RECURSIVE from the beginning. */
+static void
+walk_with(WithClause *with, NameWalk *walk)
+{
+	ListCell   *cell;
+
+	if (with->recursive)
+	{
+		foreach(cell, with->ctes)
+			walk->ctes = lappend(walk->ctes,
+								 lfirst_node(CommonTableExpr, cell)->ctename);
+	}
+	foreach(cell, with->ctes)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+
+		walk_query(cte->ctequery, walk);
+		walk->ctes = lappend(walk->ctes, cte->ctename);
+	}
+}
+
+static bool
+walk_statement(Node *node, NameWalk *walk, RangeVar *target,
+			   WardenUse use, WithClause *with)
+{
+	List	   *outer = walk->ctes;
+
+	walk->ctes = list_copy(outer);
+	if (target != NULL)
+		add_relation(walk, use, target);
+	if (with != NULL)
+		walk_with(with, walk);
+	raw_expression_tree_walker(node, walk_query, walk);
+	walk->ctes = outer;
+	return false;
+}
+
+static bool
+walk_query(Node *node, NameWalk *walk)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_RangeVar:
+			if (!is_cte(walk, (RangeVar *) node))
+				add_relation(walk, WARDEN_USE_READ, (RangeVar *) node);
+			return false;
+		case T_WithClause:
+			return false;		/* walk_statement has been there */
+		case T_FuncCall:
+			add_name(walk, WARDEN_USE_READ, OBJECT_FUNCTION,
+					 (Node *) ((FuncCall *) node)->funcname);
+			break;
+		case T_InsertStmt:
+			return walk_statement(node, walk, ((InsertStmt *) node)->relation,
+								  WARDEN_USE_WRITE,
+								  ((InsertStmt *) node)->withClause);
+		case T_UpdateStmt:
+			return walk_statement(node, walk, ((UpdateStmt *) node)->relation,
+								  WARDEN_USE_WRITE,
+								  ((UpdateStmt *) node)->withClause);
+		case T_DeleteStmt:
+			return walk_statement(node, walk, ((DeleteStmt *) node)->relation,
+								  WARDEN_USE_WRITE,
+								  ((DeleteStmt *) node)->withClause);
+		case T_MergeStmt:
+			return walk_statement(node, walk, ((MergeStmt *) node)->relation,
+								  WARDEN_USE_WRITE,
+								  ((MergeStmt *) node)->withClause);
+		case T_SelectStmt:
+			{
+				SelectStmt *select = (SelectStmt *) node;
+
+				return walk_statement(node, walk, select->intoClause ?
+									  select->intoClause->rel : NULL,
+									  WARDEN_USE_CREATE, select->withClause);
+			}
+		default:
+			break;
+	}
+	return raw_expression_tree_walker(node, walk_query, walk);
+}
+
+/* Kinds of objects whose DROP, COMMENT and the like name a relation. */
+static bool
+is_relation_type(ObjectType type)
+{
+	return type == OBJECT_TABLE || type == OBJECT_VIEW ||
+		type == OBJECT_MATVIEW || type == OBJECT_INDEX ||
+		type == OBJECT_SEQUENCE || type == OBJECT_FOREIGN_TABLE;
+}
+
+/* Kinds that are named as parts of a relation: relation first, name last. */
+static bool
+is_relation_part(ObjectType type)
+{
+	return type == OBJECT_COLUMN || type == OBJECT_TABCONSTRAINT ||
+		type == OBJECT_TRIGGER || type == OBJECT_RULE ||
+		type == OBJECT_POLICY;
+}
+
+/* An object as DROP, COMMENT or ALTER ... SET SCHEMA name it. */
+static void
+add_object(NameWalk *walk, WardenUse use, ObjectType type, Node *object,
+		   bool missing_ok)
+{
+	WardenName *name;
+
+	if (is_relation_type(type))
+		name = add_name(walk, use, OBJECT_TABLE, (Node *)
+						makeRangeVarFromNameList(castNode(List, object)));
+	else if (is_relation_part(type))
+	{
+		List	   *relation = list_copy(castNode(List, object));
+
+		relation = list_truncate(relation, list_length(relation) - 1);
+		name = add_name(walk, WARDEN_USE_ALTER, OBJECT_TABLE,
+						(Node *) makeRangeVarFromNameList(relation));
+	}
+	else
+		name = add_name(walk, use, type, object);
+	if (name != NULL)
+		name->missing_ok = missing_ok;
+}
+
+/* A qualified name of something that the statement makes. */
+static void
+add_created(NameWalk *walk, List *names)
+{
+	if (names != NIL)
+		add_name(walk, WARDEN_USE_CREATE, OBJECT_TABLE,
+				 (Node *) makeRangeVarFromNameList(names));
+}
+
+static void
+add_constraints(NameWalk *walk, List *constraints)
+{
+	ListCell   *cell;
+
+	foreach(cell, constraints)
+	{
+		Node	   *node = lfirst(cell);
+
+		if (IsA(node, Constraint))
+		{
+			Constraint *constraint = (Constraint *) node;
+
+			if (constraint->pktable != NULL)
+				add_relation(walk, WARDEN_USE_ALTER, constraint->pktable);
+			walk_query(constraint->raw_expr, walk);
+		}
+		else if (IsA(node, ColumnDef))
+		{
+			walk_query(((ColumnDef *) node)->raw_default, walk);
+			add_constraints(walk, ((ColumnDef *) node)->constraints);
+		}
+		else if (IsA(node, TableLikeClause))
+			add_relation(walk, WARDEN_USE_READ,
+						 ((TableLikeClause *) node)->relation);
+	}
+}
+
+static void
+add_alter_table(NameWalk *walk, AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+	WardenName *name;
+
+	name = add_name(walk, WARDEN_USE_ALTER, OBJECT_TABLE,
+					(Node *) stmt->relation);
+	name->missing_ok = stmt->missing_ok;
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+
+		if (cmd->def == NULL)
+			continue;
+		if (IsA(cmd->def, Constraint) || IsA(cmd->def, ColumnDef))
+			add_constraints(walk, list_make1(cmd->def));
+		else if (IsA(cmd->def, PartitionCmd))
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((PartitionCmd *) cmd->def)->name);
+		else if (IsA(cmd->def, RangeVar))
+			add_relation(walk, WARDEN_USE_ALTER, (RangeVar *) cmd->def);
+	}
+}
+
+static void
+add_drop(NameWalk *walk, DropStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->objects)
+		add_object(walk, WARDEN_USE_DROP, stmt->removeType, lfirst(cell),
+				   stmt->missing_ok);
+}
+
+static void
+add_rename(NameWalk *walk, RenameStmt *stmt)
+{
+	if (stmt->relation != NULL)
+	{
+		WardenName *name = add_name(walk, WARDEN_USE_ALTER, OBJECT_TABLE,
+									(Node *) stmt->relation);
+
+		name->missing_ok = stmt->missing_ok;
+	}
+	else if (stmt->renameType == OBJECT_SCHEMA)
+		add_name(walk, WARDEN_USE_ALTER, OBJECT_SCHEMA,
+				 (Node *) makeString(stmt->subname));
+	else if (stmt->renameType == OBJECT_DOMCONSTRAINT)
+		add_name(walk, WARDEN_USE_ALTER, OBJECT_DOMAIN,
+				 (Node *) makeTypeNameFromNameList((List *) stmt->object));
+	else if (stmt->renameType == OBJECT_TYPE ||
+			 stmt->renameType == OBJECT_DOMAIN)
+		add_name(walk, WARDEN_USE_ALTER, stmt->renameType,
+				 (Node *) makeTypeNameFromNameList((List *) stmt->object));
+	else
+		add_name(walk, WARDEN_USE_ALTER, stmt->renameType, stmt->object);
+}
+
+/* Tables, views, indexes, sequences and what hangs on them. */
+static bool
+names_of_relation_statement(Node *stmt, NameWalk *walk)
+{
+	ListCell   *cell;
+
+	switch (nodeTag(stmt))
+	{
+		case T_CreateStmt:
+			{
+				CreateStmt *create = (CreateStmt *) stmt;
+
+				add_relation(walk, WARDEN_USE_CREATE, create->relation);
+				add_relations(walk, WARDEN_USE_ALTER, create->inhRelations);
+				add_constraints(walk, create->tableElts);
+				add_constraints(walk, create->constraints);
+				return true;
+			}
+		case T_CreateTableAsStmt:
+			add_relation(walk, WARDEN_USE_CREATE,
+						 ((CreateTableAsStmt *) stmt)->into->rel);
+			/* EXECUTE names nothing that would still be there at apply */
+			if (!IsA(((CreateTableAsStmt *) stmt)->query, SelectStmt))
+				return false;
+			walk_query(((CreateTableAsStmt *) stmt)->query, walk);
+			return true;
+		case T_ViewStmt:
+			add_relation(walk, WARDEN_USE_CREATE, ((ViewStmt *) stmt)->view);
+			walk_query(((ViewStmt *) stmt)->query, walk);
+			return true;
+		case T_IndexStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((IndexStmt *) stmt)->relation);
+			return true;
+		case T_AlterTableStmt:
+			add_alter_table(walk, (AlterTableStmt *) stmt);
+			return true;
+		case T_CreateSeqStmt:
+			add_relation(walk, WARDEN_USE_CREATE,
+						 ((CreateSeqStmt *) stmt)->sequence);
+			return true;
+		case T_AlterSeqStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((AlterSeqStmt *) stmt)->sequence);
+			return true;
+		case T_CreateTrigStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((CreateTrigStmt *) stmt)->relation);
+			add_name(walk, WARDEN_USE_READ, OBJECT_FUNCTION,
+					 (Node *) ((CreateTrigStmt *) stmt)->funcname);
+			return true;
+		case T_RuleStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((RuleStmt *) stmt)->relation);
+			return true;
+		case T_CreatePolicyStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((CreatePolicyStmt *) stmt)->table);
+			return true;
+		case T_AlterPolicyStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((AlterPolicyStmt *) stmt)->table);
+			return true;
+		case T_CreateStatsStmt:
+			foreach(cell, ((CreateStatsStmt *) stmt)->relations)
+			{
+				if (!IsA(lfirst(cell), RangeVar))
+					return false;
+				add_relation(walk, WARDEN_USE_ALTER, lfirst(cell));
+			}
+			return true;
+		case T_TruncateStmt:
+			add_relations(walk, WARDEN_USE_WRITE,
+						  ((TruncateStmt *) stmt)->relations);
+			return true;
+		case T_RefreshMatViewStmt:
+			add_relation(walk, WARDEN_USE_ALTER,
+						 ((RefreshMatViewStmt *) stmt)->relation);
+			return true;
+		case T_VacuumStmt:
+			foreach(cell, ((VacuumStmt *) stmt)->rels)
+				add_relation(walk, WARDEN_USE_ALTER,
+							 lfirst_node(VacuumRelation, cell)->relation);
+			return true;
+		case T_ClusterStmt:
+			if (((ClusterStmt *) stmt)->relation != NULL)
+				add_relation(walk, WARDEN_USE_ALTER,
+							 ((ClusterStmt *) stmt)->relation);
+			return true;
+		case T_ReindexStmt:
+			if (((ReindexStmt *) stmt)->relation != NULL)
+				add_relation(walk, WARDEN_USE_ALTER,
+							 ((ReindexStmt *) stmt)->relation);
+			else if (((ReindexStmt *) stmt)->kind == REINDEX_OBJECT_SCHEMA)
+				add_name(walk, WARDEN_USE_ALTER, OBJECT_SCHEMA, (Node *)
+						 makeString(pstrdup(((ReindexStmt *) stmt)->name)));
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Schemas, types, functions, and what applies to any kind of object. */
+static bool
+names_of_object_statement(Node *stmt, NameWalk *walk)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_CreateSchemaStmt:
+			/* elements could be GRANTs; each can be a statement of its own */
+			return ((CreateSchemaStmt *) stmt)->schemaElts == NIL &&
+				((CreateSchemaStmt *) stmt)->authrole == NULL;
+		case T_CompositeTypeStmt:
+			add_relation(walk, WARDEN_USE_CREATE,
+						 ((CompositeTypeStmt *) stmt)->typevar);
+			return true;
+		case T_CreateEnumStmt:
+			add_created(walk, ((CreateEnumStmt *) stmt)->typeName);
+			return true;
+		case T_CreateRangeStmt:
+			add_created(walk, ((CreateRangeStmt *) stmt)->typeName);
+			return true;
+		case T_CreateDomainStmt:
+			add_created(walk, ((CreateDomainStmt *) stmt)->domainname);
+			return true;
+		case T_CreateFunctionStmt:
+			add_created(walk, ((CreateFunctionStmt *) stmt)->funcname);
+			return true;
+		case T_DefineStmt:
+			add_created(walk, ((DefineStmt *) stmt)->defnames);
+			return true;
+		case T_AlterEnumStmt:
+			add_name(walk, WARDEN_USE_ALTER, OBJECT_TYPE, (Node *)
+					 makeTypeNameFromNameList(
+											  ((AlterEnumStmt *) stmt)->typeName));
+			return true;
+		case T_AlterDomainStmt:
+			add_name(walk, WARDEN_USE_ALTER, OBJECT_DOMAIN, (Node *)
+					 makeTypeNameFromNameList(
+											  ((AlterDomainStmt *) stmt)->typeName));
+			return true;
+		case T_AlterFunctionStmt:
+			add_name(walk, WARDEN_USE_ALTER,
+					 ((AlterFunctionStmt *) stmt)->objtype,
+					 (Node *) ((AlterFunctionStmt *) stmt)->func);
+			return true;
+		case T_AlterObjectSchemaStmt:
+			{
+				AlterObjectSchemaStmt *move = (AlterObjectSchemaStmt *) stmt;
+
+				if (move->relation != NULL)
+					add_relation(walk, WARDEN_USE_ALTER, move->relation);
+				else if (IsA(move->object, List) &&
+						 (move->objectType == OBJECT_TYPE ||
+						  move->objectType == OBJECT_DOMAIN))
+					add_name(walk, WARDEN_USE_ALTER, move->objectType, (Node *)
+							 makeTypeNameFromNameList((List *) move->object));
+				else
+					add_name(walk, WARDEN_USE_ALTER, move->objectType,
+							 move->object);
+				add_name(walk, WARDEN_USE_ALTER, OBJECT_SCHEMA,
+						 (Node *) makeString(move->newschema));
+				return true;
+			}
+		case T_RenameStmt:
+			add_rename(walk, (RenameStmt *) stmt);
+			return true;
+		case T_DropStmt:
+			add_drop(walk, (DropStmt *) stmt);
+			return true;
+		case T_CommentStmt:
+			add_object(walk, WARDEN_USE_ALTER,
+					   ((CommentStmt *) stmt)->objtype,
+					   ((CommentStmt *) stmt)->object, false);
+			return true;
+		case T_DoStmt:
+			return true;
+		case T_CallStmt:
+			walk_query((Node *) ((CallStmt *) stmt)->funccall, walk);
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+warden_statement_names(Node *stmt, List **names)
+{
+	NameWalk	walk = {NIL, NIL};
+	bool		known;
+
+	switch (nodeTag(stmt))
+	{
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+		case T_MergeStmt:
+		case T_SelectStmt:
+			walk_query(stmt, &walk);
+			known = true;
+			break;
+		default:
+			known = names_of_relation_statement(stmt, &walk) ||
+				names_of_object_statement(stmt, &walk);
+			break;
+	}
+	*names = walk.names;
+	return known;
+}
+
+char *
+warden_statement_spelling(const WardenName *name)
+{
+	switch (nodeTag(name->name))
+	{
+		case T_RangeVar:
+			{
+				RangeVar   *rv = (RangeVar *) name->name;
+
+				return quote_qualified_identifier(rv->schemaname, rv->relname);
+			}
+		case T_List:
+			return NameListToQuotedString((List *) name->name);
+		case T_String:
+			return pstrdup(quote_identifier(strVal(name->name)));
+		case T_TypeName:
+			if (((TypeName *) name->name)->names != NIL)
+				return NameListToQuotedString(
+											  ((TypeName *) name->name)->names);
+			break;
+		case T_ObjectWithArgs:
+			return NameListToQuotedString(
+										  ((ObjectWithArgs *) name->name)->objname);
+		default:
+			break;
+	}
+	return pstrdup("?");
+}
+
+/* ---- resolution --------------------------------------------------------- */
+
+/* The last part of a name, which is what "created" holds. */
+static char *
+last_part(const WardenName *name)
+{
+	switch (nodeTag(name->name))
+	{
+		case T_RangeVar:
+			return ((RangeVar *) name->name)->relname;
+		case T_List:
+			if (IsA(llast((List *) name->name), String))
+				return strVal(llast((List *) name->name));
+			return NULL;
+		case T_String:
+			return strVal(name->name);
+		case T_TypeName:
+			if (((TypeName *) name->name)->names == NIL)
+				return NULL;
+			return strVal(llast(((TypeName *) name->name)->names));
+		case T_ObjectWithArgs:
+			return strVal(llast(((ObjectWithArgs *) name->name)->objname));
+		default:
+			return NULL;
+	}
+}
+
+static bool
+is_created(const WardenName *name, List *created)
+{
+	char	   *last = last_part(name);
+	ListCell   *cell;
+
+	if (last == NULL)
+		return false;
+	foreach(cell, created)
+	{
+		if (strcmp(lfirst(cell), last) == 0)
+			return true;
+	}
+	/* or all of its schema was */
+	if (IsA(name->name, RangeVar) &&
+		((RangeVar *) name->name)->schemaname != NULL)
+	{
+		foreach(cell, created)
+		{
+			if (strcmp(lfirst(cell),
+					   ((RangeVar *) name->name)->schemaname) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+List *
+warden_statement_created(List *names)
+{
+	List	   *created = NIL;
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+
+		if (name->use == WARDEN_USE_CREATE)
+			created = lappend(created, last_part(name));
+	}
+	return created;
+}
+
+/* The first function of that name in the search path, whatever it takes. */
+static Oid
+lookup_function(List *names)
+{
+	char	   *schema;
+	char	   *function;
+	CatCList   *candidates;
+	List	   *path;
+	Oid			found = InvalidOid;
+	int			best = -1;
+	int			i;
+
+	DeconstructQualifiedName(names, &schema, &function);
+	path = schema != NULL ?
+		list_make1_oid(get_namespace_oid(schema, true)) :
+		fetch_search_path(true);
+	candidates = SearchSysCacheList1(PROCNAMEARGSNSP,
+									 CStringGetDatum(function));
+	for (i = 0; i < candidates->n_members; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc)
+			GETSTRUCT(&candidates->members[i]->tuple);
+		ListCell   *cell;
+
+		foreach(cell, path)
+		{
+			int			place = foreach_current_index(cell);
+
+			if (lfirst_oid(cell) == proc->pronamespace &&
+				(best < 0 || place < best ||
+				 (place == best && proc->oid < found)))
+			{
+				best = place;
+				found = proc->oid;
+			}
+		}
+	}
+	ReleaseSysCacheList(candidates);
+	return found;
+}
+
+/*
+ * Looks one name up.  Things that a statement makes are not looked up: whether
+ * they exist already is for the apply to find.
+ */
+static void
+lookup_name(WardenName *name, bool missing_ok)
+{
+	if (name->use == WARDEN_USE_CREATE)
+		return;
+	if (IsA(name->name, RangeVar))
+	{
+		name->address.classId = RelationRelationId;
+		name->address.objectId = RangeVarGetRelid((RangeVar *) name->name,
+												  NoLock, missing_ok);
+	}
+	else if (name->use == WARDEN_USE_READ && IsA(name->name, List))
+	{
+		/* a call: an unknown function is for the apply to complain about */
+		name->address.classId = ProcedureRelationId;
+		name->address.objectId = lookup_function((List *) name->name);
+	}
+	else
+	{
+		Relation	relation = NULL;
+
+		name->address = get_object_address(name->type, name->name, &relation,
+										   AccessShareLock, missing_ok);
+		if (relation != NULL)
+			relation_close(relation, NoLock);
+	}
+}
+
+void
+warden_statement_resolve(List *names, List *created)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+
+		lookup_name(name, true);
+		if (!OidIsValid(name->address.objectId) && !name->missing_ok &&
+			!is_created(name, created))
+			lookup_name(name, false);
+	}
+}
+
+void
+warden_statement_lookup(List *names)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		lookup_name(lfirst(cell), true);
+}
+
+/* ---- permission --------------------------------------------------------- */
+
+static void
+refuse_object(const char *what)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("%s can not be changed by a proposal", what),
+			 errhint("Propose changes to the database's own tables only.")));
+}
+
+/* Nothing of the system and nothing of ours; USAGE on the rest. */
+static void
+permit_schema(Oid schema, WardenUse use)
+{
+	char	   *name = get_namespace_name(schema);
+
+	if (name == NULL)
+		return;
+	if (use != WARDEN_USE_READ)
+	{
+		if (schema == warden_catalog_schema())
+			refuse_object("schema \"warden\"");
+		if (IsCatalogNamespace(schema) || IsToastNamespace(schema) ||
+			strcmp(name, "information_schema") == 0)
+			refuse_object("an object of the system");
+		if (isAnyTempNamespace(schema))
+			refuse_object("a temporary object");
+	}
+	if (warden_schema_usage(schema, GetUserId()) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, name);
+}
+
+/* Holds any of these privileges on the table or on any column of it. */
+static bool
+has_any_privilege(Oid relid, Oid roleid, AclMode mode)
+{
+	AclMode		bit;
+
+	if (pg_class_aclmask(relid, roleid, mode, ACLMASK_ANY) != 0)
+		return true;
+	for (bit = 1; bit <= mode; bit <<= 1)
+	{
+		if ((mode & bit) != 0 && (bit & ACL_ALL_RIGHTS_COLUMN) != 0 &&
+			pg_attribute_aclcheck_all(relid, roleid, bit,
+									  ACLMASK_ANY) == ACLCHECK_OK)
+			return true;
+	}
+	return false;
+}
+
+static void
+require_privilege(Oid relid, Oid roleid, AclMode mode)
+{
+	if (!has_any_privilege(relid, roleid, mode))
+		aclcheck_error(ACLCHECK_NO_PRIV,
+					   get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
+
+void
+warden_statement_permit_write(Oid relid, Oid roleid)
+{
+	require_privilege(relid, roleid,
+					  ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE);
+}
+
+static void
+permit_relation(WardenName *name)
+{
+	Oid			relid = name->address.objectId;
+
+	permit_schema(get_rel_namespace(relid), name->use);
+	if (name->use == WARDEN_USE_WRITE)
+		warden_statement_permit_write(relid, GetUserId());
+	else if (name->use == WARDEN_USE_READ)
+		require_privilege(relid, GetUserId(), ACL_SELECT);
+}
+
+/* Where something new would go. */
+static void
+permit_creation(WardenName *name)
+{
+	RangeVar   *rv = (RangeVar *) name->name;
+	Oid			schema;
+
+	if (rv->relpersistence == RELPERSISTENCE_TEMP ||
+		(rv->schemaname != NULL && strncmp(rv->schemaname, "pg_temp", 7) == 0))
+		refuse_object("a temporary object");
+	if (rv->schemaname != NULL)
+		schema = get_namespace_oid(rv->schemaname, true);
+	else
+		schema = RangeVarGetCreationNamespace(rv);
+	/* a schema that does not exist may be made by the script itself */
+	if (OidIsValid(schema))
+		permit_schema(schema, WARDEN_USE_CREATE);
+}
+
+void
+warden_statement_permit(List *names)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+		Oid			schema;
+
+		if (name->use == WARDEN_USE_CREATE)
+			permit_creation(name);
+		else if (!OidIsValid(name->address.objectId))
+			continue;			/* missing, and that is all right */
+		else if (name->address.classId == RelationRelationId)
+			permit_relation(name);
+		else if (name->address.classId == NamespaceRelationId)
+			permit_schema(name->address.objectId, name->use);
+		else
+		{
+			schema = get_object_namespace(&name->address);
+			if (OidIsValid(schema))
+				permit_schema(schema, name->use);
+		}
+	}
+}
