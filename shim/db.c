@@ -2,11 +2,12 @@
  * db.c
  *		Connections to PostgreSQL and the one transaction that a call is.
  *
- * A call is one flush: BEGIN; enter; the statements; leave; COMMIT; sync; and
- * behind it the reset (DISCARD ALL; sync), whose answer is read when the
- * connection is next wanted.  A connection is used again only when the reset
- * succeeded and it is outside a transaction; else it is closed.  The pool's
- * lock is never held across a libpq call.
+ * A call is one flush: DISCARD ALL; BEGIN; enter; the statements; leave; COMMIT;
+ * sync.  The reset of what an earlier call left behind goes first: if it fails,
+ * the server skips everything up to the sync.  After an error the transaction
+ * is rolled back at once; the answer to that is read when the connection is
+ * next wanted.  A connection that is not outside a transaction then is closed.
+ * The pool's lock is never held across a libpq call.
  */
 #include "db.h"
 
@@ -35,6 +36,10 @@
 
 #define MAX_LEARNED_TYPES 512
 
+/* places in the pipeline */
+#define AT_ENTER 2
+#define AT_STEPS 3
+
 typedef struct LearnedType
 {
 	unsigned	oid;
@@ -55,7 +60,7 @@ typedef struct DbConn
 	PGconn	   *pg;
 	PGcancel   *cancel;
 	DbTarget   *target;
-	int			resets;			/* syncs of reset groups not read yet */
+	bool		rolling_back;	/* the answer to a ROLLBACK is not read yet */
 	DbOutcome  *outcome;		/* of the running call, for notices */
 	struct DbConn *next;
 } DbConn;
@@ -439,7 +444,7 @@ next_result(DbPool *pool, DbConn *conn, Wait *wait, bool *lost)
 }
 
 /* ------------------------------------------------------------------------
- * Reset
+ * Rollback and lease
  * ------------------------------------------------------------------------
  */
 
@@ -449,52 +454,32 @@ send_text(DbConn *conn, const char *sql)
 	return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
-static bool
-send_reset(DbConn *conn)
-{
-	if (!send_text(conn, SQL_RESET) || !PQpipelineSync(conn->pg))
-		return false;
-	conn->resets++;
-	return true;
-}
-
-/*
- * After an error the reset that was sent along has failed too: end the
- * transaction at once, so that nothing stays locked, and reset again.
- */
+/* Right after a failed call, so that nothing stays locked. */
 static bool
 send_rollback(DbConn *conn)
 {
-	if (!send_text(conn, SQL_ROLLBACK) || !PQpipelineSync(conn->pg))
-		return false;
-	conn->resets++;
-	return send_reset(conn);
+	conn->rolling_back = true;
+	return send_text(conn, SQL_ROLLBACK) && PQpipelineSync(conn->pg) == 1;
 }
 
-/* Reads the answers of all reset groups; true if the last one succeeded. */
+/* Reads the answer to a rollback; true if the connection is clean. */
 static bool
-finish_resets(DbPool *pool, DbConn *conn)
+finish_rollback(DbPool *pool, DbConn *conn)
 {
 	DbRequest	none = {.wake_fd = -1,.watch_fd = -1};
 	Wait		wait = {.request = &none};
-	bool		ok = true;
 	bool		lost = false;
 
 	wait.deadline = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
-	while (conn->resets > 0 && !lost)
+	while (conn->rolling_back && !lost)
 	{
 		PGresult   *res = next_result(pool, conn, &wait, &lost);
-		ExecStatusType status = PQresultStatus(res);
 
-		if (res == NULL)
-			continue;
-		if (status == PGRES_PIPELINE_SYNC)
-			conn->resets--;
-		else
-			ok = status == PGRES_COMMAND_OK;
+		if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
+			conn->rolling_back = false;
 		PQclear(res);
 	}
-	return ok && !lost && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
+	return !lost && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
 }
 
 /* A server that went away has left a message or a hang-up behind. */
@@ -513,7 +498,7 @@ lease(DbPool *pool, DbTarget *target)
 
 	while ((conn = take_idle(pool, target)) != NULL)
 	{
-		if (finish_resets(pool, conn) && is_quiet(conn))
+		if (finish_rollback(pool, conn) && is_quiet(conn))
 			return conn;
 		close_conn(conn);
 	}
@@ -578,12 +563,13 @@ send_call(DbConn *conn, const DbRequest *request, const char *key)
 	const char *leave[1] = {key};
 	DbStep		first = {SQL_ENTER, 4, enter, false};
 	DbStep		last = {SQL_LEAVE, 1, leave, false};
-	bool		ok = send_text(conn, SQL_BEGIN) && send_step(conn, &first);
+	bool		ok = send_text(conn, SQL_RESET) && send_text(conn, SQL_BEGIN) &&
+		send_step(conn, &first);
 
 	for (int i = 0; ok && i < request->step_count; i++)
 		ok = send_step(conn, &request->steps[i]);
 	return ok && send_step(conn, &last) && send_text(conn, SQL_COMMIT) &&
-		PQpipelineSync(conn->pg) && send_reset(conn);
+		PQpipelineSync(conn->pg) == 1;
 }
 
 static void
@@ -612,7 +598,7 @@ read_leave(DbOutcome *outcome, const PGresult *res)
 }
 
 /*
- * Takes the result of command `index`: 0 BEGIN, 1 enter, then the steps, leave
+ * Takes the result of command `index`: the reset, BEGIN, enter, the steps, leave
  * and COMMIT.  False when the protocol itself can not go on.
  */
 static bool
@@ -620,12 +606,12 @@ take_result(DbOutcome *outcome, const DbRequest *request, int index,
 			PGresult *res)
 {
 	ExecStatusType status = PQresultStatus(res);
-	int			leave = request->step_count + 2;
+	int			leave = AT_STEPS + request->step_count;
 
 	if (status == PGRES_FATAL_ERROR && outcome->status == DB_DONE)
 	{
 		const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-		bool		refused = index == 1 && sqlstate != NULL &&
+		bool		refused = index == AT_ENTER && sqlstate != NULL &&
 			strcmp(sqlstate, "WD001") == 0;
 
 		fail_with_result(outcome, refused ? DB_REFUSED : DB_FAILED, res);
@@ -675,7 +661,7 @@ read_call(DbPool *pool, DbConn *conn, Wait *wait, DbOutcome *outcome)
 		PGresult   *res = next_result(pool, conn, wait, &lost);
 		ExecStatusType status = PQresultStatus(res);
 
-		if (res == NULL && (lost || index > wait->request->step_count + 4))
+		if (res == NULL && (lost || index > wait->request->step_count + AT_STEPS + 2))
 		{
 			fail_lost(outcome, wait);
 			return false;

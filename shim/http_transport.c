@@ -649,6 +649,29 @@ handle_metrics(HttpCall *hc)
 				   text.data, text.len);
 }
 
+/* Runs on a worker, since it may have to connect. */
+static void
+answer_readiness(McpCall *call)
+{
+	Server	   *server = ((HttpCall *) call)->http->server;
+	bool		ready = server->ready(server->ready_arg);
+
+	buf_puts(&call->out, ready ? "{\"ready\":true}" : "{\"ready\":false}");
+	call->http_status = ready ? 200 : 503;
+}
+
+static const McpMethod readiness = {
+	"readyz", MCP_BOTH, true, NULL, answer_readiness
+};
+
+static enum MHD_Result
+handle_readiness(HttpCall *hc)
+{
+	hc->accepted = true;
+	mcp_prepare(&hc->call, &readiness);
+	return defer(hc);
+}
+
 static enum MHD_Result
 handle_get(HttpCall *hc, const char *path)
 {
@@ -656,6 +679,8 @@ handle_get(HttpCall *hc, const char *path)
 
 	if (strcmp(path, "/healthz") == 0)
 		return respond_text(hc, 200, "ok\n");
+	if (strcmp(path, "/readyz") == 0)
+		return handle_readiness(hc);
 	if (strcmp(path, "/metrics") == 0)
 		return handle_metrics(hc);
 	if (strcmp(path, METADATA_PATH) == 0 ||

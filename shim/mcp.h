@@ -160,6 +160,9 @@ extern void mcp_call_clear(McpCall *call);
 extern McpRoute mcp_accept(McpCall *call, const char *text, size_t len,
 						   const McpHeaders *headers);
 
+/* Makes a call of the transport's own out of no message, to be deferred. */
+extern void mcp_prepare(McpCall *call, const McpMethod *method);
+
 /* Runs a deferred call to its end and finishes it through its transport. */
 extern void mcp_run(McpCall *call, int wake_fd);
 

@@ -731,6 +731,13 @@ mcp_accept(McpCall *call, const char *text, size_t len,
 	return taken;
 }
 
+void
+mcp_prepare(McpCall *call, const McpMethod *method)
+{
+	call->method = method;
+	register_call(call);
+}
+
 /* A cancelled call over stdio gets no answer; see Transport. */
 static void
 settle(McpCall *call)

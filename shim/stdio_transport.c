@@ -130,6 +130,15 @@ is_blank(const char *line, size_t len)
 	return true;
 }
 
+static void
+take_line(const char *line, size_t len)
+{
+	if (len > (size_t) stdio.server->cf->max_body)
+		refuse_long_line();
+	else if (!is_blank(line, len))
+		handle_line(line, len);
+}
+
 /* Takes the complete lines out of the input buffer. */
 static void
 consume_lines(void)
@@ -143,8 +152,8 @@ consume_lines(void)
 	{
 		size_t		stop = (size_t) (end - stdio.input.data);
 
-		if (!stdio.skipping && !is_blank(stdio.input.data + start, stop - start))
-			handle_line(stdio.input.data + start, stop - start);
+		if (!stdio.skipping)
+			take_line(stdio.input.data + start, stop - start);
 		stdio.skipping = false;
 		start = stdio.scanned = stop + 1;
 	}

@@ -1,0 +1,433 @@
+"""Streamable HTTP: credentials, headers, limits, disconnects, restarts."""
+
+import base64
+import http.client
+import json
+import socket
+import threading
+import time
+
+from harness import LEGACY, MODERN, main, modern
+
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+def tool(name, arguments=None, identifier=1):
+    return {"jsonrpc": "2.0", "id": identifier, "method": "tools/call",
+            "params": {"name": name, "arguments": arguments or {}}}
+
+
+def credentials(bench):
+    server = bench.http()
+    status, headers, messages = server.post(PING, {"Authorization": None})
+    bench.equal(status, 401, "no credential: 401")
+    challenge = headers.get("www-authenticate", "")
+    url = f"http://127.0.0.1:{server.port}" \
+        "/.well-known/oauth-protected-resource/mcp"
+    bench.check(challenge.startswith("Bearer ") and
+                f'resource_metadata="{url}"' in challenge and
+                'scope="query propose"' in challenge,
+                "with a challenge that names metadata and scopes", challenge)
+    for bad in ("Basic eDp5", "Bearer", "Bearer ", "nonsense"):
+        bench.equal(server.post(PING, {"Authorization": bad})[0], 401,
+                    f"Authorization {bad!r}: 401")
+    status, headers, messages = server.post(
+        tool("whoami"), {"Authorization": "Bearer nonsense"})
+    bench.equal((status, "www-authenticate" in headers), (401, True),
+                "a token that enter refuses: 401 with a challenge")
+    bench.check("nonsense" not in json.dumps(messages), "without the token")
+    for path in ("", "/mcp"):
+        status, headers, body = server.raw(
+            "GET", "/.well-known/oauth-protected-resource" + path)
+        document = json.loads(body)
+        bench.check(status == 200 and document["resource"] ==
+                    f"http://127.0.0.1:{server.port}/mcp" and
+                    document["scopes_supported"] == ["query", "propose"],
+                    f"metadata at {path or 'the root'}", document)
+    bench.check(bench.env["token"] not in
+                (bench.dir / "shim.log").read_text(), "no token in the log")
+
+
+def default_token(bench):
+    path = bench.dir / "token"
+    path.write_text(bench.env["token"] + "\n")
+    server = bench.http("--default-token-file", str(path))
+    status, _, messages = server.post(tool("whoami"), {"Authorization": None})
+    bench.equal(messages[0]["result"]["structuredContent"]["agent"], "support",
+                "the default token serves those without one")
+    status, _, messages = server.post(
+        tool("whoami"), {"Authorization": f"Bearer {bench.env['other_token']}"})
+    bench.equal(messages[0]["result"]["structuredContent"]["agent"], "other",
+                "and no others")
+    bench.equal(server.post(tool("whoami"),
+                            {"Authorization": "Bearer nonsense"})[0], 401,
+                "a bad token does not fall back to it")
+
+
+def origins(bench):
+    server = bench.http("--allowed-origin", "https://app.example",
+                        "--allowed-host", "mcp.example")
+    for origin, want in (("http://evil.example", 403), ("null", 403),
+                         ("https://app.example", 200),
+                         ("http://localhost:3000", 200),
+                         ("http://localhost.evil.example", 403),
+                         ("http://127.0.0.1:x", 403)):
+        bench.equal(server.post(PING, {"Origin": origin})[0], want,
+                    f"Origin {origin}: {want}")
+    for host, want in (("evil.example", 403), ("localhost:1", 200),
+                       ("[::1]:80", 200), ("127.0.0.1.evil.example", 403),
+                       ("mcp.example", 200)):
+        bench.equal(server.post(PING, {"Host": host})[0], want,
+                    f"Host {host}: {want}")
+    status, headers, _ = server.raw("OPTIONS", "/mcp", headers={
+        "Origin": "https://app.example"})
+    bench.equal((status, headers.get("access-control-allow-origin")),
+                (204, "https://app.example"), "preflight of an allowed origin")
+
+
+def methods(bench):
+    server = bench.http()
+    authorization = {"Authorization": f"Bearer {server.token}"}
+    bench.equal(server.raw("GET", "/mcp", headers=authorization)[0], 405,
+                "GET: 405")
+    bench.equal(server.raw("DELETE", "/mcp", headers=authorization)[0], 405,
+                "DELETE without a session: 405")
+    bench.equal(server.raw("PUT", "/mcp", b"x", authorization)[0], 405,
+                "PUT: 405")
+    bench.equal(server.raw("GET", "/nope")[0], 404, "another path: 404")
+    bench.equal(server.raw("GET", "/healthz")[2], b"ok\n", "healthz")
+    bench.equal(server.raw("GET", "/readyz")[0], 200, "readyz")
+    server.call("whoami")
+    metrics = server.raw("GET", "/metrics")[2].decode()
+    bench.check('warden_mcp_calls_total{name="whoami",outcome="ok"} 1' in
+                metrics, "metrics", metrics)
+    bench.equal(server.post(PING, {"Content-Type": "text/plain"})[0], 415,
+                "another content type: 415")
+    bench.equal(server.post(PING, {"Accept": "text/html"})[0], 406,
+                "Accept without JSON: 406")
+    status, _, messages = server.post(
+        {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    bench.equal((status, messages), (202, []), "a notification: 202")
+
+
+def bodies(bench):
+    server = bench.http("--max-body", "4096")
+    headers = server.headers(PING)
+
+    def post(body, **changed):
+        status, _, answer = server.raw("POST", "/mcp", body,
+                                       {**headers, **changed})
+        code = json.loads(answer).get("error", {}).get("code")
+        return status, code
+
+    bench.equal(post(b"x" * 4097), (413, -32600), "a body too large: 413")
+    bench.equal(post(iter([b"x" * 3000] * 3),
+                     **{"Transfer-Encoding": "chunked"}), (413, -32600),
+                "a chunked one as well")
+    bench.equal(post(b""), (400, -32700), "an empty body")
+    bench.equal(post(b"{"), (400, -32700), "cut JSON")
+    bench.equal(post(b'{"jsonrpc":"2.0","id":"\xff","method":"ping"}'),
+                (400, -32700), "invalid UTF-8")
+    bench.equal(post(b"[" * 2000 + b"]" * 2000), (400, -32600), "deep nesting")
+    bench.equal(post(b"[]"), (400, -32600), "a batch")
+    bench.equal(post(b'{"jsonrpc":"2.0","id":null,"method":"ping"}'),
+                (400, -32600), "id null")
+    bench.equal(server.post(PING)[0], 200, "and the server is still there")
+
+
+def modern_headers(bench):
+    server = bench.http()
+    request = modern(tool("whoami"))
+
+    def post(message=request, **changed):
+        status, _, messages = server.post(message, {
+            k.replace("_", "-"): v for k, v in changed.items()})
+        code = messages[0].get("error", {}).get("code")
+        return status, code
+
+    bench.equal(post(), (200, None), "headers that match")
+    encoded = "=?base64?" + base64.b64encode(b"whoami").decode() + "?="
+    bench.equal(post(Mcp_Name=encoded), (200, None), "a name in base64")
+    bench.equal(post(Mcp_Name="query"), (400, -32020), "another name")
+    bench.equal(post(Mcp_Name=None), (400, -32020), "no name")
+    bench.equal(post(Mcp_Method="tools/list"), (400, -32020), "another method")
+    bench.equal(post(Mcp_Method=None), (400, -32020), "no method")
+    bench.equal(post(MCP_Protocol_Version=LEGACY[0]), (400, -32020),
+                "another version")
+    bench.equal(post(MCP_Protocol_Version=None), (400, -32020), "no version")
+    old = modern(PING)
+    old["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "1900"
+    bench.equal(post(old, MCP_Protocol_Version="1900"), (400, -32022),
+                "a version that nobody speaks")
+    bench.equal(post(PING, MCP_Protocol_Version="1900"), (400, -32022),
+                "the same in the header only")
+    bench.equal(post(PING, MCP_Protocol_Version=MODERN), (400, -32602),
+                "modern header, no metadata")
+    bench.equal(post(modern(PING)), (404, -32601), "no modern ping: 404")
+    bench.equal(post(modern(tool("nope"))), (200, -32602), "an unknown tool")
+
+
+def sessions(bench):
+    server = bench.http()
+    status, headers, messages = server.post({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {"protocolVersion": LEGACY[0], "capabilities": {},
+                   "clientInfo": {"name": "t", "version": "1"}}})
+    session = headers.get("mcp-session-id", "")
+    bench.check(len(session) == 32, "initialize gives a session", session)
+    bench.equal(server.post(PING, {"Mcp-Session-Id": session})[0], 200,
+                "which is known")
+    bench.equal(server.post(PING, {"Mcp-Session-Id": "0" * 32})[0], 404,
+                "another one is not")
+    bench.equal(server.post(PING, {
+        "Mcp-Session-Id": session,
+        "Authorization": f"Bearer {bench.env['other_token']}"})[0], 404,
+        "nor is it under another credential")
+    authorization = {"Authorization": f"Bearer {server.token}",
+                     "Mcp-Session-Id": session}
+    bench.equal(server.raw("DELETE", "/mcp", headers=authorization)[0], 204,
+                "DELETE ends it")
+    bench.equal(server.post(PING, {"Mcp-Session-Id": session})[0], 404,
+                "then it is gone")
+
+
+def is_running(bench, text):
+    return bench.psql(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
+        f"query LIKE '%{text}%' AND pid <> pg_backend_pid()") != "0"
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def hang_up(bench, server, request):
+    """Sends the request and closes before there is an answer."""
+    body = json.dumps(request)
+    head = "".join(f"{k}: {v}\r\n" for k, v in server.headers(request).items())
+    with socket.create_connection(("127.0.0.1", server.port)) as line:
+        line.sendall(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
+                     f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        return wait_for(lambda: is_running(bench, "pg_sleep(29)"))
+
+
+def disconnects(bench):
+    server = bench.http()
+    slow = tool("query", {"sql": "SELECT pg_sleep(29)"})
+    bench.check(hang_up(bench, server, modern(slow)), "a statement runs")
+    bench.check(wait_for(lambda: not is_running(bench, "pg_sleep(29)")),
+                "closing the response stream cancels it")
+    bench.equal(server.call("query", {"sql": "SELECT 1"})
+                ["structuredContent"]["rows"], [[1]], "the next call runs")
+
+
+def cancelled(bench):
+    server = bench.http()
+    _, headers, _ = server.post({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {"protocolVersion": LEGACY[0], "capabilities": {},
+                   "clientInfo": {"name": "t", "version": "1"}}})
+    server.session = headers["mcp-session-id"]
+    slow = tool("query", {"sql": "SELECT pg_sleep(28)"}, "slow")
+    answers = []
+    thread = threading.Thread(
+        target=lambda: answers.append(server.post(slow)))
+    thread.start()
+    bench.check(wait_for(lambda: is_running(bench, "pg_sleep(28)")),
+                "a statement runs")
+    note = {"jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": {"requestId": "slow"}}
+    server.post(note, {"Mcp-Session-Id": None})
+    time.sleep(0.3)
+    bench.check(is_running(bench, "pg_sleep(28)"),
+                "a cancellation from outside its session does nothing")
+    server.post(note)
+    thread.join(10)
+    bench.check(not thread.is_alive() and
+                not is_running(bench, "pg_sleep(28)"),
+                "one from inside ends it")
+
+
+def call_timeout(bench):
+    server = bench.http("--call-timeout", "1")
+    started = time.time()
+    result = server.call("query", {"sql": "SELECT pg_sleep(27)"})
+    bench.equal(result["structuredContent"].get("sqlstate"), "57014",
+                "a call that takes too long is cancelled")
+    bench.check(time.time() - started < 5, "in time")
+
+
+def restarts(bench):
+    server = bench.http()
+    bench.check("agent" in server.call("whoami")["structuredContent"],
+                "a call before")
+    bench.pg_ctl("restart")
+    result = server.call("whoami")
+    bench.check("agent" in result["structuredContent"],
+                "the first call after a restart of PostgreSQL", result)
+    bench.pg_ctl("down")
+    result = server.call("whoami")
+    bench.equal(result["structuredContent"].get("sqlstate"), "08001",
+                "an error result while it is down")
+    bench.equal(server.raw("GET", "/readyz")[0], 503, "readyz: 503")
+    bench.equal(server.raw("GET", "/healthz")[0], 200, "healthz: 200")
+    bench.pg_ctl("up")
+    bench.check("agent" in server.call("whoami")["structuredContent"],
+                "and calls again when it is back")
+
+
+def lazy(bench):
+    server = bench.http(WARDEN_DSN="host=127.0.0.1 port=1 user=x dbname=x")
+    bench.equal(server.post(PING)[0], 200, "no database is needed to start")
+    bench.equal(server.call("whoami")["structuredContent"].get("sqlstate"),
+                "08001", "calls say that it is not there")
+
+
+def concurrency(bench):
+    server = bench.http("--pool", "4")
+    wrong = []
+
+    def work(number):
+        token = bench.env["token" if number % 2 else "other_token"]
+        agent = "support" if number % 2 else "other"
+        for _ in range(20):
+            result = server.post(tool("query", {
+                "sql": f"SELECT {number}, current_setting('warden.agent')"}),
+                {"Authorization": f"Bearer {token}"})[2][0]["result"]
+            rows = result["structuredContent"].get("rows")
+            if rows != [[number, agent]]:
+                wrong.append(result)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.equal(wrong, [], "240 calls on 4 connections, each its own agent")
+    count = bench.psql("SELECT count(*) FROM pg_stat_activity "
+                       "WHERE usename = 'gateway'")
+    bench.check(int(count) <= 4, "at most 4 connections", count)
+
+
+def queue_limit(bench):
+    server = bench.http("--pool", "1", "--max-queue", "1")
+    statuses = []
+
+    def work():
+        statuses.append(server.post(tool("query", {
+            "sql": "SELECT pg_sleep(1)"}))[0])
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.check(statuses.count(200) >= 2 and statuses.count(503) >= 1 and
+                set(statuses) == {200, 503}, "a full queue: 503", statuses)
+
+
+def listening(bench):
+    server = bench.http()
+    request = modern({"jsonrpc": "2.0", "id": "s",
+                      "method": "subscriptions/listen",
+                      "params": {"notifications": {"toolsListChanged": True}}})
+    connection = http.client.HTTPConnection("127.0.0.1", server.port,
+                                            timeout=20)
+    connection.request("POST", "/mcp", json.dumps(request),
+                       server.headers(request))
+    answer = connection.getresponse()
+    bench.equal((answer.status, answer.getheader("content-type"),
+                 answer.getheader("x-accel-buffering")),
+                (200, "text/event-stream", "no"), "listen is a stream")
+    bench.equal(answer.readline(), b"event: message\n", "of events")
+    message = json.loads(answer.readline()[6:])
+    bench.record(request, message, "http")
+    bench.equal(message["method"],
+                "notifications/subscriptions/acknowledged", "acknowledged")
+    answer.readline()
+    bench.equal(server.post(PING)[0], 200, "others are served meanwhile")
+    server.process.terminate()
+    rest = answer.read().decode()
+    bench.check('"id":"s"' in rest and '"resultType":"complete"' in rest,
+                "it ends with its answer", rest)
+    connection.close()
+    bench.equal(server.process.wait(20), 0, "exit code 0")
+
+
+def drains(bench):
+    server = bench.http()
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.call(
+        "query", {"sql": "SELECT pg_sleep(1.5), 26"})))
+    thread.start()
+    wait_for(lambda: is_running(bench, "pg_sleep(1.5)"))
+    code = server.terminate()
+    thread.join(10)
+    bench.equal(code, 0, "SIGTERM: exit code 0")
+    bench.check(answers and answers[0]["structuredContent"]["rows"] ==
+                [[None if answers[0]["structuredContent"]["rows"][0][0] is None
+                  else "", 26]],
+                "after running calls got their answer", answers)
+    server = bench.http("--drain-timeout", "1")
+    thread = threading.Thread(target=lambda: server.post(tool(
+        "query", {"sql": "SELECT pg_sleep(25)"})))
+    thread.start()
+    wait_for(lambda: is_running(bench, "pg_sleep(25)"))
+    started = time.time()
+    bench.equal(server.terminate(), 0, "even when one takes too long")
+    bench.check(time.time() - started < 6, "which is cancelled")
+    thread.join(10)
+    bench.check(not is_running(bench, "pg_sleep(25)"), "in PostgreSQL too")
+
+
+def shed(bench):
+    """Slow and half-closed clients hold nothing up."""
+    server = bench.http("--idle-timeout", "2")
+    lines = [socket.create_connection(("127.0.0.1", server.port))
+             for _ in range(50)]
+    for line in lines:
+        line.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-")
+    bench.equal(server.post(PING)[0], 200, "50 slow clients hold nothing up")
+    time.sleep(4)
+    closed = 0
+    for line in lines:
+        line.settimeout(1)
+        try:
+            closed += line.recv(1000)[:12] in (b"", b"HTTP/1.1 408")
+        except (TimeoutError, ConnectionError):
+            closed += 1
+        line.close()
+    bench.equal(closed, 50, "and are closed after the idle time")
+
+
+def memory(bench):
+    server = bench.http()
+    server.call("whoami")
+    rss = server.rss_kib()
+    bench.check(rss < 12 * 1024, f"idle resident memory: {rss} KiB < 12 MiB")
+
+
+def addresses(bench):
+    path = bench.dir / "token"
+    path.write_text(bench.env["token"] + "\n")
+    for args, what in (
+            (["--http", "nonsense"], "an address that is none"),
+            (["--http", "0.0.0.0:0", "--default-token-file", str(path)],
+             "a default token on all addresses"),
+            (["--http", "127.0.0.1:0", "--tls-cert", str(path)],
+             "a certificate without a key")):
+        import subprocess
+        from harness import SHIM
+        done = subprocess.run([str(SHIM), *args], capture_output=True,
+                              timeout=20)
+        bench.check(done.returncode != 0, f"{what} is refused")
+
+
+main(credentials, default_token, origins, methods, bodies, modern_headers,
+     sessions, disconnects, cancelled, call_timeout, restarts, lazy,
+     concurrency, queue_limit, listening, drains, shed, memory, addresses)

@@ -1,0 +1,216 @@
+"""Lines on stdin and stdout: framing, bad input, cancellation, the end."""
+
+import json
+import time
+
+from harness import LEGACY, MODERN, main, modern
+
+
+def rpc(identifier, method, params=None):
+    request = {"jsonrpc": "2.0", "id": identifier, "method": method}
+    if params is not None:
+        request["params"] = params
+    return request
+
+
+def error_code(message):
+    return (message or {}).get("error", {}).get("code")
+
+
+def eras(bench):
+    client = bench.stdio()
+    for version in LEGACY:
+        answer = client.request("initialize", {
+            "protocolVersion": version, "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"}})
+        bench.equal(answer["result"]["protocolVersion"], version,
+                    f"initialize echoes {version}")
+        bench.check("resultType" not in answer["result"],
+                    "a legacy result has no resultType")
+    answer = client.request("initialize", {
+        "protocolVersion": "2030-01-01", "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"}})
+    bench.equal(answer["result"]["protocolVersion"], LEGACY[0],
+                "an unknown version is answered by the newest legacy one")
+    bench.equal(client.request("ping")["result"], {}, "ping")
+    answer = client.request("server/discover", modern=True)
+    bench.equal(answer["result"]["supportedVersions"], [MODERN, *LEGACY],
+                "discover lists the versions")
+    bench.equal(answer["result"]["resultType"], "complete", "resultType")
+    answer = client.request("tools/list", modern=True)
+    names = [tool["name"] for tool in answer["result"]["tools"]]
+    bench.equal(names, ["explain", "get_change", "list_changes",
+                        "propose_change", "query", "search_objects", "whoami",
+                        "withdraw_change"], "the tools, in order")
+    bench.check(all("outputSchema" in t for t in answer["result"]["tools"]),
+                "every tool has an output schema")
+    answer = client.request("ping", modern=True)
+    bench.equal(error_code(answer), -32601, "there is no modern ping")
+
+
+def bad_input(bench):
+    client = bench.stdio("--max-body", "65536")
+    cases = [
+        (b'{"jsonrpc":"2.0","id":1,"meth\n', -32700, "cut JSON"),
+        (b'{"jsonrpc":"2.0","id":"\xff","method":"ping"}\n', -32700,
+         "invalid UTF-8"),
+        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}\n', -32700,
+         "a lone surrogate"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}\n', -32700,
+         "a duplicate key"),
+        (b"[" * 10000 + b"]" * 10000 + b"\n", -32600, "nesting of 10,000"),
+        (b'{"jsonrpc":"2.0","id":' + b"9" * 60000 +
+         b',"method":"ping"}\n', -32700, "a number of 60,000 digits"),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]\n', -32600, "a batch"),
+        (b"[]\n", -32600, "an empty batch"),
+        (b"null\n", -32600, "null"),
+        (b'{"jsonrpc":"1.0","id":1,"method":"ping"}\n', -32600,
+         "another JSON-RPC"),
+        (b'{"jsonrpc":"2.0","id":1,"method":5}\n', -32600,
+         "a method that is a number"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}\n', -32602,
+         "params as an array"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"nope"}\n', -32601,
+         "an unknown method"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+         b'{"name":"nope"}}\n', -32602, "an unknown tool"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+         b'{"name":["query"]}}\n', -32602, "a tool name of another type"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+         b'{"name":"query","arguments":"x"}}\n', -32602,
+         "arguments of another type"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+         b'{"name":"query","arguments":{"sql":"' + b"x" * 70000 + b'"}}}\n',
+         -32600, "a line that is too long"),
+    ]
+    for identifier in ("null", "1.5", "{}", "[1]", "true"):
+        cases.append((b'{"jsonrpc":"2.0","id":' + identifier.encode() +
+                      b',"method":"ping"}\n', -32600, f"id {identifier}"))
+    for data, code, what in cases:
+        client.send_raw(data)
+        message = client.receive()
+        bench.equal(error_code(message), code, f"{what}: {code}")
+    client.send_raw(b'{"jsonrpc":"2.0","method":"notifications/what"}\n\n \r\n')
+    client.send_raw(b'{"jsonrpc":"2.0","id":7,"result":{}}\n')
+    bench.equal(client.request("ping")["result"], {},
+                "the server is still there, and said nothing in between")
+
+
+def bad_sql(bench):
+    client = bench.stdio()
+    before = bench.psql("SELECT count(*) FROM pg_class")
+    cases = [
+        ({"sql": "SELECT 1; SELECT 2"}, "42601", "several statements"),
+        ({"sql": "SELECT 1; DROP TABLE tickets"}, "42601", "a stacked DROP"),
+        ({"sql": "COMMIT; DROP SCHEMA public CASCADE"}, "42601",
+         "COMMIT and a DROP"),
+        ({"sql": ""}, "42601", "empty SQL"),
+        ({"sql": " ;;\n"}, "42601", "nothing but semicolons"),
+        ({"sql": "-- only a comment"}, "42601", "only a comment"),
+        ({"sql": "SELECT '\0'"}, "22021", "a NUL character"),
+        ({"sql": "SELECT $1::text", "params": ["a\0b"]}, "22023",
+         "a NUL character in a parameter"),
+        ({"sql": 7}, "22023", "SQL that is a number"),
+        ({}, "22023", "no SQL at all"),
+        ({"sql": "SELECT 1", "query": "x"}, "22023", "an unknown argument"),
+        ({"sql": "SELECT 1", "format": "xml"}, "22023", "an unknown format"),
+        ({"sql": "SELECT 1", "max_rows": 0}, "22023", "max_rows 0"),
+        ({"sql": "SELECT 1", "max_rows": "5"}, "22023", "max_rows as text"),
+        ({"sql": "SELECT 1", "params": {}}, "22023", "params as an object"),
+        ({"sql": "SELECT $1", "params": []}, "08P01", "a missing parameter"),
+        ({"sql": "SELECT 1", "database": "nope"}, "3D000",
+         "an unknown database"),
+        ({"sql": "SELEC 1"}, "42601", "a syntax error"),
+        ({"sql": "SELECT * FROM nope"}, "42P01", "an unknown table"),
+        ({"sql": "SELECT * FROM hidden"}, "42501", "a table without a grant"),
+        ({"sql": "COPY customers TO STDOUT"}, "0A000", "COPY TO STDOUT"),
+    ]
+    for arguments, sqlstate, what in cases:
+        result = client.call("query", arguments)
+        content = result.get("structuredContent", {})
+        bench.check(result.get("isError") is True and
+                    content.get("status") == "error" and
+                    content.get("sqlstate") == sqlstate,
+                    f"{what}: {sqlstate}", result)
+    result = client.call("query", {"sql": "SELECT 1 FROM nope"})
+    bench.equal(result["structuredContent"].get("position"), 15,
+                "the position of an error")
+    bench.equal(bench.psql("SELECT count(*) FROM pg_class"), before,
+                "nothing was created or dropped")
+    bench.equal(client.call("query", {"sql": "SELECT 1"})
+                ["structuredContent"]["rows"], [[1]], "and reads still run")
+
+
+def cancellation(bench):
+    client = bench.stdio()
+    client.call("query", {"sql": "SELECT 1"})
+    started = time.time()
+    client.send(rpc("slow", "tools/call", {
+        "name": "query", "arguments": {"sql": "SELECT pg_sleep(30)"}}))
+    time.sleep(0.5)
+    client.send({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                 "params": {"requestId": "slow", "reason": "test"}})
+    deadline = time.time() + 10
+    running = "1"
+    while time.time() < deadline and running != "0":
+        running = bench.psql("SELECT count(*) FROM pg_stat_activity WHERE "
+                             "query LIKE '%pg_sleep(30)%' AND state = 'active'"
+                             " AND pid <> pg_backend_pid()")
+        time.sleep(0.05)
+    bench.check(time.time() - started < 10, "the statement was cancelled")
+    answer = client.request("ping")
+    bench.check(answer is not None and answer.get("result") == {},
+                "nothing was sent for the cancelled request", answer)
+    bench.equal(client.call("query", {"sql": "SELECT 2"})
+                ["structuredContent"]["rows"], [[2]], "the next call runs")
+
+
+def the_end(bench):
+    client = bench.stdio()
+    client.send(rpc(1, "tools/call", {
+        "name": "query", "arguments": {"sql": "SELECT pg_sleep(1), 42"}}))
+    client.process.stdin.close()
+    message = client.receive()
+    bench.equal((message or {}).get("id"), 1,
+                "a running call is answered after the end of the input")
+    bench.equal(client.process.wait(20), 0, "and the exit code is 0")
+    client = bench.stdio()
+    client.send_raw(json.dumps(rpc(1, "ping")))
+    client.process.stdin.close()
+    bench.equal((client.receive() or {}).get("result"), {},
+                "a last line without its line end counts")
+    client = bench.stdio()
+    client.request("ping")
+    bench.equal(client.terminate(), 0, "SIGTERM: exit code 0")
+    client = bench.stdio(WARDEN_TOKEN=None)
+    bench.equal(client.process.wait(20), 2, "no credential: exit code 2")
+
+
+def wrong_token(bench):
+    client = bench.stdio(WARDEN_TOKEN="nonsense")
+    result = client.call("whoami")
+    bench.equal(result.get("structuredContent", {}).get("sqlstate"), "WD001",
+                "a bad token is an error result with WD001")
+    log = (bench.dir / "shim.log").read_text()
+    bench.check("nonsense" not in log and bench.env["token"] not in log,
+                "no token is in the log")
+
+
+def streams(bench):
+    client = bench.stdio()
+    client.send(modern(rpc("s", "subscriptions/listen", {"notifications": {
+        "resourceSubscriptions": ["warden://x"]}})))
+    message = client.receive()
+    bench.equal(message.get("method"),
+                "notifications/subscriptions/acknowledged",
+                "listen is acknowledged first")
+    bench.equal(message["params"]["_meta"]
+                ["io.modelcontextprotocol/subscriptionId"], "s",
+                "with its subscription id")
+    client.process.stdin.close()
+    message = client.receive()
+    bench.equal((message or {}).get("id"), "s",
+                "a stream ends with its answer")
+
+
+main(eras, bad_input, bad_sql, cancellation, the_end, wrong_token, streams)

@@ -1,0 +1,299 @@
+"""The tools, over both transports, against the real extension."""
+
+import json
+import subprocess
+
+from harness import main
+
+
+def both(bench):
+    yield "stdio", bench.stdio()
+    yield "http", bench.http()
+
+
+def masked_read(bench):
+    for name, client in both(bench):
+        result = client.call("query", {
+            "sql": "SELECT id, email, ssn FROM customers ORDER BY id LIMIT 2"})
+        content = result["structuredContent"]
+        bench.equal(content.get("rows"), [
+            [1, "a******@example.com", "***-**-4801"],
+            [2, "m******@example.com", "***-**-2210"]], f"{name}: masked rows")
+        bench.equal(content.get("columns"), [
+            {"name": "id", "type": "integer"},
+            {"name": "email", "type": "text", "masked": True},
+            {"name": "ssn", "type": "text", "masked": True}],
+            f"{name}: columns with types and masks")
+        bench.equal((content.get("row_count"), content.get("truncated")),
+                    (2, False), f"{name}: row count")
+        bench.equal(result["content"][0]["text"],
+                    " id |        email        |     ssn     \n"
+                    "----+---------------------+-------------\n"
+                    "  1 | a******@example.com | ***-**-4801\n"
+                    "  2 | m******@example.com | ***-**-2210\n"
+                    "(2 rows)", f"{name}: the same as a table")
+
+
+def values(bench):
+    client = bench.stdio()
+    result = client.call("query", {"sql": """
+        SELECT 32767::int2, -5::int4, 9007199254740991::int8,
+            9007199254740992::int8, -9007199254740991::int8, 1.5::float4,
+            'NaN'::float8, '-Infinity'::float8, 1e300::float8, -0.25::float8,
+            true, false, NULL, 1.50::numeric, DATE '2026-01-02',
+            '{"a": [1, null]}'::jsonb, E'{"b":\n2}'::json, ARRAY[1,2],
+            'ok'::mood, E'a"\\\\\\n\\u20ac', ''"""})
+    bench.equal(result["structuredContent"].get("rows"), [[
+        32767, -5, 9007199254740991, "9007199254740992", -9007199254740991,
+        1.5, "NaN", "-Infinity", 1e300, -0.25, True, False, None, "1.50",
+        "2026-01-02", {"a": [1, None]}, {"b": 2}, "{1,2}", "ok",
+        'a"\\\n\u20ac', ""]], "values of all classes")
+    bench.equal([c["type"] for c in result["structuredContent"]["columns"]][18],
+                "mood", "a type that is not built in has its name")
+
+
+def parameters(bench):
+    client = bench.stdio()
+    result = client.call("query", {
+        "sql": "SELECT $1::int + 1, $2::text, $3::bool, $4::text, $5::jsonb, "
+               "$6::float8",
+        "params": [41, "'; DROP TABLE tickets; --", True, None, {"a": [1]},
+                   2.5]})
+    bench.equal(result["structuredContent"].get("rows"),
+                [[42, "'; DROP TABLE tickets; --", True, None, {"a": [1]},
+                  2.5]], "parameters are bound")
+
+
+def formats(bench):
+    client = bench.stdio()
+    sql = "SELECT 1 AS a, E'x,\"y\\nz' AS b, NULL AS c, '' AS d"
+    result = client.call("query", {"sql": sql, "format": "csv"})
+    bench.equal(result["content"][0]["text"],
+                'a,b,c,d\n1,"x,""y\nz",,""\n', "csv")
+    result = client.call("query", {"sql": sql, "format": "json"})
+    bench.equal(json.loads(result["content"][0]["text"]),
+                [{"a": 1, "b": 'x,"y\nz', "c": None, "d": ""}], "json")
+    queries = [
+        "SELECT 1 AS a, 'x' AS b",
+        "SELECT id, name, balance, vip FROM customers ORDER BY id LIMIT 12",
+        "SELECT E'two\\nlines' AS l, 5 AS n, E'1\\n2\\n3' AS last",
+        "SELECT 'h\u00e9llo' AS \"\u00fcber\", '\u4e2d\u6587' AS wide",
+        "SELECT NULL AS nothing, '' AS empty",
+        "SELECT 1 AS a WHERE false",
+    ]
+    for sql in queries:
+        result = client.call("query", {"sql": sql})
+        printed = subprocess.run(
+            [f"{bench.env['bindir']}/psql", "-Xq", "-d", bench.dsn("postgres"),
+             "-P", "pager=off", "-c", sql], capture_output=True, text=True,
+            env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"}).stdout
+        bench.equal(result["content"][0]["text"].rstrip(), printed.rstrip(),
+                    f"as psql prints it: {sql[:40]}")
+
+
+def limits(bench):
+    client = bench.stdio()
+    result = client.call("query", {"sql": "SELECT * FROM customers",
+                                   "max_rows": 5})
+    content = result["structuredContent"]
+    bench.equal((content.get("row_count"), content.get("truncated")),
+                (5, True), "max_rows cuts, and it shows")
+    bench.check("there are more rows" in result["content"][0]["text"],
+                "in the text too")
+    result = client.call("query", {"sql": "SELECT * FROM customers"})
+    content = result["structuredContent"]
+    bench.equal((content.get("row_count"), content.get("truncated")),
+                (1000, True), "the agent's own limit is 1000")
+    client = bench.stdio("--max-result", "65536")
+    result = client.call("query", {
+        "sql": "SELECT repeat('x', 1000) FROM customers LIMIT 900"})
+    content = result["structuredContent"]
+    bench.check(content["truncated"] and 40 < content["row_count"] < 70,
+                "bytes are limited as well", content["row_count"])
+    result = client.call("query", {
+        "sql": "SELECT repeat('x', 10000) FROM customers LIMIT 900"})
+    bench.equal(result["structuredContent"].get("sqlstate"), "54000",
+                "a result far too large is an error")
+    bench.equal(client.call("query", {"sql": "SELECT 1"})
+                ["structuredContent"]["rows"], [[1]], "and the next call runs")
+
+
+def writes(bench):
+    for name, client in both(bench):
+        before = bench.psql("SELECT name FROM customers WHERE id = 7")
+        result = client.call("query", {
+            "sql": "UPDATE customers SET name = 'Grace' WHERE id = 7"})
+        content = result["structuredContent"]
+        bench.check(content.get("status") == "pending_review" and
+                    isinstance(content.get("change_id"), int) and
+                    isinstance(content.get("findings"), list) and
+                    content.get("risk") in
+                    ("low", "moderate", "high", "critical"),
+                    f"{name}: a write waits for review", result)
+        bench.equal(result.get("isError"), False, f"{name}: and is no error")
+        bench.equal(bench.psql("SELECT name FROM customers WHERE id = 7"),
+                    before, f"{name}: and did not run")
+        change = client.call("get_change",
+                             {"change_id": content["change_id"]})
+        change = change["structuredContent"]["change"]
+        bench.equal((change["status"], change["change_id"]),
+                    ("proposed", content["change_id"]), f"{name}: get_change")
+        bench.check("UPDATE customers" in change["statements"][0]["statement"],
+                    f"{name}: with its statement", change)
+        result = client.call("withdraw_change",
+                             {"change_id": content["change_id"]})
+        bench.equal(result["structuredContent"].get("change", {}).get("status"),
+                    "withdrawn", f"{name}: withdraw_change")
+        result = client.call("withdraw_change",
+                             {"change_id": content["change_id"]})
+        bench.equal(result["structuredContent"].get("sqlstate"), "WD007",
+                    f"{name}: once only")
+
+
+def proposals(bench):
+    client = bench.stdio("--review-url", "https://review.example/{change_id}?x")
+    ids = []
+    for number in range(25):
+        result = client.call("propose_change", {
+            "sql": f"INSERT INTO tickets VALUES ({number + 100}, 1, 'x'); "
+                   "UPDATE tickets SET body = 'y' WHERE id = 1",
+            "title": f"change {number}", "reason": "a test"})
+        ids.append(result["structuredContent"].get("change_id"))
+    content = result["structuredContent"]
+    bench.equal(content.get("status"), "pending_review", "propose_change")
+    bench.equal(content.get("review_url"),
+                f"https://review.example/{ids[-1]}?x", "the review link")
+    seen, cursor, pages = [], None, 0
+    while pages < 5:
+        arguments = {"status": "proposed"}
+        if cursor:
+            arguments["cursor"] = cursor
+        page = client.call("list_changes", arguments)["structuredContent"]
+        seen += [change["change_id"] for change in page["changes"]]
+        cursor, pages = page.get("next_cursor"), pages + 1
+        if not cursor:
+            break
+    bench.equal(seen[:25], ids[::-1], "list_changes, newest first, in pages")
+    result = client.call("list_changes", {"cursor": "c5; DROP"})
+    bench.equal(result["structuredContent"].get("sqlstate"), "22023",
+                "a cursor of one's own making")
+    other = bench.stdio(WARDEN_TOKEN=bench.env["other_token"])
+    result = other.call("get_change", {"change_id": ids[0]})
+    bench.equal(result["structuredContent"].get("sqlstate"), "P0002",
+                "another agent's change is not there")
+    result = other.call("withdraw_change", {"change_id": ids[0]})
+    bench.equal(result.get("isError"), True, "nor can it be withdrawn")
+    bench.psql(f"SELECT warden.approve({ids[0]}, 'fine')", "rita")
+    change = client.call("get_change", {"change_id": ids[0]})
+    change = change["structuredContent"]["change"]
+    bench.check(any("fine" in str(r.get("comment"))
+                    for r in change["reviews"]),
+                "the reviewer's comment is told", change)
+
+
+def schema(bench):
+    client = bench.stdio()
+    result = client.call("search_objects", {})
+    names = {(o["kind"], o["name"])
+             for o in result["structuredContent"]["objects"]}
+    bench.check(("table", "customers") in names and
+                ("schema", "public") in names, "tables and schemas", names)
+    bench.check(("table", "hidden") not in names,
+                "not what the agent may not read", names)
+    bench.check("email" not in result["content"][0]["text"],
+                "without detail the text is names only")
+    result = client.call("search_objects", {"pattern": "cust*", "kind": "table",
+                                            "detail": True})
+    table = result["structuredContent"]["objects"][0]
+    columns = {c["name"]: c for c in table["columns"]}
+    bench.equal(columns["ssn"].get("semantic_type"), "ssn", "semantic types")
+    bench.equal(columns["balance"]["type"], "numeric(10,2)", "column types")
+    bench.equal(table.get("comment"), "people who buy", "comments")
+    result = client.call("search_objects", {"pattern": "customers.e*",
+                                            "kind": "column"})
+    bench.equal([o["name"] for o in result["structuredContent"]["objects"]],
+                ["customers.email"], "a column by pattern")
+    result = client.call("search_objects", {"kind": "function"})
+    bench.check("price" in [o["name"] for o in
+                            result["structuredContent"]["objects"]],
+                "functions", result)
+    result = client.call("search_objects", {"kind": "index"})
+    bench.check("customers_pkey" in [o["name"] for o in
+                                     result["structuredContent"]["objects"]],
+                "indexes", result)
+    result = client.call("search_objects", {"pattern": "no_such_%_thing"})
+    bench.equal(result["structuredContent"]["objects"], [], "nothing found")
+
+
+def plans(bench):
+    client = bench.stdio()
+    result = client.call("explain", {
+        "sql": "SELECT name FROM customers WHERE id = 3"})
+    bench.check("customers_pkey" in result["structuredContent"].get("plan", ""),
+                "explain", result)
+    result = client.call("explain", {"sql": "SELECT count(*) FROM tickets",
+                                     "analyze": True})
+    bench.check("actual time" in result["structuredContent"].get("plan", ""),
+                "explain analyze", result)
+    result = client.call("explain", {
+        "sql": "UPDATE customers SET name = 'x'", "analyze": True})
+    bench.equal(result["structuredContent"].get("status"), "error",
+                "explain analyze of a write is refused")
+    bench.equal(bench.psql("SELECT count(*) FROM customers WHERE name = 'x'"),
+                "0", "and nothing ran")
+    result = client.call("explain", {"sql": "SELECT 1; SELECT 2"})
+    bench.equal(result["structuredContent"].get("sqlstate"), "42601",
+                "one statement only")
+
+
+def identity(bench):
+    for name, client in both(bench):
+        content = client.call("whoami")["structuredContent"]
+        bench.equal((content.get("agent"), content.get("on_behalf_of"),
+                     content.get("role"), content.get("class")),
+                    ("support", "bob@example.com", "support_agent", "agent"),
+                    f"{name}: whoami")
+    client = bench.stdio("--on-behalf-of", "dave@example.com",
+                         WARDEN_TOKEN=bench.env["unbound_token"])
+    bench.equal(client.call("whoami")["structuredContent"].get("on_behalf_of"),
+                "dave@example.com", "a person asserted by the configuration")
+
+
+def nothing_stays(bench):
+    """What one call sets, the next one on that connection does not find."""
+    client = bench.http("--pool", "1")
+    client.call("query", {"sql": "SET search_path = pg_catalog"})
+    result = client.call("query", {"sql": "SELECT count(*) FROM tickets"})
+    bench.check("rows" in result["structuredContent"],
+                "search_path is reset", result)
+    client.call("query", {"sql": "SET TimeZone = 'Asia/Tokyo'"})
+    client.call("query", {"sql": "PREPARE p AS SELECT 1"})
+    result = client.call("query", {"sql": "SHOW TimeZone"})
+    bench.check(result["structuredContent"].get("rows") != [["Asia/Tokyo"]],
+                "settings are reset", result)
+    result = client.call("query", {"sql": "EXECUTE p"})
+    bench.equal(result["structuredContent"].get("status"), "error",
+                "prepared statements are gone")
+    client.token = bench.env["other_token"]
+    content = client.call("whoami")["structuredContent"]
+    bench.equal(content.get("agent"), "other",
+                "another credential on the same connection is another agent")
+
+
+def audited(bench):
+    client = bench.stdio()
+    client.request("tools/call", {
+        "name": "query", "arguments": {"sql": "SELECT 'audit me' AS x"},
+        "_meta": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-"
+                                 "b7ad6b7169203331-01"}})
+    row = bench.psql(
+        "SELECT agent, on_behalf_of, tool, request_id, prompt_ref FROM "
+        "warden.audit_log WHERE statement LIKE 'SELECT ''audit me''%' "
+        "ORDER BY id DESC LIMIT 1").split("|")
+    bench.equal(row, ["support", "bob@example.com", "query", "1",
+                      "00-0af7651916cd43dd8448eb211c80319c-"
+                      "b7ad6b7169203331-01"], "the audit log names it all")
+
+
+main(masked_read, values, parameters, formats, limits, writes, proposals,
+     schema, plans, identity, nothing_stays, audited)
