@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "executor/executor.h"
@@ -32,6 +33,7 @@
 #include "hooks.h"
 #include "nesting.h"
 #include "planning.h"
+#include "policy.h"
 #include "principal.h"
 #include "utility.h"
 #include "warden.h"
@@ -179,6 +181,9 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		check_function_execution(objectId);
 	else if (access == OAT_DROP && classId == ExtensionRelationId)
 		check_drop_extension(objectId);
+	else if (access == OAT_POST_ALTER && classId == InheritsRelationId)
+		warden_policy_keep_labels(objectId,
+								  ((ObjectAccessPostAlter *) arg)->auxiliary_id);
 	if (prev_object_access != NULL)
 		prev_object_access(access, classId, objectId, subId, arg);
 }

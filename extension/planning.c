@@ -198,10 +198,13 @@ bool
 warden_planning_hides_column(Oid relid, AttrNumber attnum)
 {
 	const WardenPrincipal *principal = warden_principal_current();
+	const WardenRelation *relation;
 	TimestampTz expires = DT_NOEND;
 
-	return warden_principal_masks(principal) &&
-		relid >= FirstNormalObjectId &&
+	if (!warden_principal_masks(principal) || relid < FirstNormalObjectId)
+		return false;
+	relation = warden_policy_relation(relid);
+	return (relation != NULL && relation->refused) ||
 		warden_policy_mask(principal, relid, attnum, &expires) != NULL;
 }
 

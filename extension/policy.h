@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "principal.h"
 
 /* One column of one relation under policy. */
@@ -47,9 +48,23 @@ extern const char *warden_policy_mask(const WardenPrincipal *principal,
 /* The default mask of a semantic type, or NULL when it is not defined. */
 extern const char *warden_policy_type_mask(const char *type);
 
+/* Calls fn for the default mask of a type and for each rule's. */
+extern void warden_policy_each_mask(const char *type,
+									void (*fn) (const char *mask, void *arg),
+									void *arg);
+
+/* OIDs of relid, its inheritance ancestors and its descendants. */
+extern List *warden_policy_tree(Oid relid);
+
 /* The relation whose relcache message means "policy changed"; plans depend on
  * it. InvalidOid when the extension is not installed here. */
 extern Oid	warden_policy_anchor(void);
+
+/* The same without a lookup, for invalidation callbacks. */
+extern Oid	warden_policy_known_anchor(void);
+
+/* Labels that a relation had through its parent become its own. */
+extern void warden_policy_keep_labels(Oid child, Oid parent);
 
 /* Tell every backend that policy changed (labels: relid's whole tree). */
 extern void warden_policy_changed(void);

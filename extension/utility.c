@@ -110,13 +110,10 @@ run_agent(WardenUtility *u, const WardenPrincipal *principal, bool toplevel)
 	bool		recorded = toplevel && is_recorded(stmt);
 	bool		change_role;
 
-	warden_utility_check_run(stmt, principal, &change_role);
+	warden_utility_check_run(stmt, principal, toplevel, &change_role);
 	if (change_role)
 	{
-		if (toplevel)
-			run_role_change(u);
-		else
-			warden_utility_run(u);
+		run_role_change(u);
 		return;
 	}
 	if (recorded)
@@ -189,8 +186,8 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 		check_fetch((FetchStmt *) stmt, principal);
 	else if (IsA(stmt, CopyStmt))
 		u->pstmt = warden_copy_rewrite(u->pstmt);
-	if (IsA(stmt, VariableSetStmt) && !principal->login_governed &&
-		warden_nesting_toplevel(u->pstmt))
+	if (warden_utility_check_role(stmt, principal,
+								  warden_nesting_toplevel(u->pstmt)))
 		run_role_change(u);
 	else if (is_transparent(stmt))
 		warden_utility_run(u);

@@ -9,6 +9,8 @@
 #include "postgres.h"
 
 #include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
+#include "principal.h"
 
 typedef enum WardenVerdict
 {
@@ -18,9 +20,10 @@ typedef enum WardenVerdict
 } WardenVerdict;
 
 /*
- * What becomes of a utility statement of an agent, by its parse tree alone.
- * *reason (and *hint) say why it is refused.  DML and SELECT trees give
- * DIVERT and RUN, so that propose() can ask for any raw statement.
+ * What becomes of a statement of an agent, by its raw or analysed parse tree
+ * alone.  *reason says why it is refused, *hint what to do instead.  DML
+ * gives DIVERT and SELECT gives RUN, so that propose() can ask for any raw
+ * statement.
  */
 extern WardenVerdict warden_utility_verdict(Node *stmt, const char **reason,
 											const char **hint);
@@ -28,5 +31,28 @@ extern WardenVerdict warden_utility_verdict(Node *stmt, const char **reason,
 /* Raises WD002 with that reason. */
 extern void warden_utility_refuse(Node *stmt, const char *reason,
 								  const char *hint) pg_attribute_noreturn();
+
+/*
+ * Raises WD002 unless the principal, as it is bound or logged in, may send a
+ * statement that the verdict lets run: transaction control, SET, cursors.
+ * *change_role: the statement may change the role.
+ */
+extern void warden_utility_check_run(Node *stmt,
+									 const WardenPrincipal *principal,
+									 bool toplevel, bool *change_role);
+
+/*
+ * Is it SET ROLE, RESET ROLE or the like?  Raises WD001 unless a person whose
+ * own login is not governed sends it as a statement of its own.
+ */
+extern bool warden_utility_check_role(Node *stmt,
+									  const WardenPrincipal *principal,
+									  bool toplevel);
+
+/* Raises WD001 when the connection was opened with settings off the list. */
+extern void warden_utility_check_startup(void);
+
+/* Raises WD001 unless an unbound gateway may send the utility statement. */
+extern void warden_utility_check_gateway(Node *stmt, bool *change_role);
 
 #endif							/* WARDEN_UTILITY_GATE_H */

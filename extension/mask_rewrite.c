@@ -1,0 +1,613 @@
+/*-------------------------------------------------------------------------
+ * mask_rewrite.c
+ *	  Replaces each range table entry of a relation with masked columns by a
+ *	  subquery that computes the masks, before the planner sees the query.
+ *
+ * The planner pulls such a subquery up again, so columns without a mask keep
+ * their indexes and plans, and nothing above the scan can see a raw value:
+ * predicates, joins, whole rows, errors.  Views are expanded and row security
+ * quals attached by then, so one rewrite serves every road to the planner.
+ *
+ * Invariants:
+ * - Every relation that was looked at carries the mark of plan_stamp.c, masked
+ *	 or found to need no mask: the verifier refuses a labelled one without.
+ * - rte->securityQuals are the owner's row rules and work on raw values; what
+ *	 they read is marked, not masked.
+ * - Output columns of the subquery have the number, type, typmod and collation
+ *	 of the relation's, so no Var of the outer query changes but those of
+ *	 system columns.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/heap.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_statistic_ext_data.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/prep.h"
+#include "parser/analyze.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "lineage.h"
+#include "mask.h"
+#include "mask_rewrite.h"
+#include "plan_stamp.h"
+#include "policy.h"
+#include "warden.h"
+
+static void rewrite_query(Query *query, WardenRewrite *rewrite);
+
+static void
+mark(RangeTblEntry *rte)
+{
+	rte->enrname = pstrdup(warden_plan_stamp_mark());
+}
+
+/* ----------------------------------------------------------------------
+ * Row security quals
+ * ---------------------------------------------------------------------- */
+
+/* Marks every relation below a row security qual as one to be read raw. */
+static bool
+exempt_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+		ListCell   *lc;
+
+		foreach(lc, query->rtable)
+		{
+			RangeTblEntry *rte = lfirst(lc);
+
+			if (rte->rtekind == RTE_RELATION)
+				mark(rte);
+		}
+		return query_tree_walker(query, exempt_walker, context, 0);
+	}
+	return expression_tree_walker(node, exempt_walker, context);
+}
+
+/* ----------------------------------------------------------------------
+ * System columns
+ * ---------------------------------------------------------------------- */
+
+typedef struct SystemColumns
+{
+	int			rti;
+	int			levels_up;
+	bool		used[-FirstLowInvalidHeapAttributeNumber];	/* by -attnum */
+	bool		any;
+	bool		whole_row;
+	AttrNumber	position[-FirstLowInvalidHeapAttributeNumber];
+	AttrNumber	whole_row_position;
+	bool		remap;			/* second pass */
+} SystemColumns;
+
+/*
+ * First pass: which system columns of the relation the outer query names, and
+ * whether it names the whole row.  Second pass: renumbers those Vars.  A Var
+ * that was renumbered has a positive number, so meeting it twice is harmless.
+ */
+static bool
+system_column_walker(Node *node, SystemColumns *columns)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (var->varno != columns->rti ||
+			var->varlevelsup != columns->levels_up || var->varattno > 0)
+			return false;
+		if (var->varattno == 0)
+		{
+			columns->whole_row = true;
+			if (columns->remap && columns->any)
+				var->varattno = var->varattnosyn =
+					columns->whole_row_position;
+			return false;
+		}
+		columns->used[-var->varattno] = true;
+		columns->any = true;
+		if (columns->remap)
+			var->varattno = var->varattnosyn =
+				columns->position[-var->varattno];
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		columns->levels_up++;
+		result = query_tree_walker((Query *) node, system_column_walker,
+								   columns, 0);
+		columns->levels_up--;
+		return result;
+	}
+	return expression_tree_walker(node, system_column_walker, columns);
+}
+
+/* A RowExpr of the relation's own columns, of its row type. */
+static Expr *
+make_row(Query *inner, Relation rel)
+{
+	RowExpr    *row = makeNode(RowExpr);
+	ListCell   *lc;
+
+	foreach(lc, inner->targetList)
+	{
+		TargetEntry *entry = lfirst(lc);
+
+		if (entry->resno > RelationGetNumberOfAttributes(rel))
+			break;
+		row->args = lappend(row->args, copyObject(entry->expr));
+		row->colnames = lappend(row->colnames, makeString(entry->resname));
+	}
+	row->row_typeid = rel->rd_rel->reltype;
+	row->row_format = COERCE_IMPLICIT_CAST;
+	row->location = -1;
+	return (Expr *) row;
+}
+
+static AttrNumber
+append_output(Query *inner, RangeTblEntry *rte, Expr *expr, const char *name)
+{
+	AttrNumber	resno = list_length(inner->targetList) + 1;
+
+	/* Not junk: the planner could not find it when it pushes a qual down. */
+	inner->targetList = lappend(inner->targetList,
+								makeTargetEntry(expr, resno, pstrdup(name),
+												false));
+	rte->eref->colnames = lappend(rte->eref->colnames,
+								  makeString(pstrdup(name)));
+	return resno;
+}
+
+/* Adds the system columns that the outer query names to the outputs. */
+static void
+add_system_columns(Query *outer, int rti, RangeTblEntry *rte, Query *inner,
+				   Relation rel)
+{
+	SystemColumns columns;
+	AttrNumber	attnum;
+
+	memset(&columns, 0, sizeof(columns));
+	columns.rti = rti;
+	(void) query_tree_walker(outer, system_column_walker, &columns, 0);
+	if (!columns.any)
+		return;
+
+	if (columns.whole_row)
+		columns.whole_row_position = append_output(inner, rte,
+												   make_row(inner, rel),
+												   RelationGetRelationName(rel));
+	for (attnum = -1; attnum > FirstLowInvalidHeapAttributeNumber; attnum--)
+	{
+		const FormData_pg_attribute *att;
+		Var		   *var;
+
+		if (!columns.used[-attnum])
+			continue;
+		att = SystemAttributeDefinition(attnum);
+		var = makeVar(1, attnum, att->atttypid, att->atttypmod,
+					  att->attcollation, 0);
+		columns.position[-attnum] = append_output(inner, rte, (Expr *) var,
+												  NameStr(att->attname));
+	}
+	columns.remap = true;
+	(void) query_tree_walker(outer, system_column_walker, &columns, 0);
+}
+
+/* ----------------------------------------------------------------------
+ * One relation
+ * ---------------------------------------------------------------------- */
+
+/* The masks of a relation's columns by attribute number, NULL when clear. */
+static const char **
+collect_masks(Relation rel, WardenRewrite *rewrite, bool *any)
+{
+	int			natts = RelationGetNumberOfAttributes(rel);
+	const char **masks = palloc0((natts + 1) * sizeof(char *));
+	AttrNumber	attnum;
+
+	*any = false;
+	for (attnum = 1; attnum <= natts; attnum++)
+	{
+		if (TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attisdropped)
+			continue;
+		masks[attnum] = warden_policy_mask(rewrite->principal,
+										   RelationGetRelid(rel), attnum,
+										   &rewrite->expires);
+		if (masks[attnum] != NULL)
+			*any = true;
+	}
+	return masks;
+}
+
+/* What stands for one column: itself, its mask, or NULL when dropped. */
+static TargetEntry *
+make_output(Form_pg_attribute att, const char *mask)
+{
+	Expr	   *expr;
+
+	if (att->attisdropped)
+		return makeTargetEntry((Expr *) makeNullConst(INT4OID, -1, InvalidOid),
+							   att->attnum, pstrdup(""), false);
+	expr = (Expr *) makeVar(1, att->attnum, att->atttypid, att->atttypmod,
+							att->attcollation, 0);
+	if (mask != NULL)
+		expr = warden_mask_build(mask, expr, att->atttypid, att->atttypmod,
+								 att->attcollation);
+	return makeTargetEntry(expr, att->attnum, pstrdup(NameStr(att->attname)),
+						   false);
+}
+
+/* The subquery's only range table entry takes over what the outer one had. */
+static RangeTblEntry *
+make_inner_entry(Query *outer, int rti, RangeTblEntry *rte, Query *inner)
+{
+	RangeTblEntry *entry = copyObject(rte);
+
+	mark(entry);
+	entry->lateral = false;
+	warden_move_perms(outer, rte, inner, entry);
+	if (entry->securityQuals != NIL)
+	{
+		ChangeVarNodes((Node *) entry->securityQuals, rti, 1, 0);
+		(void) exempt_walker((Node *) entry->securityQuals, NULL);
+		inner->hasRowSecurity = true;
+		inner->hasSubLinks = checkExprHasSubLink((Node *) entry->securityQuals);
+	}
+	if (entry->tablesample != NULL)
+		IncrementVarSublevelsUp((Node *) entry->tablesample, 1, 0);
+	return entry;
+}
+
+static Query *
+make_inner_query(Query *outer, int rti, RangeTblEntry *rte)
+{
+	Query	   *inner = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	RangeTblEntry *entry;
+
+	inner->commandType = CMD_SELECT;
+	inner->querySource = QSRC_ORIGINAL;
+	inner->canSetTag = true;
+	entry = make_inner_entry(outer, rti, rte, inner);
+	inner->rtable = list_make1(entry);
+	ref->rtindex = 1;
+	inner->jointree = makeFromExpr(list_make1(ref), NULL);
+	return inner;
+}
+
+/* The outer entry becomes that subquery. */
+static void
+replace_entry(RangeTblEntry *rte, Query *inner)
+{
+	RangeTblEntry *entry = linitial(inner->rtable);
+
+	rte->lateral |= entry->tablesample != NULL &&
+		contain_vars_of_level((Node *) entry->tablesample, 1);
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = inner;
+	rte->security_barrier = false;
+	rte->relid = InvalidOid;
+	rte->relkind = 0;
+	rte->rellockmode = 0;
+	rte->tablesample = NULL;
+	rte->inh = false;
+	rte->securityQuals = NIL;
+}
+
+/* FOR UPDATE of the masked class: the lock must reach the relation's rows. */
+static void
+push_row_marks(Query *outer, int rti, Query *inner)
+{
+	ListCell   *lc;
+
+	foreach(lc, outer->rowMarks)
+	{
+		RowMarkClause *clause = lfirst(lc);
+
+		if (clause->rti == rti)
+			applyLockingClause(inner, 1, clause->strength, clause->waitPolicy,
+							   true);
+	}
+}
+
+static void
+mask_relation(Query *query, int rti, RangeTblEntry *rte, Relation rel,
+			  const char **masks, WardenRewrite *rewrite)
+{
+	Query	   *inner = make_inner_query(query, rti, rte);
+	int			i;
+
+	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+
+		inner->targetList = lappend(inner->targetList,
+									make_output(att, masks[i + 1]));
+	}
+	add_system_columns(query, rti, rte, inner, rel);
+	push_row_marks(query, rti, inner);
+	replace_entry(rte, inner);
+	rewrite->any = true;
+}
+
+/*
+ * Statistics hold values: rows of labelled columns are hidden by a filter of
+ * our own inside the same kind of subquery.
+ */
+static const char *
+statistics_filter(Oid relid)
+{
+	if (relid == StatisticRelationId)
+		return "statistics_visible";
+	if (relid == StatisticExtDataRelationId)
+		return "extended_statistics_visible";
+	return NULL;
+}
+
+static void
+filter_statistics(Query *query, int rti, RangeTblEntry *rte,
+				  const char *filter)
+{
+	Relation	rel = table_open(rte->relid, NoLock);
+	Query	   *inner = make_inner_query(query, rti, rte);
+	Oid			funcid = warden_catalog_function(filter);
+	List	   *args;
+	int			i;
+
+	if (!OidIsValid(funcid))
+		elog(ERROR, "function %s.%s is missing", WARDEN_SCHEMA, filter);
+	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+		inner->targetList = lappend(inner->targetList,
+									make_output(TupleDescAttr(RelationGetDescr(rel), i),
+												NULL));
+	args = list_make1(makeVar(1, 1, OIDOID, -1, InvalidOid, 0));
+	if (rte->relid == StatisticRelationId)
+		args = lappend(args, makeVar(1, 2, INT2OID, -1, InvalidOid, 0));
+	inner->jointree->quals = (Node *)
+		makeFuncExpr(funcid, BOOLOID, args, InvalidOid, InvalidOid,
+					 COERCE_EXPLICIT_CALL);
+	add_system_columns(query, rti, rte, inner, rel);
+	replace_entry(rte, inner);
+	table_close(rel, NoLock);
+}
+
+/* One relation that the join tree reads. */
+static void
+rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
+				 WardenRewrite *rewrite)
+{
+	const WardenRelation *relation = warden_policy_relation(rte->relid);
+	const char *filter = statistics_filter(rte->relid);
+	const char **masks;
+	bool		any;
+	Relation	rel;
+
+	if (filter != NULL)
+	{
+		filter_statistics(query, rti, rte, filter);
+		return;
+	}
+	if (relation != NULL && relation->refused)
+		warden_plan_stamp_refuse_copies(relation);
+	if (rte->relid < FirstNormalObjectId)
+		return;
+	rel = table_open(rte->relid, NoLock);
+	masks = collect_masks(rel, rewrite, &any);
+	if (any)
+		mask_relation(query, rti, rte, rel, masks, rewrite);
+	else
+	{
+		mark(rte);
+		(void) exempt_walker((Node *) rte->securityQuals, NULL);
+	}
+	table_close(rel, NoLock);
+}
+
+/* ----------------------------------------------------------------------
+ * Set-returning SQL functions
+ * ---------------------------------------------------------------------- */
+
+/*
+ * The planner would inline such a function after the rewrite, and the body
+ * would escape it.  So it is inlined here, by the planner's own code, with
+ * just as much of a planner's state as that code looks at.
+ */
+static void
+inline_function_entry(Query *query, RangeTblEntry *rte,
+					  WardenRewrite *rewrite)
+{
+	PlannerInfo *root = makeNode(PlannerInfo);
+	Query	   *body;
+
+	root->glob = makeNode(PlannerGlobal);
+	root->glob->boundParams = rewrite->params;
+	root->parse = query;
+	root->query_level = 1;
+	root->planner_cxt = CurrentMemoryContext;
+	rte->functions = (List *)
+		eval_const_expressions(root, (Node *) rte->functions);
+	body = inline_set_returning_function(root, rte);
+	rewrite->invalItems = list_concat(rewrite->invalItems,
+									  root->glob->invalItems);
+	if (body == NULL)
+		return;
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = body;
+	rte->security_barrier = false;
+	rte->functions = NIL;
+}
+
+/* ----------------------------------------------------------------------
+ * The walk
+ * ---------------------------------------------------------------------- */
+
+static bool
+subquery_walker(Node *node, WardenRewrite *rewrite)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		rewrite_query((Query *) node, rewrite);
+		return false;
+	}
+	return expression_tree_walker(node, subquery_walker, rewrite);
+}
+
+/* Range table indexes that the join tree reads. */
+static void
+collect_read(Node *node, Bitmapset **read)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return;
+	switch (nodeTag(node))
+	{
+		case T_RangeTblRef:
+			*read = bms_add_member(*read, ((RangeTblRef *) node)->rtindex);
+			break;
+		case T_FromExpr:
+			foreach(lc, ((FromExpr *) node)->fromlist)
+				collect_read(lfirst(lc), read);
+			break;
+		case T_JoinExpr:
+			collect_read(((JoinExpr *) node)->larg, read);
+			collect_read(((JoinExpr *) node)->rarg, read);
+			break;
+		default:
+			elog(ERROR, "unrecognized node type in a join tree: %d",
+				 (int) nodeTag(node));
+	}
+}
+
+/* What one range table entry holds below itself. */
+static void
+rewrite_entry_children(Query *query, RangeTblEntry *rte,
+					   WardenRewrite *rewrite)
+{
+	switch (rte->rtekind)
+	{
+		case RTE_RELATION:
+			(void) subquery_walker((Node *) rte->tablesample, rewrite);
+			break;
+		case RTE_SUBQUERY:
+			break;
+		case RTE_FUNCTION:
+			inline_function_entry(query, rte, rewrite);
+			(void) subquery_walker((Node *) rte->functions, rewrite);
+			break;
+		case RTE_JOIN:
+			(void) subquery_walker((Node *) rte->joinaliasvars, rewrite);
+			break;
+		case RTE_TABLEFUNC:
+			(void) subquery_walker((Node *) rte->tablefunc, rewrite);
+			break;
+		case RTE_VALUES:
+			(void) subquery_walker((Node *) rte->values_lists, rewrite);
+			break;
+		case RTE_CTE:
+		case RTE_RESULT:
+			break;
+		case RTE_NAMEDTUPLESTORE:
+			/* A transition table: rows of a write that was allowed to run. */
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+					 errmsg("unrecognized kind of range table entry: %d",
+							(int) rte->rtekind),
+					 errhint("This version of pg_warden does not know how to mask it; write the query in another way.")));
+	}
+	if (rte->rtekind == RTE_SUBQUERY)
+		rewrite_query(rte->subquery, rewrite);
+}
+
+static void
+rewrite_query(Query *query, WardenRewrite *rewrite)
+{
+	Bitmapset  *read = NULL;
+	int			rti;
+
+	if (query->commandType == CMD_UTILITY)
+		return;
+	check_stack_depth();
+	(void) query_tree_walker(query, subquery_walker, rewrite,
+							 QTW_IGNORE_RANGE_TABLE);
+	for (rti = 1; rti <= list_length(query->rtable); rti++)
+		rewrite_entry_children(query, rt_fetch(rti, query->rtable), rewrite);
+
+	collect_read((Node *) query->jointree, &read);
+	if (query->resultRelation > 0)
+	{
+		RangeTblEntry *result = rt_fetch(query->resultRelation, query->rtable);
+
+		/* Columns of the target stay raw: the gates decide who may write. */
+		mark(result);
+		(void) exempt_walker((Node *) result->securityQuals, NULL);
+		read = bms_del_member(read, query->resultRelation);
+	}
+	for (rti = 1; rti <= list_length(query->rtable); rti++)
+	{
+		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		if (bms_is_member(rti, read))
+			rewrite_relation(query, rti, rte, rewrite);
+		else
+			/* OLD, NEW and excluded stand for rows of the target; nothing
+			 * scans an entry that the join tree does not name. */
+			mark(rte);
+	}
+}
+
+/* ----------------------------------------------------------------------
+ * Which results are masked
+ * ---------------------------------------------------------------------- */
+
+static bool
+masked_column(RangeTblEntry *rte, AttrNumber attnum, void *arg)
+{
+	WardenRewrite *rewrite = arg;
+
+	return warden_policy_mask(rewrite->principal, rte->relid, attnum,
+							  &rewrite->expires) != NULL;
+}
+
+void
+warden_mask_rewrite(Query *query, WardenRewrite *rewrite)
+{
+	rewrite->expires = DT_NOEND;
+	rewrite->invalItems = NIL;
+	rewrite->masked = NIL;
+	rewrite->any = false;
+	rewrite_query(query, rewrite);
+	if (rewrite->any)
+		rewrite->masked = warden_lineage_query(query, masked_column, rewrite,
+											   NULL);
+}

@@ -1,0 +1,798 @@
+/*-------------------------------------------------------------------------
+ * policy.c
+ *	  Which columns are labelled, and what a principal sees of them.
+ *
+ * Two caches, each rebuilt whole: labels by relation, filled as relations
+ * are asked for (so the cost follows the relations of a query, not the number
+ * of labels), and the rule tables, which are small.  An invalidation only
+ * marks a cache as stale; the memory it replaces lives to the end of the
+ * transaction, so answers stay valid while a statement is being planned.
+ *
+ * A label reaches every relation of an inheritance or partition tree that has
+ * a column of the name, since a child can be read through any parent; a stored
+ * generated column over a labelled one counts as labelled.  Every relation of
+ * such a tree is watched.  One that leaves the tree takes the labels along.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_seclabel.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "optimizer/optimizer.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "guc.h"
+#include "label.h"
+#include "lineage.h"
+#include "mask.h"
+#include "policy.h"
+#include "warden.h"
+
+/* The relation that stands for all policy tables in invalidations. */
+#define POLICY_ANCHOR "semantic_types"
+
+/* Columns of the rule tables, as the install script orders them. */
+#define Anum_types_name			1
+#define Anum_types_mask			2
+#define Anum_rules_type			1
+#define Anum_rules_role			2
+#define Anum_rules_mask			3
+#define Anum_exemptions_grantee 2
+#define Anum_exemptions_type	3
+#define Anum_exemptions_relation 4
+#define Anum_exemptions_attnum	5
+#define Anum_exemptions_attname 6
+#define Anum_exemptions_until	7
+
+typedef struct SemanticType
+{
+	const char *name;
+	const char *mask;
+} SemanticType;
+
+typedef struct MaskRule
+{
+	const char *type;
+	Oid			role;
+	const char *mask;
+} MaskRule;
+
+typedef struct Exemption
+{
+	Oid			grantee;
+	const char *type;			/* NULL when relation is set */
+	Oid			relation;
+	AttrNumber	attnum;			/* 0: every column */
+	TimestampTz until;
+} Exemption;
+
+static MemoryContext relation_context = NULL;
+static HTAB *relations = NULL;	/* WardenRelation by relid */
+static HTAB *watched = NULL;	/* OIDs whose relcache messages matter */
+static bool relations_stale = true;
+static uint64 relation_resets = 0;
+
+static MemoryContext rule_context = NULL;
+static SemanticType *types;
+static int	ntypes;
+static MaskRule *rules;
+static int	nrules;
+static Exemption *exemptions;
+static int	nexemptions;
+static bool rules_stale = true;
+static uint64 generation = 0;
+static Oid	anchor = InvalidOid;
+
+/* The stale cache's memory goes with the transaction. */
+static void
+retire_context(MemoryContext context)
+{
+	if (context != NULL)
+		MemoryContextSetParent(context, TopTransactionContext);
+}
+
+/* ----------------------------------------------------------------------
+ * Rules
+ * ---------------------------------------------------------------------- */
+
+static char *
+text_column(HeapTuple tuple, TupleDesc desc, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static Datum
+value_column(HeapTuple tuple, TupleDesc desc, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+static void
+load_type(HeapTuple tuple, TupleDesc desc, void *row)
+{
+	SemanticType *type = row;
+
+	type->name = text_column(tuple, desc, Anum_types_name);
+	type->mask = text_column(tuple, desc, Anum_types_mask);
+}
+
+static void
+load_rule(HeapTuple tuple, TupleDesc desc, void *row)
+{
+	MaskRule   *rule = row;
+
+	rule->type = text_column(tuple, desc, Anum_rules_type);
+	rule->role = DatumGetObjectId(value_column(tuple, desc, Anum_rules_role));
+	rule->mask = text_column(tuple, desc, Anum_rules_mask);
+}
+
+static void
+load_exemption(HeapTuple tuple, TupleDesc desc, void *row)
+{
+	Exemption  *exemption = row;
+	char	   *attname;
+
+	exemption->grantee = DatumGetObjectId(value_column(tuple, desc,
+													   Anum_exemptions_grantee));
+	exemption->type = text_column(tuple, desc, Anum_exemptions_type);
+	exemption->relation = DatumGetObjectId(value_column(tuple, desc,
+														Anum_exemptions_relation));
+	exemption->attnum = DatumGetInt16(value_column(tuple, desc,
+												   Anum_exemptions_attnum));
+	exemption->until = DatumGetTimestampTz(value_column(tuple, desc,
+														Anum_exemptions_until));
+	attname = text_column(tuple, desc, Anum_exemptions_attname);
+
+	/*
+	 * Number and name must agree: a restore renumbers columns, and an
+	 * exemption must not move to another one.
+	 */
+	if (attname != NULL)
+	{
+		char	   *actual = get_attname(exemption->relation,
+										 exemption->attnum, true);
+
+		if (actual == NULL || strcmp(actual, attname) != 0)
+			exemption->until = DT_NOBEGIN;
+	}
+}
+
+/* Reads a whole table into an array of rows of the given size. */
+static void *
+load_table(const char *name, Size size, int *nrows,
+		   void (*load) (HeapTuple, TupleDesc, void *))
+{
+	Oid			relid = warden_catalog_relation(name);
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int			allocated = 16;
+	char	   *result = palloc0(allocated * size);
+
+	*nrows = 0;
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("policy table \"%s.%s\" is missing", WARDEN_SCHEMA,
+						name),
+				 errhint("Governed sessions are refused until the extension is whole again.")));
+	rel = table_open(relid, AccessShareLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (*nrows == allocated)
+		{
+			result = repalloc(result, 2 * allocated * size);
+			memset(result + allocated * size, 0, allocated * size);
+			allocated *= 2;
+		}
+		load(tuple, RelationGetDescr(rel), result + (*nrows)++ * size);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+static void
+load_rules(void)
+{
+	MemoryContext old;
+
+	while (rules_stale)
+	{
+		uint64		started = generation;
+
+		retire_context(rule_context);
+		rule_context = AllocSetContextCreate(TopMemoryContext,
+											 "warden policy rules",
+											 ALLOCSET_SMALL_SIZES);
+		old = MemoryContextSwitchTo(rule_context);
+		types = load_table("semantic_types", sizeof(SemanticType), &ntypes,
+						   load_type);
+		rules = load_table("mask_rules", sizeof(MaskRule), &nrules,
+						   load_rule);
+		exemptions = load_table("exemptions", sizeof(Exemption), &nexemptions,
+								load_exemption);
+		MemoryContextSwitchTo(old);
+		anchor = warden_catalog_relation(POLICY_ANCHOR);
+		rules_stale = (generation != started);
+	}
+}
+
+Oid
+warden_policy_anchor(void)
+{
+	if (!warden_catalog_installed())
+		return InvalidOid;
+	anchor = warden_catalog_relation(POLICY_ANCHOR);
+	return anchor;
+}
+
+Oid
+warden_policy_known_anchor(void)
+{
+	return anchor;
+}
+
+const char *
+warden_policy_type_mask(const char *type)
+{
+	int			i;
+
+	load_rules();
+	for (i = 0; i < ntypes; i++)
+	{
+		if (strcmp(types[i].name, type) == 0)
+			return types[i].mask;
+	}
+	return NULL;
+}
+
+void
+warden_policy_each_mask(const char *type,
+						void (*fn) (const char *mask, void *arg), void *arg)
+{
+	const char *mask = warden_policy_type_mask(type);
+	int			i;
+
+	fn(mask != NULL ? mask : "full", arg);
+	for (i = 0; i < nrules; i++)
+	{
+		if (strcmp(rules[i].type, type) == 0)
+			fn(rules[i].mask, arg);
+	}
+}
+
+/* Does what is granted to "grantee" reach "role"? */
+static bool
+reaches(Oid grantee, Oid role)
+{
+	return grantee == role ||
+		(!superuser_arg(role) && has_privs_of_role(role, grantee));
+}
+
+/*
+ * The mask that a semantic type has for one role: the role's own rule, else
+ * the strictest of those it inherits, else the type's default.
+ */
+static const char *
+mask_for_role(const char *type, Oid role)
+{
+	const char *inherited = NULL;
+	const char *mask;
+	int			i;
+
+	for (i = 0; i < nrules; i++)
+	{
+		if (strcmp(rules[i].type, type) != 0)
+			continue;
+		if (rules[i].role == role)
+			return rules[i].mask;
+		if (reaches(rules[i].role, role) &&
+			(inherited == NULL ||
+			 warden_mask_strictness(rules[i].mask) >
+			 warden_mask_strictness(inherited)))
+			inherited = rules[i].mask;
+	}
+	if (inherited != NULL)
+		return inherited;
+	mask = warden_policy_type_mask(type);
+	return mask != NULL ? mask : "full";
+}
+
+/* Is the column exempt for the role now? Then lowers *expires. */
+static bool
+exempt_for_role(Oid role, Oid relid, AttrNumber attnum, const char *type,
+				TimestampTz *expires)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = DT_NOBEGIN;
+	int			i;
+
+	for (i = 0; i < nexemptions; i++)
+	{
+		Exemption  *e = &exemptions[i];
+
+		if (e->until <= now || e->until <= until || !reaches(e->grantee, role))
+			continue;
+		if (e->type != NULL ? strcmp(e->type, type) != 0 :
+			(e->relation != relid ||
+			 (e->attnum != 0 && e->attnum != attnum)))
+			continue;
+		until = e->until;
+	}
+	if (until == DT_NOBEGIN)
+		return false;
+	*expires = Min(*expires, until);
+	return true;
+}
+
+/* The mask of a column for one role, NULL when clear. */
+static const char *
+column_mask_for_role(Oid role, Oid relid, AttrNumber attnum,
+					 const char *type, TimestampTz *expires)
+{
+	const char *mask = mask_for_role(type, role);
+
+	if (warden_mask_is_clear(mask) ||
+		exempt_for_role(role, relid, attnum, type, expires))
+		return NULL;
+	return mask;
+}
+
+/* Catalogs have no labels of their own and are not masked by default. */
+static bool
+user_relation(Oid relid)
+{
+	return relid >= FirstNormalObjectId &&
+		get_rel_namespace(relid) != warden_catalog_schema();
+}
+
+const char *
+warden_policy_mask(const WardenPrincipal *principal, Oid relid,
+				   AttrNumber attnum, TimestampTz *expires)
+{
+	const WardenColumn *column = warden_policy_column(relid, attnum);
+	const char *type;
+	const char *mask;
+
+	if (column != NULL)
+		type = column->type;
+	else if (warden_unlabelled_masked && user_relation(relid))
+		type = "full";
+	else
+		return NULL;
+
+	load_rules();
+	mask = column_mask_for_role(principal->role, relid, attnum, type, expires);
+
+	/* SET ROLE inside a session whose login is governed loosens nothing. */
+	if (principal->login_governed && principal->login_role != principal->role)
+	{
+		const char *login = column_mask_for_role(principal->login_role, relid,
+												 attnum, type, expires);
+
+		if (mask == NULL || (login != NULL && warden_mask_strictness(login) >
+							 warden_mask_strictness(mask)))
+			mask = login;
+	}
+	return mask;
+}
+
+/* ----------------------------------------------------------------------
+ * Labels
+ * ---------------------------------------------------------------------- */
+
+static void
+watch(Oid relid)
+{
+	hash_search(watched, &relid, HASH_ENTER, NULL);
+}
+
+static WardenColumn *
+find_column(WardenRelation *relation, AttrNumber attnum)
+{
+	int			i;
+
+	for (i = 0; i < relation->ncolumns; i++)
+	{
+		if (relation->columns[i].attnum == attnum)
+			return &relation->columns[i];
+	}
+	return NULL;
+}
+
+/*
+ * Adds a label to a column.  Where two relations of a tree disagree the
+ * stricter one holds: who owns a partition must not loosen its root's label.
+ */
+static void
+add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
+		   bool untrusted)
+{
+	WardenColumn *column = find_column(relation, attnum);
+
+	if (column != NULL)
+	{
+		const char *old = warden_policy_type_mask(column->type);
+		const char *new = warden_policy_type_mask(type);
+
+		column->untrusted |= untrusted;
+		if (strcmp(column->type, type) != 0 && old != NULL &&
+			(new == NULL ||
+			 warden_mask_strictness(new) > warden_mask_strictness(old)))
+			column->type = type;
+		return;
+	}
+	if (relation->columns == NULL)
+		relation->columns = palloc(sizeof(WardenColumn));
+	else
+		relation->columns = repalloc(relation->columns,
+									 (relation->ncolumns + 1) *
+									 sizeof(WardenColumn));
+	column = &relation->columns[relation->ncolumns++];
+	column->attnum = attnum;
+	column->type = type;
+	column->untrusted = untrusted;
+}
+
+/*
+ * Adds the labels that "source" carries to "relation", matching columns by
+ * name, which inheritance keeps equal, unless they are the same relation.
+ */
+static void
+add_labels_of(WardenRelation *relation, Oid source)
+{
+	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_seclabel_objoid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(source));
+	ScanKeyInit(&keys[1], Anum_pg_seclabel_classoid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	scan = systable_beginscan(rel, SecLabelObjectIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		AttrNumber	attnum = ((FormData_pg_seclabel *) GETSTRUCT(tuple))->objsubid;
+		char	   *provider = text_column(tuple, RelationGetDescr(rel),
+										   Anum_pg_seclabel_provider);
+		char	   *type;
+		bool		untrusted;
+
+		if (attnum <= 0 || strcmp(provider, WARDEN_PROVIDER) != 0)
+			continue;
+		if (source != relation->relid)
+			attnum = get_attnum(relation->relid,
+								get_attname(source, attnum, false));
+		if (attnum == InvalidAttrNumber)
+			continue;
+		warden_label_parse_column(text_column(tuple, RelationGetDescr(rel),
+											  Anum_pg_seclabel_label),
+								  &type, &untrusted);
+		add_column(relation, attnum, type, untrusted);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/* OIDs of the direct parents of a relation. */
+static List *
+parents_of(Oid relid)
+{
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	List	   *result = NIL;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = lappend_oid(result,
+							 ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * Parents of parents, children of children, and the other parents of those: a
+ * value can be read through any of them.  The list grows under the loop.
+ */
+List *
+warden_policy_tree(Oid relid)
+{
+	List	   *tree = list_make1_oid(relid);
+	int			i;
+
+	for (i = 0; i < list_length(tree); i++)
+	{
+		Oid			member = list_nth_oid(tree, i);
+
+		tree = list_concat_unique_oid(tree, parents_of(member));
+		if (has_subclass(member))
+			tree = list_concat_unique_oid(tree,
+										  find_inheritance_children(member,
+																	NoLock));
+	}
+	return tree;
+}
+
+/* A stored generated column shows what it was computed from. */
+static void
+add_generated_columns(WardenRelation *relation, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	TupleConstr *constr = desc->constr;
+	int			i;
+
+	if (constr == NULL || relation->ncolumns == 0)
+		return;
+	for (i = 0; i < constr->num_defval; i++)
+	{
+		AttrNumber	attnum = constr->defval[i].adnum;
+		Bitmapset  *used = NULL;
+		int			j;
+
+		if (TupleDescAttr(desc, attnum - 1)->attgenerated == '\0' ||
+			find_column(relation, attnum) != NULL)
+			continue;
+		pull_varattnos(stringToNode(constr->defval[i].adbin), 1, &used);
+		for (j = 0; j < relation->ncolumns; j++)
+		{
+			AttrNumber	source = relation->columns[j].attnum -
+				FirstLowInvalidHeapAttributeNumber;
+
+			if (strcmp(relation->columns[j].type, "none") != 0 &&
+				bms_is_member(source, used))
+			{
+				add_column(relation, attnum, "full", false);
+				break;
+			}
+		}
+	}
+}
+
+/*
+ * A materialized view is a copy that nothing masks but labels of its own:
+ * refused while a column that comes from a labelled one has none.
+ */
+static void
+check_copies(WardenRelation *relation, Relation rel)
+{
+	List	   *sources = NIL;
+	List	   *tainted;
+	ListCell   *lc;
+
+	if (rel->rd_rel->relkind != RELKIND_MATVIEW)
+		return;
+	tainted = warden_lineage_matview(rel, &sources);
+	foreach(lc, sources)
+		watch(lfirst_oid(lc));
+	foreach(lc, tainted)
+	{
+		AttrNumber	attnum = lfirst_int(lc);
+
+		if (find_column(relation, attnum) != NULL)
+			continue;
+		relation->refused = true;
+		relation->refused_hint =
+			psprintf("Label it: SECURITY LABEL FOR warden ON COLUMN %s.%s IS '...', as the column that it copies.",
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												RelationGetRelationName(rel)),
+					 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel),
+															attnum - 1)->attname)));
+		return;
+	}
+}
+
+/* Fills an entry whose relid is set. */
+static void
+build_relation(WardenRelation *relation)
+{
+	Relation	rel = try_relation_open(relation->relid, AccessShareLock);
+	ListCell   *lc;
+
+	if (rel == NULL)
+		return;
+	watch(relation->relid);
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_MATVIEW:
+			foreach(lc, warden_policy_tree(relation->relid))
+			{
+				watch(lfirst_oid(lc));
+				add_labels_of(relation, lfirst_oid(lc));
+			}
+			add_generated_columns(relation, rel);
+			check_copies(relation, rel);
+			break;
+		default:
+			break;
+	}
+	relation_close(rel, AccessShareLock);
+}
+
+static void
+reset_relations(void)
+{
+	HASHCTL		ctl;
+
+	retire_context(relation_context);
+	relation_context = AllocSetContextCreate(TopMemoryContext,
+											 "warden policy relations",
+											 ALLOCSET_SMALL_SIZES);
+	ctl.keysize = sizeof(Oid);
+	ctl.hcxt = relation_context;
+	ctl.entrysize = sizeof(WardenRelation);
+	relations = hash_create("warden relations", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.entrysize = sizeof(Oid);
+	watched = hash_create("warden watched relations", 64, &ctl,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	relations_stale = false;
+	relation_resets++;
+}
+
+const WardenRelation *
+warden_policy_relation(Oid relid)
+{
+	WardenRelation *entry;
+	WardenRelation built;
+	MemoryContext old;
+
+	/* Catalogs can not be labelled; the rewrite knows the ones that matter. */
+	if (relid < FirstNormalObjectId)
+		return NULL;
+	if (relations_stale)
+		reset_relations();
+	entry = hash_search(relations, &relid, HASH_FIND, NULL);
+	while (entry == NULL)
+	{
+		uint64		started = relation_resets;
+
+		/*
+		 * Building can process invalidations, so the entry goes into the
+		 * table only after it is complete, and only if still true.
+		 */
+		memset(&built, 0, sizeof(built));
+		built.relid = relid;
+		old = MemoryContextSwitchTo(relation_context);
+		build_relation(&built);
+		MemoryContextSwitchTo(old);
+		if (relations_stale)
+			reset_relations();
+		if (relation_resets != started)
+			continue;
+		entry = hash_search(relations, &relid, HASH_ENTER, NULL);
+		*entry = built;
+	}
+	return (entry->ncolumns > 0 || entry->refused) ? entry : NULL;
+}
+
+const WardenColumn *
+warden_policy_column(Oid relid, AttrNumber attnum)
+{
+	const WardenRelation *relation = warden_policy_relation(relid);
+
+	if (relation == NULL)
+		return NULL;
+	return find_column((WardenRelation *) relation, attnum);
+}
+
+/*
+ * Called as the link between the two is made or removed, before the command
+ * sees its own change: a link that is still there is being removed.  What the
+ * parent's tree said of the child's columns becomes labels of its own.
+ */
+void
+warden_policy_keep_labels(Oid child, Oid parent)
+{
+	const WardenRelation *policy;
+	int			i;
+
+	if (!warden_catalog_installed() ||
+		!list_member_oid(parents_of(child), parent))
+		return;
+	policy = warden_policy_relation(parent);
+	for (i = 0; policy != NULL && i < policy->ncolumns; i++)
+	{
+		char	   *name = get_attname(parent, policy->columns[i].attnum, true);
+		AttrNumber	attnum = name != NULL ? get_attnum(child, name) :
+			InvalidAttrNumber;
+
+		if (attnum > 0)
+			warden_label_keep(child, attnum,
+							  policy->columns[i].untrusted ?
+							  psprintf("%s, untrusted", policy->columns[i].type) :
+							  policy->columns[i].type);
+	}
+}
+
+/* ----------------------------------------------------------------------
+ * Invalidation
+ * ---------------------------------------------------------------------- */
+
+void
+warden_policy_changed(void)
+{
+	Oid			relid = warden_policy_anchor();
+
+	if (OidIsValid(relid))
+		CacheInvalidateRelcacheByRelid(relid);
+}
+
+void
+warden_policy_label_changed(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, warden_policy_tree(relid))
+		CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
+}
+
+static void
+on_relcache_change(Datum arg pg_attribute_unused(), Oid relid)
+{
+	if (relid == InvalidOid || relid == anchor)
+	{
+		generation++;
+		rules_stale = true;
+		relations_stale = true;
+	}
+	else if (!relations_stale && watched != NULL &&
+			 hash_search(watched, &relid, HASH_FIND, NULL) != NULL)
+		relations_stale = true;
+}
+
+/* CREATE and DROP EXTENSION. */
+static void
+on_namespace_change(Datum arg pg_attribute_unused(),
+					int cacheid pg_attribute_unused(),
+					uint32 hashvalue pg_attribute_unused())
+{
+	generation++;
+	rules_stale = true;
+}
+
+/* Role memberships decide which rules and exemptions reach a role; that is
+ * asked anew at each planning, and principal.c resets the plans. */
+void
+warden_policy_init(void)
+{
+	CacheRegisterRelcacheCallback(on_relcache_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_namespace_change,
+								  (Datum) 0);
+}
