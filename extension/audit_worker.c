@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heaptoast.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -282,6 +283,29 @@ close_store(Batch *batch)
 	table_close(batch->rel, NoLock);
 }
 
+/*
+ * A tuple that has to be toasted goes alone: inserting several at once does
+ * not tell where such a one went, and the indexes have to know.
+ */
+static void
+insert_tuple(Batch *batch, HeapTuple tuple)
+{
+	TupleTableSlot *slot;
+
+	if (tuple->t_len > TOAST_TUPLE_THRESHOLD)
+	{
+		flush_slots(batch);
+		CatalogTupleInsertWithInfo(batch->rel, tuple, batch->indexes);
+		return;
+	}
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(batch->rel),
+									&TTSOpsHeapTuple);
+	ExecStoreHeapTuple(tuple, slot, false);
+	batch->slots[batch->nslots++] = slot;
+	if (batch->nslots == INSERT_ROWS)
+		flush_slots(batch);
+}
+
 static Datum
 hash_datum(const uint8 *hash)
 {
@@ -297,7 +321,6 @@ static void
 append_record(Batch *batch, WardenRecord *record)
 {
 	ChainHead  *last = &batch->head;
-	TupleTableSlot *slot;
 
 	warden_record_set(record, WARDEN_REC_ID, Int64GetDatum(last->id + 1));
 	warden_record_set(record, WARDEN_REC_EPOCH, Int64GetDatum(last->epoch));
@@ -306,14 +329,8 @@ append_record(Batch *batch, WardenRecord *record)
 	warden_record_set(record, WARDEN_REC_HASH, hash_datum(last->hash));
 	last->id++;
 
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(batch->rel),
-									&TTSOpsHeapTuple);
-	memcpy(slot->tts_values, record->values, sizeof(record->values));
-	memcpy(slot->tts_isnull, record->nulls, sizeof(record->nulls));
-	ExecStoreVirtualTuple(slot);
-	batch->slots[batch->nslots++] = slot;
-	if (batch->nslots == INSERT_ROWS)
-		flush_slots(batch);
+	insert_tuple(batch, heap_form_tuple(RelationGetDescr(batch->rel),
+										record->values, record->nulls));
 }
 
 /* The same, after the record of a new epoch where one is due. */
