@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,6 +41,7 @@ typedef struct Http
 	char	   *challenge;		/* WWW-Authenticate of a 401 */
 	char	   *metadata;		/* RFC 9728 document */
 	size_t		metadata_len;
+	atomic_int	requests;		/* HttpCalls that exist */
 } Http;
 
 typedef struct HttpCall
@@ -87,6 +89,7 @@ release(HttpCall *hc)
 	free(hc->credential);
 	free(hc->origin);
 	pthread_mutex_destroy(&hc->lock);
+	atomic_fetch_sub(&hc->http->requests, 1);
 	free(hc);
 }
 
@@ -170,6 +173,7 @@ create_call(Http *http, struct MHD_Connection *connection)
 	hc->connection = connection;
 	hc->references = 1;
 	pthread_mutex_init(&hc->lock, NULL);
+	atomic_fetch_add(&http->requests, 1);
 	return hc;
 }
 
@@ -459,14 +463,20 @@ accept_is_fine(HttpCall *hc)
 		strstr(accept, "*/*") != NULL || strstr(accept, "application/*") != NULL;
 }
 
+/*
+ * A body that is too large is refused unread where the client waits to be asked
+ * for it, or where it is larger than we care to discard.  Others are read
+ * first: an answer to a client that still writes may be lost.
+ */
 static bool
 length_is_fine(HttpCall *hc)
 {
 	const char *length = header(hc, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	unsigned long long n = length != NULL ? strtoull(length, NULL, 10) : 0;
 
-	return length == NULL ||
-		strtoull(length, NULL, 10) <=
-		(unsigned long long) hc->http->server->cf->max_body;
+	hc->too_large = n > (unsigned long long) hc->http->server->cf->max_body;
+	return !hc->too_large ||
+		(n <= MAX_DISCARD && header(hc, MHD_HTTP_HEADER_EXPECT) == NULL);
 }
 
 /* Everything that can be decided from the headers alone. */
@@ -941,7 +951,7 @@ drain(Http *http, struct MHD_Daemon *daemon)
 	mcp_cancel_all(server->mcp);
 	deadline = metrics_clock() +
 		(uint64_t) (server->cf->cancel_timeout + 1) * UINT64_C(1000000000);
-	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
+	while (atomic_load(&http->requests) > 0 && metrics_clock() < deadline)
 		usleep(2000);
 }
 

@@ -29,6 +29,7 @@ struct WorkerPool
 	size_t		limit;
 	size_t		started;
 	size_t		idle;
+	size_t		busy;			/* threads that run a call */
 	bool		closing;
 	pthread_t  *threads;
 };
@@ -53,13 +54,18 @@ worker_pool_create(size_t threads, size_t max_queue)
 	return pool;
 }
 
-/* The next call, NULL when the pool is closing and empty. */
+/*
+ * The next call, NULL when the pool is closing and empty.  was_busy: the thread
+ * comes from another one.
+ */
 static McpCall *
-take(WorkerPool *pool)
+take(WorkerPool *pool, bool was_busy)
 {
 	McpCall    *call;
 
 	pthread_mutex_lock(&pool->lock);
+	if (was_busy)
+		pool->busy--;
 	while (pool->head == NULL && !pool->closing)
 	{
 		pool->idle++;
@@ -73,6 +79,7 @@ take(WorkerPool *pool)
 		if (pool->head == NULL)
 			pool->tail = NULL;
 		pool->queued--;
+		pool->busy++;
 		metrics_gauge_add(METRICS_QUEUE, -1);
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -84,9 +91,9 @@ work(void *arg)
 {
 	WorkerPool *pool = arg;
 	int			wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	McpCall    *call;
+	McpCall    *call = take(pool, false);
 
-	while ((call = take(pool)) != NULL)
+	for (; call != NULL; call = take(pool, true))
 	{
 		uint64_t	stale;
 		ssize_t		ignored = read(wake_fd, &stale, sizeof(stale));
@@ -122,7 +129,10 @@ worker_submit(WorkerPool *pool, McpCall *call)
 	bool		ok = false;
 
 	pthread_mutex_lock(&pool->lock);
-	if (!pool->closing && pool->queued < pool->max_queue)
+
+	/* what a free thread will take at once does not wait */
+	if (!pool->closing &&
+		pool->queued < pool->max_queue + pool->limit - pool->busy)
 	{
 		if (pool->idle <= pool->queued && pool->started < pool->limit)
 			start_thread(pool);
