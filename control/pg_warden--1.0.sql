@@ -461,6 +461,68 @@ COMMENT ON COLUMN warden.people.person IS 'the person, as agents name it in on_b
 COMMENT ON COLUMN warden.people.role IS 'a login role of that person''s';
 REVOKE ALL ON warden.people FROM PUBLIC;
 
+CREATE TABLE warden.identity_issuers (
+	issuer text COLLATE "C" PRIMARY KEY,
+	audience text NOT NULL,
+	scope text,
+	leeway integer NOT NULL DEFAULT 30
+		CHECK (leeway OPERATOR(pg_catalog.>=) 0
+			AND leeway OPERATOR(pg_catalog.<=) 300),
+	enabled boolean NOT NULL DEFAULT true,
+	jwks_uri text,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE warden.identity_issuers IS 'who may issue JWTs that agents badge in with';
+COMMENT ON COLUMN warden.identity_issuers.issuer IS 'the claim iss';
+COMMENT ON COLUMN warden.identity_issuers.audience IS 'must be the claim aud, or in it: this database as the issuer knows it';
+COMMENT ON COLUMN warden.identity_issuers.scope IS 'words that the claim scope must have, all of them; NULL: none';
+COMMENT ON COLUMN warden.identity_issuers.leeway IS 'seconds by which clocks may differ';
+COMMENT ON COLUMN warden.identity_issuers.enabled IS 'its tokens are taken';
+COMMENT ON COLUMN warden.identity_issuers.jwks_uri IS 'where its public keys are published, for warden-mcp --refresh-keys';
+COMMENT ON COLUMN warden.identity_issuers.created_at IS 'when it was put on file';
+REVOKE ALL ON warden.identity_issuers FROM PUBLIC;
+
+CREATE TABLE warden.identity_keys (
+	issuer text COLLATE "C" NOT NULL
+		REFERENCES warden.identity_issuers (issuer) ON DELETE CASCADE,
+	kid text COLLATE "C" NOT NULL,
+	algorithm text NOT NULL CHECK (algorithm IN ('RS256', 'ES256', 'EdDSA')),
+	spki bytea NOT NULL,
+	set_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	set_by regrole,
+	PRIMARY KEY (issuer, kid, spki)
+);
+COMMENT ON TABLE warden.identity_keys IS 'public keys of issuers; set with warden.set_identity_keys';
+COMMENT ON COLUMN warden.identity_keys.issuer IS 'whose it is';
+COMMENT ON COLUMN warden.identity_keys.kid IS 'its name in the issuer''s set, empty where it has none';
+COMMENT ON COLUMN warden.identity_keys.algorithm IS 'the one algorithm that it is for';
+COMMENT ON COLUMN warden.identity_keys.spki IS 'the public key (SubjectPublicKeyInfo in DER)';
+COMMENT ON COLUMN warden.identity_keys.set_at IS 'when it was set';
+COMMENT ON COLUMN warden.identity_keys.set_by IS 'login role that set it';
+REVOKE ALL ON warden.identity_keys FROM PUBLIC;
+
+CREATE TABLE warden.identity_subjects (
+	issuer text COLLATE "C" NOT NULL
+		REFERENCES warden.identity_issuers (issuer) ON DELETE CASCADE,
+	subject_claim text COLLATE "C" NOT NULL,
+	subject text COLLATE "C" NOT NULL,
+	agent text COLLATE "C" NOT NULL
+		REFERENCES warden.agents (agent) ON DELETE CASCADE,
+	on_behalf_of text,
+	person_claim text,
+	PRIMARY KEY (issuer, subject_claim, subject),
+	CHECK (on_behalf_of IS NULL OR person_claim IS NULL)
+);
+COMMENT ON TABLE warden.identity_subjects IS 'which agent a JWT stands for; set with warden.map_subject';
+COMMENT ON COLUMN warden.identity_subjects.issuer IS 'issuer of the JWT';
+COMMENT ON COLUMN warden.identity_subjects.subject_claim IS 'claim that is looked at';
+COMMENT ON COLUMN warden.identity_subjects.subject IS 'what it must be, with * for any text and ? for one character; an exact one goes before patterns, two patterns that match are none';
+COMMENT ON COLUMN warden.identity_subjects.agent IS 'the agent';
+COMMENT ON COLUMN warden.identity_subjects.on_behalf_of IS 'the person that it is bound to, if always the same';
+COMMENT ON COLUMN warden.identity_subjects.person_claim IS 'claim that names the person, if any';
+CREATE INDEX identity_subjects_agent_idx ON warden.identity_subjects (agent);
+REVOKE ALL ON warden.identity_subjects FROM PUBLIC;
+
 CREATE FUNCTION warden.guard_registry() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'warden_sql_guard_registry'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -495,6 +557,34 @@ COMMENT ON TRIGGER guard_truncate ON warden.agents IS 'changes take effect at on
 COMMENT ON TRIGGER guard_truncate ON warden.agent_tokens IS 'changes take effect at once';
 COMMENT ON TRIGGER guard_truncate ON warden.delegations IS 'changes take effect at once';
 COMMENT ON TRIGGER guard_truncate ON warden.people IS 'changes take effect at once';
+
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.identity_issuers
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.identity_issuers
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+COMMENT ON TRIGGER guard_registry ON warden.identity_issuers IS 'edits are a person''s and are audited';
+COMMENT ON TRIGGER guard_truncate ON warden.identity_issuers IS 'edits are a person''s';
+ALTER TABLE warden.identity_issuers ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.identity_issuers ENABLE ALWAYS TRIGGER guard_truncate;
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.identity_keys
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.identity_keys
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+COMMENT ON TRIGGER guard_registry ON warden.identity_keys IS 'edits are a person''s and are audited';
+COMMENT ON TRIGGER guard_truncate ON warden.identity_keys IS 'edits are a person''s';
+ALTER TABLE warden.identity_keys ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.identity_keys ENABLE ALWAYS TRIGGER guard_truncate;
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.identity_subjects
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_registry();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON warden.identity_subjects
+	FOR EACH STATEMENT EXECUTE FUNCTION warden.guard_registry();
+COMMENT ON TRIGGER guard_registry ON warden.identity_subjects IS 'edits are a person''s and are audited';
+COMMENT ON TRIGGER guard_truncate ON warden.identity_subjects IS 'edits are a person''s';
+ALTER TABLE warden.identity_subjects ENABLE ALWAYS TRIGGER guard_registry;
+ALTER TABLE warden.identity_subjects ENABLE ALWAYS TRIGGER guard_truncate;
 
 -- They fire for session_replication_role = replica as well.
 ALTER TABLE warden.agents ENABLE ALWAYS TRIGGER guard_registry;
@@ -573,9 +663,36 @@ CREATE FUNCTION warden.add_person(person text, role name) RETURNS void
 REVOKE ALL ON FUNCTION warden.add_person(text, name) FROM PUBLIC;
 COMMENT ON FUNCTION warden.add_person(text, name) IS 'says whose login a role is';
 
+CREATE FUNCTION warden.set_issuer(issuer text, audience text,
+		jwks_uri text DEFAULT NULL, scope text DEFAULT NULL)
+	RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_set_issuer'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.set_issuer(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.set_issuer(text, text, text, text) IS 'puts an issuer of JWTs on file, or changes what its tokens must say';
+
+CREATE FUNCTION warden.set_identity_keys(issuer text, jwks jsonb)
+	RETURNS integer
+	AS 'MODULE_PATHNAME', 'warden_sql_set_identity_keys'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.set_identity_keys(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION warden.set_identity_keys(text, jsonb) IS 'replaces the public keys of an issuer by those of a JWK set; returns how many are usable';
+
+CREATE FUNCTION warden.map_subject(issuer text, subject text, agent text,
+		on_behalf_of text DEFAULT NULL, subject_claim text DEFAULT 'sub',
+		person_claim text DEFAULT NULL)
+	RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_map_subject'
+	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.map_subject(text, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.map_subject(text, text, text, text, text, text) IS 'maps a subject of an issuer to an agent, and to the person it acts for';
+
 SELECT pg_catalog.pg_extension_config_dump('warden.agents', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.delegations', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.people', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.identity_issuers', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.identity_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.identity_subjects', '');
 
 -- A NOINHERIT login inherits no EXECUTE, and agents are in no group: these
 -- three check who calls.
@@ -594,8 +711,20 @@ GRANT EXECUTE ON FUNCTION
 	warden.create_agent(text, name, name, text),
 	warden.disable_agent(text), warden.enable_agent(text),
 	warden.issue_token(text, text, interval), warden.revoke_token(bigint),
-	warden.allow_delegation(text, text), warden.add_person(text, name)
+	warden.allow_delegation(text, text), warden.add_person(text, name),
+	warden.set_issuer(text, text, text, text),
+	warden.map_subject(text, text, text, text, text, text)
 	TO warden_admin;
+GRANT SELECT ON warden.identity_issuers, warden.identity_keys,
+	warden.identity_subjects TO warden_admin, warden_auditor;
+GRANT UPDATE (audience, scope, leeway, enabled, jwks_uri), DELETE
+	ON warden.identity_issuers TO warden_admin;
+GRANT DELETE ON warden.identity_keys, warden.identity_subjects
+	TO warden_admin;
+GRANT SELECT (issuer, jwks_uri, enabled) ON warden.identity_issuers
+	TO warden_key_refresher;
+GRANT EXECUTE ON FUNCTION warden.set_identity_keys(text, jsonb)
+	TO warden_admin, warden_key_refresher;
 
 -- ---------------------------------------------------------------------
 -- Audit: the append-only store and its views (audit_*.c)

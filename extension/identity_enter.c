@@ -189,8 +189,9 @@ parse_request(Jsonb *json, EnterRequest *request)
 }
 
 /*
- * The token and its agent, or false.  Whatever is wrong, the same look-ups are
- * made: an unknown token has the agent "", which does not exist.
+ * The token (or what a JWT comes to) and its agent, or false.  Whatever is
+ * wrong, the same look-ups are made: an unknown token has the agent "", which
+ * does not exist.
  */
 static bool
 authenticate(const char *credential, WardenToken *token, WardenAgent *agent)
@@ -199,10 +200,15 @@ authenticate(const char *credential, WardenToken *token, WardenAgent *agent)
 	bool		known;
 	bool		valid;
 
-	warden_store_digest(credential, strlen(credential), digest);
 	memset(token, 0, sizeof(*token));
 	memset(agent, 0, sizeof(*agent));
-	known = warden_store_token(digest, token);
+	if (strchr(credential, '.') != NULL)
+		known = warden_store_jwt(credential, token);
+	else
+	{
+		warden_store_digest(credential, strlen(credential), digest);
+		known = warden_store_token(digest, token);
+	}
 	valid = warden_store_agent(token->agent, agent);
 	valid &= known;
 	valid &= !token->revoked;

@@ -27,14 +27,10 @@ static emit_log_hook_type prev_emit_log = NULL;
 static bool
 may_badge(const char *text)
 {
-	const char *at;
+	const char *at = strcasestr(text, "warden");
 
-	for (at = text; (at = strcasestr(at, "warden")) != NULL; at++)
-	{
-		if (strcasestr(at, "enter") != NULL || strcasestr(at, "leave") != NULL)
-			return true;
-	}
-	return false;
+	return at != NULL && (strcasestr(at, "enter") != NULL ||
+						  strcasestr(at, "leave") != NULL);
 }
 
 /* Cuts a quoted statement, or listed parameters, off a part of the message. */

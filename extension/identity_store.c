@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "catalog.h"
+#include "identity_scan.h"
 #include "identity_store.h"
 #include "label.h"
 #include "warden.h"
@@ -85,13 +86,6 @@ enum
 
 /* A backend behind a pooler may meet many tokens; then start over. */
 #define MAX_CACHED_TOKENS	4096
-
-/* One registry table, opened for one look-up. */
-typedef struct StoreScan
-{
-	Relation	rel;
-	SysScanDesc scan;
-} StoreScan;
 
 /* All in cache_context, dropped as a whole. */
 static MemoryContext cache_context = NULL;
@@ -226,9 +220,9 @@ on_role_change(Datum arg pg_attribute_unused(),
  * ---------------------------------------------------------------------- */
 
 /* false where the extension's tables are not there. */
-static bool
-begin_scan(StoreScan *scan, const char *table, const char *index,
-		   int nkeys, ScanKey keys)
+bool
+warden_scan_begin(WardenScan *scan, const char *table, const char *index,
+				  int nkeys, ScanKey keys)
 {
 	Oid			relid = warden_catalog_relation(table);
 	Oid			indexid = index ? warden_catalog_relation(index) : InvalidOid;
@@ -241,26 +235,33 @@ begin_scan(StoreScan *scan, const char *table, const char *index,
 	return true;
 }
 
-static void
-end_scan(StoreScan *scan)
+void
+warden_scan_end(WardenScan *scan)
 {
 	systable_endscan(scan->scan);
 	table_close(scan->rel, AccessShareLock);
 }
 
-static Datum
-column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum, bool *isnull)
+HeapTuple
+warden_scan_next(WardenScan *scan)
+{
+	return systable_getnext(scan->scan);
+}
+
+Datum
+warden_scan_column(WardenScan *scan, HeapTuple tuple, AttrNumber attnum,
+				   bool *isnull)
 {
 	return heap_getattr(tuple, attnum, RelationGetDescr(scan->rel), isnull);
 }
 
 /* A text column, "" for NULL; cut to fit, which the table's checks prevent. */
-static void
-copy_text(StoreScan *scan, HeapTuple tuple, AttrNumber attnum,
-		  char *target, Size size)
+void
+warden_scan_text(WardenScan *scan, HeapTuple tuple, AttrNumber attnum,
+				 char *target, Size size)
 {
 	bool		isnull;
-	Datum		value = column(scan, tuple, attnum, &isnull);
+	Datum		value = warden_scan_column(scan, tuple, attnum, &isnull);
 
 	if (isnull)
 		target[0] = '\0';
@@ -269,47 +270,47 @@ copy_text(StoreScan *scan, HeapTuple tuple, AttrNumber attnum,
 }
 
 static Oid
-oid_column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum)
+oid_column(WardenScan *scan, HeapTuple tuple, AttrNumber attnum)
 {
 	bool		isnull;
-	Datum		value = column(scan, tuple, attnum, &isnull);
+	Datum		value = warden_scan_column(scan, tuple, attnum, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
 static bool
-bool_column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum)
+bool_column(WardenScan *scan, HeapTuple tuple, AttrNumber attnum)
 {
 	bool		isnull;
-	Datum		value = column(scan, tuple, attnum, &isnull);
+	Datum		value = warden_scan_column(scan, tuple, attnum, &isnull);
 
 	return !isnull && DatumGetBool(value);
 }
 
 static int
-int_column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum)
+int_column(WardenScan *scan, HeapTuple tuple, AttrNumber attnum)
 {
 	bool		isnull;
-	Datum		value = column(scan, tuple, attnum, &isnull);
+	Datum		value = warden_scan_column(scan, tuple, attnum, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
 static int64
-bigint_column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum)
+bigint_column(WardenScan *scan, HeapTuple tuple, AttrNumber attnum)
 {
 	bool		isnull;
-	Datum		value = column(scan, tuple, attnum, &isnull);
+	Datum		value = warden_scan_column(scan, tuple, attnum, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
 static int
-limit_column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum,
+limit_column(WardenScan *scan, HeapTuple tuple, AttrNumber attnum,
 			 const char *name, int unit, int none)
 {
 	bool		isnull;
-	Datum		value = column(scan, tuple, attnum, &isnull);
+	Datum		value = warden_scan_column(scan, tuple, attnum, &isnull);
 
 	if (isnull)
 		return none;
@@ -317,10 +318,10 @@ limit_column(StoreScan *scan, HeapTuple tuple, AttrNumber attnum,
 }
 
 static void
-fill_agent(StoreScan *scan, HeapTuple tuple, WardenAgent *agent)
+fill_agent(WardenScan *scan, HeapTuple tuple, WardenAgent *agent)
 {
 	memset(agent, 0, sizeof(*agent));
-	copy_text(scan, tuple, Anum_agents_agent, agent->agent, NAMEDATALEN);
+	warden_scan_text(scan, tuple, Anum_agents_agent, agent->agent, NAMEDATALEN);
 	agent->role = oid_column(scan, tuple, Anum_agents_role);
 	agent->apply_role = oid_column(scan, tuple, Anum_agents_apply_role);
 	agent->enabled = bool_column(scan, tuple, Anum_agents_enabled);
@@ -352,19 +353,19 @@ fill_agent(StoreScan *scan, HeapTuple tuple, WardenAgent *agent)
 }
 
 static void
-fill_token(StoreScan *scan, HeapTuple tuple, WardenToken *token)
+fill_token(WardenScan *scan, HeapTuple tuple, WardenToken *token)
 {
 	bool		isnull;
 
-	token->id = DatumGetInt64(column(scan, tuple, Anum_tokens_id, &isnull));
-	copy_text(scan, tuple, Anum_tokens_agent, token->agent, NAMEDATALEN);
-	copy_text(scan, tuple, Anum_tokens_on_behalf_of, token->on_behalf_of,
+	token->id = DatumGetInt64(warden_scan_column(scan, tuple, Anum_tokens_id, &isnull));
+	warden_scan_text(scan, tuple, Anum_tokens_agent, token->agent, NAMEDATALEN);
+	warden_scan_text(scan, tuple, Anum_tokens_on_behalf_of, token->on_behalf_of,
 			  WARDEN_PERSON_SIZE);
 	token->issued_by = oid_column(scan, tuple, Anum_tokens_issued_by);
 	token->expires_at =
-		DatumGetTimestampTz(column(scan, tuple, Anum_tokens_expires_at,
+		DatumGetTimestampTz(warden_scan_column(scan, tuple, Anum_tokens_expires_at,
 								   &isnull));
-	(void) column(scan, tuple, Anum_tokens_revoked_at, &isnull);
+	(void) warden_scan_column(scan, tuple, Anum_tokens_revoked_at, &isnull);
 	token->revoked = !isnull;
 }
 
@@ -375,7 +376,7 @@ fill_token(StoreScan *scan, HeapTuple tuple, WardenToken *token)
 bool
 warden_store_agent(const char *agent, WardenAgent *result)
 {
-	StoreScan	scan;
+	WardenScan	scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 	WardenAgent *entry;
@@ -393,13 +394,13 @@ warden_store_agent(const char *agent, WardenAgent *result)
 
 	ScanKeyInit(&key, Anum_agents_agent, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(agent));
-	if (!begin_scan(&scan, "agents", "agents_pkey", 1, &key))
+	if (!warden_scan_begin(&scan, "agents", "agents_pkey", 1, &key))
 		return false;
-	tuple = systable_getnext(scan.scan);
+	tuple = warden_scan_next(&scan);
 	found = HeapTupleIsValid(tuple);
 	if (found)
 		fill_agent(&scan, tuple, result);
-	end_scan(&scan);
+	warden_scan_end(&scan);
 
 	/* What changed while we looked must not be remembered. */
 	if (found && !stale)
@@ -411,7 +412,7 @@ warden_store_agent(const char *agent, WardenAgent *result)
 bool
 warden_store_token(const uint8 *digest, WardenToken *result)
 {
-	StoreScan	scan;
+	WardenScan	scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 	WardenToken *entry;
@@ -433,13 +434,13 @@ warden_store_token(const uint8 *digest, WardenToken *result)
 				PointerGetDatum(wanted));
 	memset(result, 0, sizeof(*result));
 	memcpy(result->digest, digest, WARDEN_DIGEST_LENGTH);
-	if (!begin_scan(&scan, "agent_tokens", "agent_tokens_digest_key", 1, &key))
+	if (!warden_scan_begin(&scan, "agent_tokens", "agent_tokens_digest_key", 1, &key))
 		return false;
-	tuple = systable_getnext(scan.scan);
+	tuple = warden_scan_next(&scan);
 	found = HeapTupleIsValid(tuple);
 	if (found)
 		fill_token(&scan, tuple, result);
-	end_scan(&scan);
+	warden_scan_end(&scan);
 
 	if (found && !stale)
 	{
@@ -456,21 +457,21 @@ warden_store_token(const uint8 *digest, WardenToken *result)
 WardenRoleAgents
 warden_store_role(Oid role, WardenAgent *result)
 {
-	StoreScan	scan;
+	WardenScan	scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 	int			n = 0;
 
 	ScanKeyInit(&key, Anum_agents_role, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(role));
-	if (!begin_scan(&scan, "agents", "agents_role_idx", 1, &key))
+	if (!warden_scan_begin(&scan, "agents", "agents_role_idx", 1, &key))
 		return WARDEN_ROLE_HAS_NONE;
-	while (n < 2 && HeapTupleIsValid(tuple = systable_getnext(scan.scan)))
+	while (n < 2 && HeapTupleIsValid(tuple = warden_scan_next(&scan)))
 	{
 		if (n++ == 0)
 			fill_agent(&scan, tuple, result);
 	}
-	end_scan(&scan);
+	warden_scan_end(&scan);
 	return n == 0 ? WARDEN_ROLE_HAS_NONE :
 		n == 1 ? WARDEN_ROLE_HAS_ONE : WARDEN_ROLE_HAS_SEVERAL;
 }
@@ -478,48 +479,48 @@ warden_store_role(Oid role, WardenAgent *result)
 char *
 warden_store_person(Oid role)
 {
-	StoreScan	scan;
+	WardenScan	scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 	char	   *person = NULL;
 
 	ScanKeyInit(&key, Anum_people_role, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(role));
-	if (!begin_scan(&scan, "people", "people_role_key", 1, &key))
+	if (!warden_scan_begin(&scan, "people", "people_role_key", 1, &key))
 		return NULL;
-	tuple = systable_getnext(scan.scan);
+	tuple = warden_scan_next(&scan);
 	if (HeapTupleIsValid(tuple))
 	{
 		bool		isnull;
 
-		person = TextDatumGetCString(column(&scan, tuple, Anum_people_person,
+		person = TextDatumGetCString(warden_scan_column(&scan, tuple, Anum_people_person,
 											&isnull));
 	}
-	end_scan(&scan);
+	warden_scan_end(&scan);
 	return person;
 }
 
 bool
 warden_store_delegated(const char *agent, const char *person)
 {
-	StoreScan	scan;
+	WardenScan	scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 	bool		matches = false;
 
 	ScanKeyInit(&key, Anum_delegations_agent, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(agent));
-	if (!begin_scan(&scan, "delegations", "delegations_pkey", 1, &key))
+	if (!warden_scan_begin(&scan, "delegations", "delegations_pkey", 1, &key))
 		return false;
-	while (!matches && HeapTupleIsValid(tuple = systable_getnext(scan.scan)))
+	while (!matches && HeapTupleIsValid(tuple = warden_scan_next(&scan)))
 	{
 		char		pattern[WARDEN_PERSON_SIZE];
 
-		copy_text(&scan, tuple, Anum_delegations_person_pattern, pattern,
+		warden_scan_text(&scan, tuple, Anum_delegations_person_pattern, pattern,
 				  sizeof(pattern));
 		matches = warden_store_glob(pattern, person);
 	}
-	end_scan(&scan);
+	warden_scan_end(&scan);
 	return matches;
 }
 

@@ -65,6 +65,12 @@ extern WardenRoleAgents warden_store_role(Oid role, WardenAgent *result);
 extern char *warden_store_person(Oid role);
 extern bool warden_store_delegated(const char *agent, const char *person);
 
+/*
+ * The agent and person that a JWT stands for (identity_jwt.c): false unless
+ * its signature, its claims and one mapping say so.
+ */
+extern bool warden_store_jwt(const char *jwt, WardenToken *result);
+
 /* Changes whenever anything in the registry may have. */
 extern uint64 warden_store_generation(void);
 
