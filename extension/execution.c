@@ -427,6 +427,7 @@ warden_execution_start(const WardenPrincipal *principal,
 	}
 	warden_principal_require(principal);
 	warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
+	warden_plan_stamp_expire();
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		start_agent(queryDesc, eflags, next);
 	else

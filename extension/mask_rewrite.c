@@ -27,6 +27,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext_data.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -35,9 +36,11 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/prep.h"
 #include "parser/analyze.h"
+#include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -462,6 +465,77 @@ inline_function_entry(Query *query, RangeTblEntry *rte,
 }
 
 /* ----------------------------------------------------------------------
+ * Functions that show other sessions
+ * ---------------------------------------------------------------------- */
+
+/* Position of the column that holds the backend's pid, 0 for others. */
+static AttrNumber
+pid_column(RangeTblEntry *rte)
+{
+	ListCell   *lc;
+
+	foreach(lc, rte->functions)
+	{
+		Node	   *call = ((RangeTblFunction *) lfirst(lc))->funcexpr;
+
+		if (!IsA(call, FuncExpr) ||
+			((FuncExpr *) call)->funcid != F_PG_LOCK_STATUS)
+			continue;
+		if (list_length(rte->functions) == 1)
+			return 12;
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("pg_lock_status is not permitted inside ROWS FROM"),
+				 errhint("Use the view pg_locks, which shows the session's own locks.")));
+	}
+	return 0;
+}
+
+/*
+ * pg_lock_status() becomes a subquery that keeps the backend's own rows; its
+ * entry has no volatile call left that the gate would have to let through.
+ */
+static void
+narrow_function(RangeTblEntry *rte, AttrNumber pid)
+{
+	Query	   *inner = makeNode(Query);
+	RangeTblEntry *entry = copyObject(rte);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	List	   *names;
+	List	   *vars;
+	ListCell   *lc;
+	ListCell   *lname;
+	Expr	   *own;
+
+	inner->commandType = CMD_SELECT;
+	inner->querySource = QSRC_ORIGINAL;
+	inner->canSetTag = true;
+	inner->rtable = list_make1(entry);
+	ref->rtindex = 1;
+	expandRTE(entry, 1, 0, -1, true, &names, &vars);
+	forboth(lc, vars, lname, names)
+	{
+		inner->targetList = lappend(inner->targetList,
+									makeTargetEntry(lfirst(lc),
+													list_length(inner->targetList) + 1,
+													strVal(lfirst(lname)),
+													false));
+	}
+	own = (Expr *) makeFuncExpr(F_PG_BACKEND_PID, INT4OID, NIL, InvalidOid,
+								InvalidOid, COERCE_EXPLICIT_CALL);
+	inner->jointree = makeFromExpr(list_make1(ref), (Node *)
+								   make_opclause(Int4EqualOperator, BOOLOID,
+												 false,
+												 list_nth(vars, pid - 1), own,
+												 InvalidOid, InvalidOid));
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = inner;
+	rte->security_barrier = false;
+	rte->functions = NIL;
+	rte->funcordinality = false;
+}
+
+/* ----------------------------------------------------------------------
  * The walk
  * ---------------------------------------------------------------------- */
 
@@ -518,6 +592,11 @@ rewrite_entry_children(Query *query, RangeTblEntry *rte,
 		case RTE_SUBQUERY:
 			break;
 		case RTE_FUNCTION:
+			if (pid_column(rte) != 0)
+			{
+				narrow_function(rte, pid_column(rte));
+				return;
+			}
 			inline_function_entry(query, rte, rewrite);
 			(void) subquery_walker((Node *) rte->functions, rewrite);
 			break;

@@ -9,14 +9,29 @@
 
 #include "postgres.h"
 
-/* No executor or utility statement is running around this one, and there is a
- * portal (the fastpath protocol has none). */
-extern bool warden_nesting_toplevel(void);
+#include "fmgr.h"
+#include "nodes/plannodes.h"
 
-/* The same, asked from inside a SQL-callable function: the one statement
- * around it is the client's own and names that function itself. Raises
- * (errcode) with a hint otherwise. */
-extern void warden_nesting_require_toplevel(Oid funcid, const char *name,
-											int errcode);
+/*
+ * Counts a governed statement that starts to run; the answer goes to
+ * _restore when it is over, on the error path too.
+ */
+extern int	warden_nesting_enter(void);
+extern void warden_nesting_restore(int saved);
+
+/* A governed statement is running around this one. */
+extern bool warden_nesting_inside(void);
+
+/* The plan is one of the active portal's own (the fastpath protocol has no
+ * portal), and no governed statement is running around it. */
+extern bool warden_nesting_toplevel(const PlannedStmt *pstmt);
+
+/*
+ * For a SQL-callable function that may only be the client's own statement:
+ * raises sqlstate, with a hint, when it is called from anywhere else. "name"
+ * is the function's name in schema warden.
+ */
+extern void warden_nesting_require_toplevel(FunctionCallInfo fcinfo,
+											const char *name, int sqlstate);
 
 #endif							/* WARDEN_NESTING_H */

@@ -203,6 +203,8 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 	Node	   *stmt = u->pstmt->utilityStmt;
 	bool		change_role;
 
+	warden_plan_stamp_expire();
+
 	/* A way out of a failed state must stay open. */
 	if (!IsA(stmt, TransactionStmt) && !IsA(stmt, VariableSetStmt))
 		warden_principal_require(&self);

@@ -1,0 +1,133 @@
+/*-------------------------------------------------------------------------
+ * guc.c
+ *	  Every setting of the library in one table-like list, in alphabetical
+ *	  order.  None can be changed by an agent: the utility gate's list of
+ *	  settings does not name them, and all but warden.audit_* waits are
+ *	  superuser's anyway.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "warden.h"
+
+int			warden_audit = WARDEN_AUDIT_SYNC;
+int			warden_audit_idle_timeout = 2000;
+int			warden_audit_queue_size = 4096;
+int			warden_audit_statement_size = 65536;
+int			warden_audit_timeout = 10000;
+int			warden_audit_workers = 4;
+bool		warden_allow_drop = false;
+int			warden_change_size = 1024 * 1024;
+bool		warden_divert_error = false;
+int			warden_standby_audit = WARDEN_STANDBY_REFUSE;
+bool		warden_unlabelled_masked = false;
+
+/* Enum settings that C code reads as booleans. */
+static int	divert_report = 0;
+static int	unlabelled_columns = 0;
+
+static const struct config_enum_entry audit_modes[] = {
+	{"sync", WARDEN_AUDIT_SYNC, false},
+	{"async", WARDEN_AUDIT_ASYNC, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry divert_reports[] = {
+	{"warning", 0, false},
+	{"error", 1, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry standby_audits[] = {
+	{"refuse", WARDEN_STANDBY_REFUSE, false},
+	{"log", WARDEN_STANDBY_LOG, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry unlabelled_modes[] = {
+	{"clear", 0, false},
+	{"masked", 1, false},
+	{NULL, 0, false}
+};
+
+static void
+assign_divert_report(int newval, void *extra pg_attribute_unused())
+{
+	warden_divert_error = (newval != 0);
+}
+
+static void
+assign_unlabelled_columns(int newval, void *extra pg_attribute_unused())
+{
+	warden_unlabelled_masked = (newval != 0);
+}
+
+/* The settings of the audit, which need shared memory or reserve processes. */
+static void
+define_audit_settings(void)
+{
+	DefineCustomEnumVariable("warden.audit",
+							 "Whether a statement of an agent waits until its audit record is durable.",
+							 NULL, &warden_audit, WARDEN_AUDIT_SYNC,
+							 audit_modes, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("warden.audit_idle_timeout",
+							"Time after which an idle audit worker leaves its database.",
+							NULL, &warden_audit_idle_timeout, 2000, 100,
+							INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL,
+							NULL);
+	DefineCustomIntVariable("warden.audit_queue_size",
+							"Shared memory for audit records that are not written yet.",
+							NULL, &warden_audit_queue_size, 4096, 256,
+							1024 * 1024, PGC_POSTMASTER, GUC_UNIT_KB, NULL,
+							NULL, NULL);
+	DefineCustomIntVariable("warden.audit_statement_size",
+							"Bytes of a statement that its audit record keeps.",
+							"A longer one is kept as a prefix with its digest.",
+							&warden_audit_statement_size, 65536, 1024,
+							16 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE, NULL,
+							NULL, NULL);
+	DefineCustomIntVariable("warden.audit_timeout",
+							"Time that a statement of an agent waits for its audit record.",
+							NULL, &warden_audit_timeout, 10000, 100, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("warden.audit_workers",
+							"Number of databases whose audit records can be written at once.",
+							"That many background worker slots are added to max_worker_processes.",
+							&warden_audit_workers, 4, 1, 64, PGC_POSTMASTER,
+							0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("warden.standby_audit",
+							 "How statements of agents are recorded on a hot standby.",
+							 NULL, &warden_standby_audit,
+							 WARDEN_STANDBY_REFUSE, standby_audits,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+void
+warden_guc_init(void)
+{
+	define_audit_settings();
+	DefineCustomBoolVariable("warden.allow_drop",
+							 "Allows a superuser to drop the extension.",
+							 NULL, &warden_allow_drop, false, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("warden.change_size",
+							"Bytes that one statement of a pending change may have.",
+							NULL, &warden_change_size, 1024 * 1024, 1024,
+							64 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
+							NULL, NULL);
+	DefineCustomEnumVariable("warden.divert_report",
+							 "How a diverted statement is reported to its sender.",
+							 NULL, &divert_report, 0, divert_reports,
+							 PGC_SUSET, 0, NULL, assign_divert_report, NULL);
+	DefineCustomEnumVariable("warden.unlabelled_columns",
+							 "What governed roles see of columns without a label.",
+							 NULL, &unlabelled_columns, 0, unlabelled_modes,
+							 PGC_SUSET, 0, NULL, assign_unlabelled_columns,
+							 NULL);
+}

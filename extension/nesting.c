@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ * nesting.c
+ *	  Top-level or nested: decided by what the active portal is running.
+ *
+ * A statement that the client sent is one of its portal's own plans.  One
+ * that a function, DO block, trigger or rule action's function runs comes
+ * from a plan of SPI's.  A cursor that PL code opens has a portal too, so the
+ * hooks also count the governed statements around it.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
+#include "tcop/pquery.h"
+#include "utils/lsyscache.h"
+#include "utils/portal.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "nesting.h"
+#include "warden.h"
+
+static int	depth = 0;
+
+int
+warden_nesting_enter(void)
+{
+	return depth++;
+}
+
+void
+warden_nesting_restore(int saved)
+{
+	depth = saved;
+}
+
+bool
+warden_nesting_inside(void)
+{
+	return depth > 0;
+}
+
+bool
+warden_nesting_toplevel(const PlannedStmt *pstmt)
+{
+	return depth == 0 && ActivePortal != NULL &&
+		list_member_ptr(ActivePortal->stmts, (void *) pstmt);
+}
+
+/* Does a raw statement call the function in its own target list? */
+typedef struct CallSearch
+{
+	const char *name;
+	bool		found;
+} CallSearch;
+
+static bool
+call_walker(Node *node, CallSearch *search)
+{
+	if (node == NULL || search->found)
+		return search->found;
+	if (IsA(node, FuncCall))
+	{
+		List	   *names = ((FuncCall *) node)->funcname;
+
+		if (list_length(names) == 2 &&
+			strcmp(strVal(linitial(names)), WARDEN_SCHEMA) == 0 &&
+			strcmp(strVal(lsecond(names)), search->name) == 0)
+			search->found = true;
+		else if (list_length(names) == 1 &&
+				 strcmp(strVal(linitial(names)), search->name) == 0)
+			search->found = true;
+	}
+	return search->found ||
+		raw_expression_tree_walker(node, call_walker, search);
+}
+
+/* The portal's text names the function itself. */
+static bool
+portal_calls(const char *name)
+{
+	CallSearch	search = {name, false};
+	List	   *raw = raw_parser(ActivePortal->sourceText, RAW_PARSE_DEFAULT);
+	ListCell   *lc;
+
+	foreach(lc, raw)
+	{
+		Node	   *stmt = lfirst_node(RawStmt, lc)->stmt;
+
+		if (IsA(stmt, PrepareStmt))
+			stmt = ((PrepareStmt *) stmt)->query;
+		if (IsA(stmt, SelectStmt))
+			(void) call_walker(stmt, &search);
+	}
+	return search.found;
+}
+
+/*
+ * The function's own executor state is the portal's, not that of a query in
+ * a function, and the text that the client sent names it, so that a SQL
+ * function which the planner inlined does not pass for the client.
+ */
+void
+warden_nesting_require_toplevel(FunctionCallInfo fcinfo, const char *name,
+								int sqlstate)
+{
+	if (ActivePortal != NULL && ActivePortal->queryDesc != NULL &&
+		ActivePortal->queryDesc->estate != NULL &&
+		fcinfo->flinfo->fn_mcxt == ActivePortal->queryDesc->estate->es_query_cxt &&
+		depth <= 1 && portal_calls(name))
+		return;
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("warden.%s() must be called by a statement of its own",
+					name),
+			 errhint("Send SELECT warden.%s(...) itself, not from a function, DO block, trigger or rule.",
+					 name)));
+}

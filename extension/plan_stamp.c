@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ * plan_stamp.c
+ *	  The second layer behind the rewrite: what a plan was made for, and that
+ *	  every labelled relation in it went through the rewrite.
+ *
+ * A plan outlives the principal that it was made for: prepared statements,
+ * plpgsql's caches and cursors keep it.  So each plan carries a stamp, as
+ * entries of PlannedStmt.invalItems whose cacheId no syscache has: copied and
+ * freed with the plan, ignored by the plan cache.  And each range table entry
+ * that the rewrite has dealt with carries a mark that no statement can write,
+ * in enrname, which is unused for relations, kept by copyObject and by the
+ * planner's flattening, inherited by partition children, and never shown.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "plan_stamp.h"
+#include "policy.h"
+#include "warden.h"
+
+/* cacheIds of the stamp's entries, far above those of real caches. */
+#define STAMP_PRINCIPAL		0x57440000
+#define STAMP_EXPIRES_HIGH	0x57440001
+#define STAMP_EXPIRES_LOW	0x57440002
+#define STAMP_MASKED		0x57440003
+
+static char mark[40] = "";
+
+/* The earliest end of an exemption that a plan of this backend relies on. */
+static TimestampTz earliest_expiry = DT_NOEND;
+
+/* Different in every backend, so that not even a stored tree could hold it. */
+const char *
+warden_plan_stamp_mark(void)
+{
+	if (mark[0] == '\0')
+	{
+		uint64		nonce[2];
+
+		if (!pg_strong_random(nonce, sizeof(nonce)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values"),
+					 errhint("Check that the server's source of randomness works.")));
+		snprintf(mark, sizeof(mark), "w" UINT64_FORMAT "." UINT64_FORMAT,
+				 nonce[0], nonce[1]);
+	}
+	return mark;
+}
+
+bool
+warden_plan_stamp_marked(const RangeTblEntry *rte)
+{
+	return rte->enrname != NULL && mark[0] != '\0' &&
+		strcmp(rte->enrname, mark) == 0;
+}
+
+static PlanInvalItem *
+stamp(int cacheid, uint32 value)
+{
+	PlanInvalItem *item = makeNode(PlanInvalItem);
+
+	item->cacheId = cacheid;
+	item->hashValue = value;
+	return item;
+}
+
+void
+warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
+					  TimestampTz expires, List *masked)
+{
+	Oid			anchor = warden_policy_anchor();
+	ListCell   *lc;
+
+	if (OidIsValid(anchor))
+		pstmt->relationOids = list_append_unique_oid(pstmt->relationOids,
+													 anchor);
+	pstmt->dependsOnRole = true;
+	pstmt->invalItems = lappend(pstmt->invalItems,
+								stamp(STAMP_PRINCIPAL, principal->id));
+	earliest_expiry = Min(earliest_expiry, expires);
+	if (expires != DT_NOEND)
+	{
+		pstmt->invalItems = lappend(pstmt->invalItems,
+									stamp(STAMP_EXPIRES_HIGH,
+										  (uint32) ((uint64) expires >> 32)));
+		pstmt->invalItems = lappend(pstmt->invalItems,
+									stamp(STAMP_EXPIRES_LOW,
+										  (uint32) expires));
+	}
+	foreach(lc, masked)
+		pstmt->invalItems = lappend(pstmt->invalItems,
+									stamp(STAMP_MASKED, lfirst_int(lc)));
+}
+
+void
+warden_plan_stamp_expire(void)
+{
+	if (earliest_expiry == DT_NOEND || earliest_expiry > GetCurrentTimestamp())
+		return;
+	earliest_expiry = DT_NOEND;
+	ResetPlanCache();
+}
+
+List *
+warden_plan_stamp_masked(const PlannedStmt *pstmt)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pstmt->invalItems)
+	{
+		PlanInvalItem *item = lfirst(lc);
+
+		if (item->cacheId == STAMP_MASKED)
+			result = lappend_int(result, item->hashValue);
+	}
+	return result;
+}
+
+/* Reads the stamp; a plan without one was made for nobody in particular. */
+static void
+read_stamp(const PlannedStmt *pstmt, uint32 *id, TimestampTz *expires)
+{
+	uint64		high = 0;
+	uint64		low = 0;
+	bool		limited = false;
+	ListCell   *lc;
+
+	*id = 0;
+	foreach(lc, pstmt->invalItems)
+	{
+		PlanInvalItem *item = lfirst(lc);
+
+		switch (item->cacheId)
+		{
+			case STAMP_PRINCIPAL:
+				*id = item->hashValue;
+				break;
+			case STAMP_EXPIRES_HIGH:
+				high = item->hashValue;
+				limited = true;
+				break;
+			case STAMP_EXPIRES_LOW:
+				low = item->hashValue;
+				break;
+			default:
+				break;
+		}
+	}
+	*expires = limited ? (TimestampTz) (high << 32 | low) : DT_NOEND;
+}
+
+static void
+refuse_unmasked(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_UNMASKED),
+			 errmsg("plan would read relation \"%s\" unmasked",
+					name != NULL ? name : "?"),
+			 errhint("This is a defect of pg_warden: nothing was read; please report the statement.")));
+}
+
+void
+warden_plan_stamp_refuse_copies(const WardenRelation *relation)
+{
+	char	   *name = get_rel_name(relation->relid);
+
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_UNMASKABLE),
+			 errmsg("relation \"%s\" holds copies of labelled data that can not be masked",
+					name != NULL ? name : "?"),
+			 errhint("%s", relation->refused_hint)));
+}
+
+static void
+verify_rte(const RangeTblEntry *rte)
+{
+	const WardenRelation *relation;
+
+	if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+		return;
+	if (warden_plan_stamp_marked(rte))
+		return;
+	relation = warden_policy_relation(rte->relid);
+	if (relation == NULL &&
+		(!warden_unlabelled_masked || rte->relid < FirstNormalObjectId))
+		return;
+	if (relation != NULL && relation->refused)
+		warden_plan_stamp_refuse_copies(relation);
+	refuse_unmasked(rte->relid);
+}
+
+void
+warden_plan_stamp_verify(const PlannedStmt *pstmt,
+						 const WardenPrincipal *principal)
+{
+	uint32		id;
+	TimestampTz expires;
+	ListCell   *lc;
+
+	read_stamp(pstmt, &id, &expires);
+	if (id != principal->id)
+	{
+		/* So that trying again plans anew. */
+		ResetPlanCache();
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this statement or cursor was made under another identity"),
+				 errhint("Prepare or declare it again in the session as it is now.")));
+	}
+	if (!warden_principal_masks(principal))
+		return;
+	if (expires != DT_NOEND && expires <= GetCurrentTimestamp())
+	{
+		ResetPlanCache();
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("an exemption that this statement relied on has ended"),
+				 errhint("Run the statement again; what the exemption showed is masked now.")));
+	}
+	foreach(lc, pstmt->rtable)
+		verify_rte(lfirst(lc));
+}
+
+void
+warden_plan_stamp_verify_relation(PlannerInfo *root, Oid relid,
+								  RelOptInfo *rel,
+								  const WardenPrincipal *principal)
+{
+	if (!warden_principal_masks(principal) ||
+		warden_policy_relation(relid) == NULL)
+		return;
+	verify_rte(root->simple_rte_array[rel->relid]);
+
+	/* Extended statistics are of raw values, whatever they are asked for. */
+	rel->statlist = NIL;
+}
+
+/* The mark is made when first needed: the postmaster's would be shared. */
+void
+warden_plan_stamp_init(void)
+{
+	mark[0] = '\0';
+}
