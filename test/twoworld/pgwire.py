@@ -122,7 +122,7 @@ class Conn:
         self.sock.settimeout(timeout)
         self.sock.connect("%s/.s.PGSQL.%d" % (sockdir, port))
         self.buf = b""
-        self.params = {}
+        self.status = "I"
         settings = {"user": user, "database": database}
         settings.update(options or {})
         body = struct.pack("!I", 196608)
@@ -177,6 +177,7 @@ class Conn:
                         self.send(("d", copy_data), ("c", b""))
                 tr.add(kind, body)
                 if kind == "Z":
+                    self.status = chr(body[0])
                     return tr
         except ConnectionLost as err:
             tr.lost = True

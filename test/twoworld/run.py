@@ -60,7 +60,7 @@ class Report:
             return
         gap = "gap" in case.flags
         label = "GAP " if gap else "FAIL"
-        for problem in problems:
+        for problem in problems if not gap or mode == "psql" else ():
             line = "%s %s %s: %s" % (label, case.id, mode, printable(problem))
             self.lines.append(line)
             print(line, flush=True)
@@ -357,8 +357,10 @@ def run_other_modes(pair, case, wanted, report):
             w, s, q, wanted))
         for _config, name, _func in wanted:
             one, two = results[0].get(name), results[1].get(name)
+            if name == "matview" and case.group not in modes.MATVIEW_GROUPS:
+                continue
             if one is None or two is None:
-                if (one is None) != (two is None):
+                if (one is None) != (two is None) and name not in modes.OWNERS:
                     report.take(case, name, ["road fits one world only"], "error")
                 continue
             normal = [w.plain for w in pair.worlds]
