@@ -19,7 +19,7 @@ import time
 import traceback
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-SHIM = TOP / "shim" / "warden-mcp"
+SHIM = pathlib.Path(os.environ.get("WARDEN_SHIM") or TOP / "shim/warden-mcp")
 MODERN = "2026-07-28"
 LEGACY = ["2025-11-25", "2025-06-18", "2025-03-26"]
 META = {
