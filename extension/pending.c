@@ -89,6 +89,34 @@ refuse_on_standby(void)
 
 /* ---- preparation, as the agent ------------------------------------------ */
 
+/*
+ * An agent that writes back what it has read of a labelled column would
+ * replace the data by its mask.
+ */
+static void
+refuse_masks(const Prepared *prepared)
+{
+	bool		writes_labelled = false;
+	bool		masked = prepared->row.parameters != NULL &&
+	strstr(prepared->row.parameters, "***") != NULL;
+	ListCell   *cell;
+
+	foreach(cell, prepared->findings)
+	{
+		WardenFinding *finding = lfirst(cell);
+
+		if (strcmp(finding->rule, "dml.writes_labelled") == 0)
+			writes_labelled = true;
+		else if (strcmp(finding->rule, "dml.mask_literal") == 0)
+			masked = true;
+	}
+	if (writes_labelled && masked)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a mask can not be written into a labelled column"),
+				 errhint("What you read of this column is masked. Leave it out, or give the real value.")));
+}
+
 static Prepared *
 prepare_statement(const WardenCapture *capture, int ordinal,
 				  WardenReviewContext *review)
@@ -107,6 +135,7 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 												 capture->statement,
 												 capture->estimated_rows,
 												 &prepared->risk);
+	refuse_masks(prepared);
 	return prepared;
 }
 

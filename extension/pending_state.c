@@ -134,17 +134,34 @@ warden_pending_status_name(WardenStatus status)
 	return status_names[status];
 }
 
-static WardenStatus
-parse_status(const char *name)
+/* False for a name that is none. */
+static bool
+find_status(const char *name, WardenStatus *status)
 {
 	int			i;
 
 	for (i = 0; i < (int) lengthof(status_names); i++)
 	{
 		if (strcmp(status_names[i], name) == 0)
-			return (WardenStatus) i;
+		{
+			*status = (WardenStatus) i;
+			return true;
+		}
 	}
-	elog(ERROR, "\"%s\" is no state of a change", name);
+	return false;
+}
+
+static WardenStatus
+parse_status(const char *name)
+{
+	WardenStatus status = WARDEN_CHANGE_PROPOSED;
+
+	if (!find_status(name, &status))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is no state of a change", name),
+				 errhint("Reviewers set the status to approved or rejected.")));
+	return status;
 }
 
 static bool

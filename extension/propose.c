@@ -128,7 +128,7 @@ select_bar(SelectStmt *select)
 		return NULL;
 	if (has_locking((Node *) select, NULL))
 		return "row locks do not outlive the change";
-	return "a SELECT changes nothing";
+	return "there is nothing to propose, a SELECT changes nothing";
 }
 
 static void

@@ -536,6 +536,14 @@ names_of_object_statement(Node *stmt, NameWalk *walk)
 						 (Node *) makeString(move->newschema));
 				return true;
 			}
+		case T_AlterStatsStmt:
+			add_name(walk, WARDEN_USE_ALTER, OBJECT_STATISTIC_EXT,
+					 (Node *) ((AlterStatsStmt *) stmt)->defnames);
+			return true;
+		case T_CreateCastStmt:
+			add_name(walk, WARDEN_USE_READ, OBJECT_FUNCTION,
+					 (Node *) ((CreateCastStmt *) stmt)->func);
+			return true;
 		case T_RenameStmt:
 			add_rename(walk, (RenameStmt *) stmt);
 			return true;
