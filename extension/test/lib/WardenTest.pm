@@ -32,6 +32,7 @@ our @EXPORT = qw(
   warden_psql
   warden_ok
   warden_fails
+  warden_shop
   wait_for_sql
 );
 
@@ -158,6 +159,37 @@ sub warden_fails
     return ok($code != 0 && $err =~ /ERROR:  \Q$sqlstate\E:/, $name)
       || diag("exit code $code, wanted SQLSTATE $sqlstate\n"
           . "output: $out\nerrors: $err");
+}
+
+=item warden_shop(node)
+
+A table of customers with labelled columns, a role support_agent of class agent
+that may read and write it and belongs to agent "support", and a reviewer
+shop_reviewer, the person "rita", who may apply as shop_writer.
+
+=cut
+
+sub warden_shop
+{
+    my ($node, %options) = @_;
+
+    $node->safe_psql($options{dbname} // 'postgres', <<'SQL');
+CREATE TABLE customers (id int PRIMARY KEY, name text, email text, ssn text);
+INSERT INTO customers VALUES
+    (1, 'Alice', 'alice@example.com', '078-05-4801'),
+    (2, 'Mallory', 'mallory@example.com', '219-09-2210');
+SECURITY LABEL FOR warden ON COLUMN customers.email IS 'email';
+SECURITY LABEL FOR warden ON COLUMN customers.ssn IS 'ssn';
+CREATE ROLE support_agent LOGIN;
+CREATE ROLE shop_writer;
+CREATE ROLE shop_reviewer LOGIN;
+GRANT SELECT, UPDATE ON customers TO support_agent, shop_writer;
+GRANT warden_reviewer, shop_writer TO shop_reviewer;
+SECURITY LABEL FOR warden ON ROLE support_agent IS 'agent';
+SELECT warden.create_agent('support', 'support_agent', 'shop_writer');
+SELECT warden.add_person('rita', 'shop_reviewer');
+SQL
+    return;
 }
 
 =item wait_for_sql(node, sql)

@@ -1,0 +1,54 @@
+# A dump restored on another server governs as the original did: labels are
+# pg_dump's business, our tables' rows are dumped because they are registered.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WardenTest;
+
+my $from = warden_node('from');
+my $to = warden_node('to', extension => 0);
+
+warden_shop($from);
+$from->safe_psql('postgres', <<'SQL');
+SELECT warden.set_mask('email', 'full');
+SQL
+my ($code, $out, $err) = warden_psql($from, 'support_agent',
+    q{UPDATE customers SET name = 'Alicia' WHERE id = 1});
+like($err, qr/01WD1/, 'there is a pending change to dump');
+
+my $dump = $PostgreSQL::Test::Utils::tmp_check . '/all.sql';
+command_ok(
+    [ 'pg_dumpall', '-f', $dump, '-d', $from->connstr('postgres') ],
+    'pg_dumpall');
+
+# Roles that are there already (the superuser's own, and nothing else) make
+# errors in any restore of pg_dumpall's output; ours must not add to them.
+my $restored = '';
+$to->psql('postgres', "\\i $dump", stderr => \$restored, on_error_stop => 0);
+my @errors = grep { /ERROR:/ && !/role "[^"]*" already exists/ }
+  split /\n/, $restored;
+is("@errors", '', 'the restore reports no errors');
+
+warden_ok(
+    $to, 'support_agent',
+    'SELECT email, ssn FROM customers WHERE id = 1',
+    '******|***-**-4801', 'labels and the changed mask are there');
+is( $to->safe_psql(
+        'postgres',
+        'SELECT status, agent, statement_count FROM warden.pending_changes'),
+    'proposed|support|1', 'the pending change is there');
+is( $to->safe_psql('postgres', 'SELECT role FROM warden.people'),
+    'shop_reviewer', 'people are there');
+($code, $out, $err) = warden_psql($to, 'support_agent',
+    q{UPDATE customers SET name = 'Alicia' WHERE id = 1});
+like($err, qr/01WD1:.*\n.*change=2 /, 'numbers of changes go on');
+
+$from->stop;
+$to->stop;
+done_testing();

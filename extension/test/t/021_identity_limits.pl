@@ -1,0 +1,231 @@
+# Limits, budgets, and switching an agent off: at once, wherever it runs.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+use WardenTest;
+
+my $node = warden_node('main');
+warden_shop($node);
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway;
+CREATE ROLE second_agent LOGIN;
+GRANT SELECT ON customers TO second_agent;
+SELECT warden.create_agent('second', 'second_agent');
+SELECT warden.allow_delegation('support', 'p*');
+SELECT warden.allow_delegation('second', 'p*');
+SQL
+my $token = issue('support');
+
+sub issue
+{
+    my ($agent) = @_;
+
+    return $node->safe_psql('postgres', "SELECT warden.issue_token('$agent')");
+}
+
+sub configure
+{
+    my ($settings, $agent) = @_;
+
+    $agent //= 'support';
+    $node->safe_psql('postgres',
+        "UPDATE warden.agents SET $settings WHERE agent = '$agent'");
+    return;
+}
+
+# One call through the gateway.
+sub call
+{
+    my ($sql, $person, $with) = @_;
+    my $for = defined $person ? "'$person'" : 'NULL';
+
+    $with //= $token;
+    return "BEGIN; SELECT 1 FROM warden.enter('$with', $for, '{}', 'k');\n"
+      . "$sql;\nSELECT 1 FROM warden.leave('k'); COMMIT;";
+}
+
+# Runs while something else goes on; returns a handle to finish.
+sub start_psql
+{
+    my ($role, $sql) = @_;
+    my %run = (in => "\\set VERBOSITY verbose\n$sql\n", out => '', err => '');
+
+    $run{handle} = IPC::Run::start(
+        [   'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d',
+            $node->connstr('postgres'), '-U', $role ],
+        '<', \$run{in}, '>', \$run{out}, '2>', \$run{err},
+        IPC::Run::timeout(60));
+    return \%run;
+}
+
+sub acting
+{
+    my ($n) = @_;
+
+    return wait_for_sql($node, "SELECT count(*) >= $n FROM pg_stat_activity"
+          . " WHERE query LIKE '%pg_sleep%' AND state = 'active'"
+          . " AND pid <> pg_backend_pid()");
+}
+
+# ---- statement timeout -----------------------------------------------------
+
+configure("statement_timeout = '300ms'");
+warden_fails($node, 'gateway', call('SELECT pg_sleep(10)'), '57014',
+    'the agent\'s statement_timeout, through the gateway');
+warden_fails($node, 'support_agent', 'SELECT pg_sleep(10)', '57014',
+    'the same for the first statement of a direct login');
+warden_fails($node, 'support_agent',
+    "SET statement_timeout = '1h'; SELECT pg_sleep(10)", 'WD002',
+    'it can not be raised');
+warden_fails($node, 'support_agent',
+    "BEGIN; SELECT 1; SAVEPOINT a; SELECT 1; ROLLBACK TO a; SELECT pg_sleep(10)",
+    '57014', 'nor got rid of by a rollback');
+configure("statement_timeout = '60s'");
+
+# ---- settings --------------------------------------------------------------
+
+configure("lock_timeout = '250ms', work_mem = '1MB', temp_file_limit = '1MB'");
+warden_ok($node, 'support_agent', "SELECT 1; SHOW work_mem;", "1\n4MB",
+    'between statements a direct login has its own settings');
+warden_ok($node, 'gateway', call('SHOW work_mem'), qr/^1MB$/m, 'work_mem');
+warden_ok($node, 'gateway', call('SHOW temp_file_limit'), qr/^1MB$/m,
+    'temp_file_limit');
+warden_fails($node, 'gateway',
+    call('SELECT count(*) FROM (SELECT i, md5(i::text) FROM '
+          . 'generate_series(1, 200000) i ORDER BY 2) t'),
+    '53400', 'temp_file_limit holds');
+my $locker = start_psql('postgres',
+    "BEGIN; LOCK customers; SELECT pg_sleep(5) /* locker */; ROLLBACK");
+acting(1);
+warden_fails($node, 'gateway', call('SELECT count(*) FROM customers'),
+    '55P03', 'lock_timeout, through the gateway');
+warden_fails($node, 'support_agent', 'SELECT count(*) FROM customers',
+    '55P03', 'lock_timeout of a direct login');
+$locker->{handle}->finish;
+configure('lock_timeout = NULL, work_mem = NULL, temp_file_limit = NULL');
+
+# ---- calls at once ---------------------------------------------------------
+
+configure('max_calls = 1');
+my $call = start_psql('gateway', call('SELECT pg_sleep(20)'));
+acting(1);
+warden_fails($node, 'gateway', call('SELECT 1'), 'WD005',
+    'a second call at once, through the gateway');
+warden_fails($node, 'support_agent', 'SELECT 1', 'WD005',
+    'a second call at once, by a direct login');
+warden_ok($node, 'second_agent', 'SELECT 1', '1', 'another agent may');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid)"
+      . " FROM pg_stat_activity WHERE query LIKE '%pg_sleep%'"
+      . " AND pid <> pg_backend_pid()");
+$call->{handle}->finish;
+warden_ok($node, 'gateway', call('SELECT 7'), qr/^7$/m,
+    'once it has ended, the next one may');
+configure('max_calls = NULL');
+
+# ---- budgets of the hour ---------------------------------------------------
+
+configure('statements_per_hour = 3', 'second');
+warden_fails($node, 'second_agent', "SELECT 1;\nSELECT 2;\nSELECT 3;\nSELECT 4;",
+    'WD005', 'statements per hour');
+warden_fails($node, 'second_agent', 'SELECT 1', 'WD005',
+    'they are counted over connections');
+configure('statements_per_hour = NULL', 'second');
+configure('rows_per_hour = 10', 'second');
+warden_fails($node, 'second_agent',
+    "SELECT * FROM generate_series(1, 20);\nSELECT 1;", 'WD005',
+    'rows per hour');
+configure('rows_per_hour = NULL', 'second');
+
+# A person's budget is spent through whichever agent.
+configure('person_statements_per_hour = 2', $_) for ('support', 'second');
+my $other = issue('second');
+warden_ok($node, 'gateway', call('SELECT 7', 'pia'), qr/^7$/m,
+    'first of the person\'s statements');
+warden_ok($node, 'gateway', call('SELECT 7', 'pia', $other), qr/^7$/m,
+    'the second through another agent');
+warden_fails($node, 'gateway', call('SELECT 7', 'pia'), 'WD005',
+    'then the person\'s budget is spent');
+warden_ok($node, 'gateway', call('SELECT 7', 'pit'), qr/^7$/m,
+    'another person\'s is not');
+configure('person_statements_per_hour = NULL', $_) for ('support', 'second');
+
+# ---- switching off ---------------------------------------------------------
+
+sub stopped
+{
+    my ($run, $since, $name) = @_;
+
+    $run->{handle}->finish;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    like($run->{err}, qr/57014/, $name);
+    cmp_ok(time() - $since, '<', 5, "$name, and at once");
+    return;
+}
+
+my $bound = start_psql('gateway', call('SELECT pg_sleep(30)'));
+my $direct = start_psql('support_agent', 'SELECT pg_sleep(30)');
+my $bystander = start_psql('second_agent', 'SELECT pg_sleep(3)');
+acting(3);
+my $since = time;
+$node->safe_psql('postgres', "SELECT warden.disable_agent('support')");
+stopped($bound, $since, 'a disabled agent\'s call ends');
+stopped($direct, $since, 'a disabled agent\'s own login is interrupted');
+$bystander->{handle}->finish;
+is($bystander->{err}, '', 'another agent\'s statement goes on');
+warden_fails($node, 'gateway', call('SELECT 1'), 'WD001',
+    'its next call is refused');
+warden_fails($node, 'support_agent', 'SELECT 1', 'WD001',
+    'its login is refused');
+
+# In one connection, between two statements.
+$node->safe_psql('postgres', "SELECT warden.enable_agent('support')");
+my %session = (in => '', out => '', err => '');
+$session{handle} = IPC::Run::start(
+    [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-U',
+        'support_agent' ],
+    '<', \$session{in}, '>', \$session{out}, '2>', \$session{err},
+    IPC::Run::timeout(60));
+$session{in} .= "SELECT 'first';\n";
+$session{handle}->pump until $session{out} =~ /first/;
+$node->safe_psql('postgres', "SELECT warden.disable_agent('support')");
+$session{in} .= "SELECT 'second';\n\\echo done\n";
+$session{handle}->pump until $session{out} =~ /done/;
+unlike($session{out}, qr/second/, 'an open session is refused, too');
+like($session{err}, qr/is disabled/, 'and told why');
+$session{handle}->finish;
+
+# A switch-off that is rolled back is none.
+$node->safe_psql('postgres', "SELECT warden.enable_agent('support')");
+$token = issue('support');
+my $long = start_psql('gateway', call('SELECT pg_sleep(2)'));
+acting(1);
+$node->safe_psql('postgres',
+    "BEGIN;\nSELECT warden.disable_agent('support');\nROLLBACK;");
+$long->{handle}->finish;
+is($long->{err}, '', 'a rolled-back switch-off cancels nothing');
+warden_ok($node, 'gateway', call('SELECT 7'), qr/^7$/m,
+    'and the token is good');
+
+# ---- too many bad credentials ----------------------------------------------
+
+my $tries = "\\set ON_ERROR_STOP 0\n" . join('',
+    map { "BEGIN; SELECT warden.enter('wdn_$_', NULL, '{}', 'k'); ROLLBACK;\n" }
+      1 .. 12);
+my ($code, $out, $err) = warden_psql($node, 'gateway', $tries,
+    on_error_stop => 0);
+is(scalar(() = $err =~ /ERROR:  WD001/g), 9, 'nine refusals');
+like($err, qr/FATAL:  WD001: credential not accepted/,
+    'then the connection is closed');
+warden_ok($node, 'gateway', call('SELECT 7'), qr/^7$/m,
+    'which leaves the next one alone');
+
+done_testing();
