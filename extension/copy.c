@@ -13,9 +13,12 @@
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "copy.h"
+#include "policy.h"
+#include "warden.h"
 
 /* A column of the table, named through the table. */
 static ResTarget *
@@ -52,6 +55,32 @@ make_select(Relation rel, List *attlist)
 									 make_target(NameStr(att->attname)));
 	}
 	return select;
+}
+
+void
+warden_copy_check_from(CopyStmt *copy, const WardenPrincipal *principal)
+{
+	Relation	rel;
+	ListCell   *lc;
+	TimestampTz expires = DT_NOEND;
+
+	if (!copy->is_from || copy->relation == NULL)
+		return;
+	rel = relation_openrv(copy->relation, RowExclusiveLock);
+	foreach(lc, CopyGetAttnums(RelationGetDescr(rel), rel, copy->attlist))
+	{
+		if (warden_policy_mask(principal, RelationGetRelid(rel),
+							   lfirst_int(lc), &expires) != NULL)
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+					 errmsg("column \"%s\" of \"%s\" is masked and can not be assigned",
+							get_attname(RelationGetRelid(rel), lfirst_int(lc),
+										false),
+							RelationGetRelationName(rel)),
+					 errhint("Leave the column out, or ask a member of %s for an exemption.",
+							 WARDEN_ROLE_ADMIN)));
+	}
+	relation_close(rel, NoLock);
 }
 
 PlannedStmt *

@@ -8,7 +8,9 @@
 
 #include "postgres.h"
 
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "principal.h"
 
 /*
  * COPY reads a table without the planner, past every mask.  Returns a copy of
@@ -16,5 +18,9 @@
  * itself where core copies a query already, or refuses.
  */
 extern PlannedStmt *warden_copy_rewrite(PlannedStmt *pstmt);
+
+/* Raises WD002 for a COPY FROM of the masked class into a masked column. */
+extern void warden_copy_check_from(CopyStmt *copy,
+								   const WardenPrincipal *principal);
 
 #endif							/* WARDEN_COPY_H */

@@ -41,6 +41,7 @@
 #include "statement.h"
 #include "utility_gate.h"
 #include "warden.h"
+#include "write_gate.h"
 
 /* Rows that a QueryDesc has sent to the client; lives in its query context. */
 typedef struct Sent
@@ -414,6 +415,38 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		start(queryDesc, eflags, next);
 }
 
+/* Does the plan read a relation with labelled columns? */
+static bool
+reads_labelled(const PlannedStmt *pstmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, pstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION &&
+			warden_policy_relation(rte->relid) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Of the masked class only what it reads masked is recorded. */
+static void
+start_masked(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
+{
+	if (warden_nesting_toplevel(queryDesc->plannedstmt) &&
+		!(eflags & EXEC_FLAG_EXPLAIN_ONLY) &&
+		reads_labelled(queryDesc->plannedstmt))
+	{
+		record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
+					  queryDesc->params);
+		audited = queryDesc;
+	}
+	start(queryDesc, eflags, next);
+}
+
 void
 warden_execution_start(const WardenPrincipal *principal,
 					   QueryDesc *queryDesc, int eflags,
@@ -430,6 +463,8 @@ warden_execution_start(const WardenPrincipal *principal,
 	warden_plan_stamp_expire();
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		start_agent(queryDesc, eflags, next);
+	else if (warden_principal_current()->class == WARDEN_CLASS_MASKED)
+		start_masked(queryDesc, eflags, next);
 	else
 		start(queryDesc, eflags, next);
 }
@@ -438,9 +473,26 @@ warden_execution_start(const WardenPrincipal *principal,
  * Run, finish, end
  * ---------------------------------------------------------------------- */
 
+/*
+ * The error that was caught, without what an integrity violation quotes of
+ * stored rows: PL code could read it before it gets to the client.
+ */
+static void
+rethrow_redacted(MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	warden_write_gate_redact(edata);
+	ReThrowError(edata);
+}
+
 static void
 run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			depth = warden_nesting_enter();
 
 	PG_TRY();
@@ -450,11 +502,13 @@ run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 		else
 			standard_ExecutorRun(EXECUTOR_RUN_PASS);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		warden_nesting_restore(depth);
+		rethrow_redacted(context);
 	}
 	PG_END_TRY();
+	warden_nesting_restore(depth);
 }
 
 /* Runs with a receiver between the executor and the client's. */
@@ -520,6 +574,7 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 void
 warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			depth;
 
 	if (warden_divert_started(queryDesc))
@@ -532,11 +587,13 @@ warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 		else
 			standard_ExecutorFinish(queryDesc);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		warden_nesting_restore(depth);
+		rethrow_redacted(context);
 	}
 	PG_END_TRY();
+	warden_nesting_restore(depth);
 }
 
 void
@@ -553,7 +610,8 @@ warden_execution_end(QueryDesc *queryDesc)
 	if (warden_audit_open())
 		warden_audit_outcome(sent != NULL && sent->truncated ? "truncated" :
 							 "ok", 0, NULL, rows, 0);
-	warden_identity_count_rows(rows);
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		warden_identity_count_rows(rows);
 }
 
 /* ----------------------------------------------------------------------
@@ -632,8 +690,12 @@ warden_execution_error(ErrorData *edata)
 	const WardenPrincipal *principal = warden_principal_cached();
 
 	if (principal == NULL || principal->class == WARDEN_CLASS_NONE ||
-		principal->class == WARDEN_CLASS_MASKED ||
 		edata->elevel < ERROR || edata->elevel > FATAL)
+		return;
+
+	/* Deferred constraints fail outside the executor. */
+	warden_write_gate_redact(edata);
+	if (principal->class == WARDEN_CLASS_MASKED && !warden_audit_open())
 		return;
 	audited = NULL;
 	if (warden_audit_open())

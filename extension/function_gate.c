@@ -178,7 +178,7 @@ c_function_allowed(Oid funcid, const FormData_pg_proc *proc)
 		return false;
 	if (strcmp(name, WARDEN_EXTENSION) == 0)
 	{
-		for (i = 0; i < lengthof(own_functions); i++)
+		for (i = 0; i < (int) lengthof(own_functions); i++)
 		{
 			if (strcmp(NameStr(proc->proname), own_functions[i]) == 0)
 				return true;
@@ -187,7 +187,7 @@ c_function_allowed(Oid funcid, const FormData_pg_proc *proc)
 	}
 	if (proc->provolatile == PROVOLATILE_VOLATILE)
 		return false;
-	for (i = 0; i < lengthof(pure_extensions); i++)
+	for (i = 0; i < (int) lengthof(pure_extensions); i++)
 	{
 		if (strcmp(name, pure_extensions[i]) == 0)
 			return true;

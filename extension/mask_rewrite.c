@@ -52,6 +52,7 @@
 #include "plan_stamp.h"
 #include "policy.h"
 #include "warden.h"
+#include "write_gate.h"
 
 static void rewrite_query(Query *query, WardenRewrite *rewrite);
 
@@ -95,7 +96,7 @@ exempt_walker(Node *node, void *context)
 typedef struct SystemColumns
 {
 	int			rti;
-	int			levels_up;
+	Index		levels_up;
 	bool		used[-FirstLowInvalidHeapAttributeNumber];	/* by -attnum */
 	bool		any;
 	bool		whole_row;
@@ -331,7 +332,7 @@ push_row_marks(Query *outer, int rti, Query *inner)
 	{
 		RowMarkClause *clause = lfirst(lc);
 
-		if (clause->rti == rti)
+		if (clause->rti == (Index) rti)
 			applyLockingClause(inner, 1, clause->strength, clause->waitPolicy,
 							   true);
 	}
@@ -420,6 +421,8 @@ rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
 		return;
 	rel = table_open(rte->relid, NoLock);
 	masks = collect_masks(rel, rewrite, &any);
+	if (any && rewrite->principal->class == WARDEN_CLASS_MASKED)
+		warden_write_gate_check_rights(rte->relid, rewrite->principal);
 	if (any)
 		mask_relation(query, rti, rte, rel, masks, rewrite);
 	else

@@ -33,6 +33,7 @@
 #include "planning.h"
 #include "policy.h"
 #include "warden.h"
+#include "write_gate.h"
 
 PG_FUNCTION_INFO_V1(warden_sql_statistics_visible);
 PG_FUNCTION_INFO_V1(warden_sql_extended_statistics_visible);
@@ -149,6 +150,8 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	{
 		if (self.class == WARDEN_CLASS_AGENT)
 			check_agent_query(parse);
+		else if (self.class == WARDEN_CLASS_MASKED)
+			warden_write_gate_check(parse, &self);
 		if (warden_principal_masks(&self))
 			warden_mask_rewrite(parse, &rewrite);
 		result = plan(parse, query_string, cursorOptions, boundParams, next);

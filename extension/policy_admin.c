@@ -180,7 +180,7 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 {
 	char	   *name = required_text(fcinfo, 0, "name");
 	char	   *mask = required_text(fcinfo, 1, "mask");
-	Write		write = {"INSERT INTO warden.semantic_types (name, mask, description) VALUES ($1, $2, $3)"};
+	Write		write = {.sql = "INSERT INTO warden.semantic_types (name, mask, description) VALUES ($1, $2, $3)"};
 
 	require_admin("define a semantic type");
 	check_mask(name, mask);
@@ -355,7 +355,7 @@ warden_sql_grant_exemption(PG_FUNCTION_ARGS)
 Datum
 warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
 {
-	Write		write = {"DELETE FROM warden.exemptions WHERE id = $1"};
+	Write		write = {.sql = "DELETE FROM warden.exemptions WHERE id = $1"};
 
 	require_admin("revoke an exemption");
 	add_argument(&write, INT8OID, PG_GETARG_DATUM(0), false);
@@ -379,7 +379,7 @@ warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
 static void
 change_function_list(Oid funcid, const char *sql, const char *action)
 {
-	Write		write = {sql};
+	Write		write = {.sql = sql};
 
 	require_admin("change the list of functions");
 	add_argument(&write, OIDOID, ObjectIdGetDatum(funcid), false);

@@ -144,9 +144,6 @@ divert_agent(WardenUtility *u, bool toplevel)
 				 errmsg("a write inside a function or block can not be diverted"),
 				 errhint("Propose the whole call with warden.propose(), or send the write as a statement of its own.")));
 
-	/* What a rule adds to a statement is applied with the statement. */
-	if (!u->pstmt->canSetTag)
-		return;
 	warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
 	warden_divert_utility(u->pstmt, u->queryString, u->params, u->qc);
 	warden_execution_utility_done("diverted", 0,
@@ -161,6 +158,9 @@ govern_agent(WardenUtility *u, const WardenPrincipal *principal)
 	const char *reason;
 	const char *hint;
 
+	/* What a rule adds to a statement is applied with the statement. */
+	if (toplevel && !u->pstmt->canSetTag)
+		return;
 	if (!IsA(stmt, TransactionStmt))
 		warden_utility_check_startup();
 	switch (warden_utility_verdict(stmt, &reason, &hint))
@@ -185,7 +185,10 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 	if (IsA(stmt, FetchStmt))
 		check_fetch((FetchStmt *) stmt, principal);
 	else if (IsA(stmt, CopyStmt))
+	{
+		warden_copy_check_from((CopyStmt *) stmt, principal);
 		u->pstmt = warden_copy_rewrite(u->pstmt);
+	}
 	if (warden_utility_check_role(stmt, principal,
 								  warden_nesting_toplevel(u->pstmt)))
 		run_role_change(u);

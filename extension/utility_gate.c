@@ -390,7 +390,7 @@ decide_alter_table(Node *stmt, const char **reason, const char **hint)
 		bool		known = false;
 		int			i;
 
-		for (i = 0; i < lengthof(alter_commands); i++)
+		for (i = 0; i < (int) lengthof(alter_commands); i++)
 			known |= (alter_commands[i] == command->subtype);
 		if (!known)
 			return refuse(reason, hint,
@@ -461,7 +461,7 @@ decide_object(Node *stmt, const char **reason, const char **hint)
 	ObjectType	type = object_type(stmt);
 	int			i;
 
-	for (i = 0; i < lengthof(user_objects); i++)
+	for (i = 0; i < (int) lengthof(user_objects); i++)
 	{
 		if (user_objects[i] == type)
 			return WARDEN_DIVERT;
@@ -532,7 +532,7 @@ warden_utility_verdict(Node *stmt, const char **reason, const char **hint)
 
 	*reason = "this kind of statement is not permitted to agents";
 	*hint = "Agents read with SELECT and propose writes and ordinary DDL; for anything else ask an administrator.";
-	for (i = 0; i < lengthof(rules); i++)
+	for (i = 0; i < (int) lengthof(rules); i++)
 	{
 		if (rules[i].tag != nodeTag(stmt))
 			continue;

@@ -1,0 +1,200 @@
+/*-------------------------------------------------------------------------
+ * write_gate.c
+ *	  Writes of the masked class, which run: what they must not read or
+ *	  assign.
+ *
+ * Columns of a result relation can not be masked: the executor needs them
+ * raw to form the new row.  So a statement that would let one of them reach
+ * a condition, an expression or RETURNING is refused, and so is one that
+ * assigns a masked column, since an application would write back what it saw.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_class.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "policy.h"
+#include "warden.h"
+#include "write_gate.h"
+
+typedef struct TargetReads
+{
+	const WardenPrincipal *principal;
+	Oid			relid;
+	Index		rti;
+	Index		levels_up;
+} TargetReads;
+
+static bool
+masked(const WardenPrincipal *principal, Oid relid, AttrNumber attnum)
+{
+	TimestampTz expires = DT_NOEND;
+
+	return attnum > 0 &&
+		warden_policy_mask(principal, relid, attnum, &expires) != NULL;
+}
+
+static void
+refuse(Oid relid, AttrNumber attnum, const char *what)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("column \"%s\" of \"%s\" is masked and can not be %s",
+					get_attname(relid, attnum, false), get_rel_name(relid),
+					what),
+			 errhint("Leave the column out, or ask a member of %s for an exemption.",
+					 WARDEN_ROLE_ADMIN)));
+}
+
+static void
+check_target_var(TargetReads *reads, AttrNumber attnum)
+{
+	AttrNumber	i;
+
+	if (attnum > 0)
+	{
+		if (masked(reads->principal, reads->relid, attnum))
+			refuse(reads->relid, attnum, "read by a statement that writes the table");
+		return;
+	}
+	if (attnum < 0)
+		return;
+	for (i = 1; get_attname(reads->relid, i, true) != NULL; i++)
+	{
+		if (masked(reads->principal, reads->relid, i))
+			refuse(reads->relid, i, "read by a statement that writes the table");
+	}
+}
+
+static bool
+target_walker(Node *node, TargetReads *reads)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if ((Index) var->varno == reads->rti &&
+			var->varlevelsup == reads->levels_up)
+			check_target_var(reads, var->varattno);
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		reads->levels_up++;
+		(void) query_tree_walker((Query *) node, target_walker, reads, 0);
+		reads->levels_up--;
+		return false;
+	}
+	return expression_tree_walker(node, target_walker, reads);
+}
+
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Columns that the statement itself assigns, as its permissions say. */
+static void
+check_assigned(const WardenPrincipal *principal, Oid relid, Bitmapset *columns)
+{
+	int			member = -1;
+
+	while ((member = bms_next_member(columns, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (masked(principal, relid, attnum))
+			refuse(relid, attnum, "assigned");
+	}
+}
+
+/*
+ * The owner's row rules, withCheckOptions and securityQuals, are not the
+ * statement's and work on raw values.
+ */
+static void
+check_write(Query *query, const WardenPrincipal *principal)
+{
+	RangeTblEntry *target = rt_fetch(query->resultRelation, query->rtable);
+	WardenPerms *perms = warden_rte_perms(WARDEN_QUERY_PERMS(query), target);
+	TargetReads reads = {principal, target->relid, query->resultRelation, 0};
+
+	warden_write_gate_check_rights(target->relid, principal);
+	(void) target_walker((Node *) query->targetList, &reads);
+	(void) target_walker((Node *) query->jointree, &reads);
+	(void) target_walker((Node *) query->returningList, &reads);
+	(void) target_walker((Node *) query->onConflict, &reads);
+	(void) target_walker((Node *) query->mergeActionList, &reads);
+	if (perms != NULL)
+	{
+		check_assigned(principal, target->relid, perms->insertedCols);
+		check_assigned(principal, target->relid, perms->updatedCols);
+	}
+}
+
+static bool
+write_walker(Node *node, const WardenPrincipal *principal)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		if (query->resultRelation > 0)
+			check_write(query, principal);
+		return query_tree_walker(query, write_walker, (void *) principal, 0);
+	}
+	return expression_tree_walker(node, write_walker, (void *) principal);
+}
+
+void
+warden_write_gate_check(Query *query, const WardenPrincipal *principal)
+{
+	(void) write_walker((Node *) query, principal);
+}
+
+void
+warden_write_gate_check_rights(Oid relid, const WardenPrincipal *principal)
+{
+	const WardenRelation *relation = warden_policy_relation(relid);
+
+	if (relation == NULL || relation->ncolumns == 0)
+		return;
+	if (!has_privs_of_role(principal->role, relation_owner(relid)) &&
+		pg_class_aclcheck(relid, principal->role, ACL_TRIGGER) != ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("a masked role may not own \"%s\" or hold TRIGGER on it",
+					get_rel_name(relid)),
+			 errhint("Give the table to another owner, and REVOKE TRIGGER from the role.")));
+}
+
+void
+warden_write_gate_redact(ErrorData *edata)
+{
+	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
+		edata->sqlerrcode == ERRCODE_WITH_CHECK_OPTION_VIOLATION)
+		edata->detail = NULL;
+}

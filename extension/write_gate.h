@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ * write_gate.h
+ *	  Writes of the masked class, which run.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_WRITE_GATE_H
+#define WARDEN_WRITE_GATE_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "principal.h"
+
+/*
+ * Raises WD002 for a write, at any depth of the query, that reads a masked
+ * column of its target or assigns one: columns of a target stay raw, and what
+ * a masked role sees of them is not what it should write back.
+ */
+extern void warden_write_gate_check(Query *query,
+									const WardenPrincipal *principal);
+
+/*
+ * Raises WD002 when the role owns the relation or holds TRIGGER on it: either
+ * lets it attach code that reads raw rows.
+ */
+extern void warden_write_gate_check_rights(Oid relid,
+										   const WardenPrincipal *principal);
+
+/* Takes the DETAIL, which quotes rows, from an integrity violation. */
+extern void warden_write_gate_redact(ErrorData *edata);
+
+#endif							/* WARDEN_WRITE_GATE_H */
