@@ -30,10 +30,14 @@ warden_shop($node);
 # Asks until the server answers again.
 sub await_server
 {
-    for (1 .. 300)
+    for (1 .. 600)
     {
-        my ($code) = $node->psql('postgres', 'SELECT 1', timeout => 10);
-        return if defined $code && $code == 0;
+        return
+          if IPC::Run::run(
+            [
+                $node->installed_command('pg_isready'), '-q',
+                '-h', $node->host, '-p', $node->port
+            ]);
         sleep 0.1;
     }
     die 'the server did not come back';
@@ -214,12 +218,22 @@ is($out, '', 'and there is no row');
 cmp_ok($took, '>=', 2.5, 'not before warden.audit_timeout');
 cmp_ok($took, '<', 6, 'and soon after it');
 
+my $waiting = IPC::Run::start(
+    [
+        $node->installed_command('psql'), '-XAtq', '-v', 'VERBOSITY=verbose',
+        '-d', $node->connstr('postgres') . ' user=support_agent',
+        '-c', "SELECT 'cancelled'"
+    ],
+    '>' => \$out,
+    '2>' => \$err);
+wait_for_sql($node,
+    q{SELECT count(*) = 1 FROM pg_stat_activity
+       WHERE usename = 'support_agent' AND state = 'active'});
 $begun = time;
-{
-    local $ENV{PGOPTIONS} = '-c statement_timeout=300ms';
-    ($code, $out, $err) =
-      warden_psql($node, 'support_agent', "SELECT 'cancelled'");
-}
+$node->safe_psql('postgres',
+    q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+       WHERE usename = 'support_agent'});
+$waiting->finish;
 like($err, qr/ERROR:  57014:/, 'the wait can be cancelled');
 cmp_ok(time - $begun, '<', 2.5, 'at once');
 $locker->query_safe('ROLLBACK');
