@@ -12,6 +12,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
@@ -180,7 +181,8 @@ check_relkind(Relation rel)
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_FOREIGN_TABLE:
 		case RELKIND_MATVIEW:
-			if (IsSystemRelation(rel))
+			if (IsSystemRelation(rel) ||
+				RelationGetRelid(rel) < FirstNormalObjectId)
 				break;
 			return;
 		case RELKIND_VIEW:
