@@ -28,13 +28,35 @@ auth_init(void)
 	return fill_random(key, sizeof(key));
 }
 
+/*
+ * A few keys' worth at a time, since every call needs one.  What was handed out
+ * is wiped from the reserve.
+ */
+static bool
+draw(unsigned char *out, size_t size)
+{
+	static _Thread_local unsigned char reserve[256];
+	static _Thread_local size_t left;
+
+	if (size > left)
+	{
+		if (!fill_random(reserve, sizeof(reserve)))
+			return false;
+		left = sizeof(reserve);
+	}
+	left -= size;
+	memcpy(out, reserve + left, size);
+	explicit_bzero(reserve + left, size);
+	return true;
+}
+
 bool
 auth_random_hex(char *out, size_t size)
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char raw[64];
 
-	if (size > sizeof(raw) || !fill_random(raw, size))
+	if (size > sizeof(raw) || !draw(raw, size))
 		return false;
 	for (size_t i = 0; i < size; i++)
 	{

@@ -106,12 +106,6 @@ buf_puts(Buf *b, const char *s)
 }
 
 void
-buf_putc(Buf *b, char c)
-{
-	buf_append(b, &c, 1);
-}
-
-void
 buf_fill(Buf *b, char c, size_t n)
 {
 	if (n == 0 || !buf_reserve(b, n))

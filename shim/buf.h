@@ -32,12 +32,23 @@ extern bool buf_reserve(Buf *b, size_t more)
 extern void buf_truncate(Buf *b, size_t len);
 extern void buf_append(Buf *b, const void *src, size_t n);
 extern void buf_puts(Buf *b, const char *s);
-extern void buf_putc(Buf *b, char c);
 extern void buf_fill(Buf *b, char c, size_t n);
 extern void buf_int(Buf *b, long long value);
 extern void buf_printf(Buf *b, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 extern const char *buf_cstr(const Buf *b);
+
+static inline void
+buf_putc(Buf *b, char c)
+{
+	if (b->failed || b->len + 1 >= b->cap)
+	{
+		buf_append(b, &c, 1);
+		return;
+	}
+	b->data[b->len++] = c;
+	b->data[b->len] = '\0';
+}
 
 /* JSON text: quoted and escaped; bytes that are no UTF-8 become U+FFFD */
 extern void buf_json_chars(Buf *b, const char *s, size_t n);

@@ -36,6 +36,12 @@
 
 #define MAX_LEARNED_TYPES 512
 
+/* How long a connection that was just used counts as alive. */
+#define TRUSTED_NS (20 * 1000 * 1000)
+
+/* Small results come in this many reads; only more are counted. */
+#define FREE_READS 2
+
 /* places in the pipeline */
 #define AT_ENTER 2
 #define AT_STEPS 3
@@ -61,6 +67,7 @@ typedef struct DbConn
 	PGcancel   *cancel;
 	DbTarget   *target;
 	bool		rolling_back;	/* the answer to a ROLLBACK is not read yet */
+	uint64_t	used;			/* when it was last given back */
 	DbOutcome  *outcome;		/* of the running call, for notices */
 	struct DbConn *next;
 } DbConn;
@@ -85,6 +92,7 @@ typedef struct Wait
 	size_t		received;
 	size_t		limit;
 	int			backlog;
+	int			reads;
 	bool		too_large;
 } Wait;
 
@@ -326,6 +334,7 @@ take_idle(DbPool *pool, DbTarget *target)
 static void
 give_back(DbPool *pool, DbConn *conn)
 {
+	conn->used = metrics_clock();
 	pthread_mutex_lock(&pool->lock);
 	conn->next = conn->target->idle;
 	conn->target->idle = conn;
@@ -368,7 +377,7 @@ count_arrivals(DbConn *conn, Wait *wait, bool before)
 {
 	int			queued = 0;
 
-	if (wait->limit == 0 || ioctl(PQsocket(conn->pg), FIONREAD, &queued) != 0)
+	if (wait->limit == 0 || wait->reads <= FREE_READS || ioctl(PQsocket(conn->pg), FIONREAD, &queued) != 0)
 		return;
 	if (before && queued > wait->backlog)
 		wait->received += (size_t) (queued - wait->backlog);
@@ -419,6 +428,7 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 	}
 	if (fds[0].revents == 0)
 		return true;
+	wait->reads++;
 	count_arrivals(conn, wait, true);
 	if (wait->too_large || !PQconsumeInput(conn->pg))
 		return false;
@@ -482,13 +492,16 @@ finish_rollback(DbPool *pool, DbConn *conn)
 	return !lost && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
 }
 
-/* A server that went away has left a message or a hang-up behind. */
+/*
+ * A server that went away has left a message or a hang-up behind.  Under load
+ * nobody looks: the connection was fine some milliseconds ago.
+ */
 static bool
 is_quiet(DbConn *conn)
 {
 	struct pollfd fd = {PQsocket(conn->pg), POLLIN, 0};
 
-	return poll(&fd, 1, 0) == 0;
+	return metrics_clock() - conn->used < TRUSTED_NS || poll(&fd, 1, 0) == 0;
 }
 
 static DbConn *

@@ -266,11 +266,33 @@ char_width(unsigned cp)
 	return 1;
 }
 
+/* Bytes below 0x80 at the start, eight at a time. */
+static size_t
+ascii_prefix(const unsigned char *p, size_t len)
+{
+	size_t		n = 0;
+
+	for (; n + 8 <= len; n += 8)
+	{
+		uint64_t	word;
+
+		memcpy(&word, p + n, 8);
+		if ((word & UINT64_C(0x8080808080808080)) != 0)
+			break;
+	}
+	while (n < len && p[n] < 0x80)
+		n++;
+	return n;
+}
+
 static size_t
 text_width(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *) text;
-	size_t		width = 0;
+	size_t		width = ascii_prefix(p, len);
+
+	p += width;
+	len -= width;
 
 	while (len > 0)
 	{
@@ -329,26 +351,66 @@ cell_line(const DbOutcome *outcome, int row, int column, int number)
 	return nth_line(text, text != NULL ? len : 0, number);
 }
 
-static void
-measure(const DbOutcome *outcome, int rows, size_t *widths)
+/* what is measured once and printed from */
+typedef struct Grid
 {
-	int			columns = db_columns(outcome);
+	const DbOutcome *outcome;
+	int			columns;
+	size_t	   *widths;			/* per column */
+	unsigned   *cells;			/* per cell, header included; or MANY_LINES */
+} Grid;
 
-	for (int column = 0; column < columns; column++)
+#define MANY_LINES (~0u)
+
+static unsigned *
+cell_width(const Grid *grid, int row, int column)
+{
+	return &grid->cells[(size_t) (row + 1) * (size_t) grid->columns +
+						(size_t) column];
+}
+
+static void
+widen(size_t *width, size_t to)
+{
+	if (to > *width)
+		*width = to;
+}
+
+static void
+measure_cell(Grid *grid, int row, int column)
+{
+	Line		line = cell_line(grid->outcome, row, column, 0);
+
+	*cell_width(grid, row, column) = line.more ? MANY_LINES :
+		(unsigned) line.width;
+	widen(&grid->widths[column], line.width);
+	for (int number = 1; line.more; number++)
 	{
-		for (int row = -1; row < rows; row++)
-		{
-			int			number = 0;
-			Line		line;
-
-			do
-			{
-				line = cell_line(outcome, row, column, number++);
-				if (line.width > widths[column])
-					widths[column] = line.width;
-			} while (line.more);
-		}
+		line = cell_line(grid->outcome, row, column, number);
+		widen(&grid->widths[column], line.width);
 	}
+}
+
+/* Line `number` of a cell, from what was measured where that is enough. */
+static Line
+grid_line(const Grid *grid, int row, int column, int number)
+{
+	unsigned	width = *cell_width(grid, row, column);
+	Line		line = {"", 0, 0, false};
+
+	if (width == MANY_LINES)
+		return cell_line(grid->outcome, row, column, number);
+	if (number > 0)
+		return line;
+	line.width = width;
+	if (row >= 0)
+		line.text = db_cell(grid->outcome, row, column, &line.len);
+	else
+	{
+		line.text = db_column_name(grid->outcome, column);
+		line.len = strlen(line.text);
+	}
+	return line;
 }
 
 /*
@@ -356,22 +418,20 @@ measure(const DbOutcome *outcome, int rows, size_t *widths)
  * stand right, and the last column of text is not padded.
  */
 static bool
-put_line(Buf *out, const DbOutcome *outcome, int row, int number,
-		 const size_t *widths)
+put_line(Buf *out, const Grid *grid, int row, int number)
 {
-	int			columns = db_columns(outcome);
 	bool		again = false;
 
-	for (int column = 0; column < columns; column++)
+	for (int column = 0; column < grid->columns; column++)
 	{
-		Line		line = cell_line(outcome, row, column, number);
-		size_t		space = widths[column] - line.width;
+		Line		line = grid_line(grid, row, column, number);
+		size_t		space = grid->widths[column] - line.width;
 		size_t		left = 0;
-		bool		last = column + 1 == columns;
+		bool		last = column + 1 == grid->columns;
 
 		if (row < 0)
 			left = space / 2;
-		else if (pg_type_is_numeric(db_column_type(outcome, column)))
+		else if (pg_type_is_numeric(db_column_type(grid->outcome, column)))
 			left = space;
 		buf_puts(out, column > 0 ? "| " : " ");
 		buf_fill(out, ' ', left);
@@ -387,31 +447,48 @@ put_line(Buf *out, const DbOutcome *outcome, int row, int number,
 	return again;
 }
 
-void
-rows_put_table(Buf *out, const DbOutcome *outcome, int rows)
+static void
+put_rule(Buf *out, const Grid *grid)
 {
-	int			columns = db_columns(outcome);
-	size_t	   *widths = calloc((size_t) columns + 1, sizeof(size_t));
-
-	if (widths == NULL)
+	for (int column = 0; column < grid->columns; column++)
 	{
-		out->failed = true;
-		return;
+		buf_puts(out, column > 0 ? "+" : "");
+		buf_fill(out, '-', grid->widths[column] + 2);
 	}
-	measure(outcome, rows, widths);
+	buf_putc(out, '\n');
+}
+
+static void
+put_grid(Buf *out, const Grid *grid, int rows)
+{
 	for (int row = -1; row < rows; row++)
 	{
 		int			number = 0;
 
-		while (put_line(out, outcome, row, number, widths))
+		while (put_line(out, grid, row, number))
 			number++;
-		for (int column = 0; row < 0 && column < columns; column++)
-		{
-			buf_puts(out, column > 0 ? "+" : "");
-			buf_fill(out, '-', widths[column] + 2);
-		}
 		if (row < 0)
-			buf_putc(out, '\n');
+			put_rule(out, grid);
 	}
-	free(widths);
+}
+
+void
+rows_put_table(Buf *out, const DbOutcome *outcome, int rows)
+{
+	Grid		grid = {outcome, db_columns(outcome), NULL, NULL};
+	size_t		cells = (size_t) (rows + 1) * (size_t) grid.columns;
+
+	grid.widths = calloc((size_t) grid.columns + 1, sizeof(size_t));
+	grid.cells = calloc(cells + 1, sizeof(unsigned));
+	if (grid.widths != NULL && grid.cells != NULL)
+	{
+		for (int row = -1; row < rows; row++)
+			for (int column = 0; column < grid.columns; column++)
+				measure_cell(&grid, row, column);
+		put_grid(out, &grid, rows);
+	}
+	else
+		out->failed = true;
+	free(grid.widths);
+	free(grid.cells);
 }

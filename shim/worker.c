@@ -95,10 +95,6 @@ work(void *arg)
 
 	for (; call != NULL; call = take(pool, true))
 	{
-		uint64_t	stale;
-		ssize_t		ignored = read(wake_fd, &stale, sizeof(stale));
-
-		(void) ignored;			/* usually there was none */
 		metrics_gauge_add(METRICS_POOL_BUSY, 1);
 		mcp_run(call, wake_fd);
 		metrics_gauge_add(METRICS_POOL_BUSY, -1);
