@@ -1325,6 +1325,31 @@ CREATE PROCEDURE warden.apply(id bigint)
 REVOKE ALL ON PROCEDURE warden.apply(bigint) FROM PUBLIC;
 COMMENT ON PROCEDURE warden.apply(bigint) IS 'runs an approved change as its apply role, once';
 
+CREATE FUNCTION warden.break_glass(id bigint, reason text) RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_break_glass'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.break_glass(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.break_glass(bigint, text) IS 'applies a change without its approvals, recorded as such';
+
+CREATE FUNCTION warden.resolve(id bigint, outcome text, reason text)
+	RETURNS void
+	AS 'MODULE_PATHNAME', 'warden_sql_resolve'
+	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.resolve(bigint, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.resolve(bigint, text, text) IS 'settles a change whose apply was cut off: applied or failed';
+
+CREATE FUNCTION warden.purge(before timestamptz) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'warden_sql_purge'
+	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.purge(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION warden.purge(timestamptz) IS 'removes changes that ended before a time; their audit records stay';
+
+CREATE FUNCTION warden.apply_is_running(id bigint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'warden_sql_apply_is_running'
+	LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.apply_is_running(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.apply_is_running(bigint) IS 'a session is running the statement of this change now';
+
 CREATE FUNCTION warden.review(id bigint, OUT ordinal integer, OUT rule text,
 		OUT level text, OUT message text, OUT advice text)
 	RETURNS SETOF record
@@ -1332,6 +1357,16 @@ CREATE FUNCTION warden.review(id bigint, OUT ordinal integer, OUT rule text,
 	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.review(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION warden.review(bigint) IS 'findings of the SQL review of a change, as things are now';
+
+CREATE FUNCTION warden.preview(id bigint, OUT ordinal integer,
+		OUT command text, OUT method text, OUT rows bigint,
+		OUT duration_ms double precision, OUT locks text[],
+		OUT rewritten text[], OUT detail text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'warden_sql_preview'
+	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.preview(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.preview(bigint) IS 'runs a change as its apply role and rolls it back: what each statement does, or an estimate where it can not be taken back';
 
 CREATE FUNCTION warden.effective_status(status text, expires_at timestamptz)
 	RETURNS text
@@ -1355,7 +1390,10 @@ REVOKE ALL ON FUNCTION warden.acting_person() FROM PUBLIC;
 COMMENT ON FUNCTION warden.acting_person() IS 'the person that this backend''s agent acts for, or NULL';
 
 CREATE VIEW warden.open_changes WITH (security_barrier) AS
-	SELECT c.id, c.status, c.agent, c.on_behalf_of, c.title, c.reason,
+	SELECT c.id,
+		CASE WHEN c.status = 'applying' AND NOT warden.apply_is_running(c.id)
+			THEN 'unknown' ELSE c.status END AS status,
+		c.agent, c.on_behalf_of, c.title, c.reason,
 		c.risk, c.statement_count, c.approvals, c.required_approvals,
 		c.digest, c.created_at, c.expires_at, c.attempts, c.last_error
 	FROM warden.pending_changes c
@@ -1411,8 +1449,14 @@ GRANT SELECT ON warden.pending_changes, warden.change_statements,
 	TO warden_reviewer, warden_auditor, warden_admin;
 GRANT UPDATE (status) ON warden.pending_changes TO warden_reviewer;
 GRANT EXECUTE ON FUNCTION warden.approve(bigint, text, text),
-	warden.reject(bigint, text), warden.review(bigint) TO warden_reviewer;
+	warden.reject(bigint, text), warden.review(bigint),
+	warden.preview(bigint) TO warden_reviewer;
 GRANT EXECUTE ON PROCEDURE warden.apply(bigint) TO warden_reviewer;
+GRANT EXECUTE ON FUNCTION warden.break_glass(bigint, text),
+	warden.resolve(bigint, text, text), warden.purge(timestamptz)
+	TO warden_admin;
+GRANT EXECUTE ON FUNCTION warden.apply_is_running(bigint)
+	TO warden_reviewer, warden_auditor, warden_admin;
 GRANT EXECUTE ON FUNCTION warden.effective_status(text, timestamptz)
 	TO warden_reviewer, warden_auditor, warden_admin;
 GRANT INSERT (risk, scope, approvals), UPDATE (approvals), DELETE

@@ -493,4 +493,5 @@ warden_pending_init(void)
 	RegisterXactCallback(pending_xact_callback, NULL);
 	RegisterSubXactCallback(pending_subxact_callback, NULL);
 	warden_pending_state_init();
+	warden_toplevel_init();
 }

@@ -52,7 +52,8 @@ typedef enum WardenStatus
 typedef struct WardenChange
 {
 	int64		id;
-	WardenStatus status;		/* with expiry taken into account */
+	WardenStatus status;		/* with expiry and lost applies counted in */
+	WardenStatus stored;		/* as the row says */
 	const char *agent;
 	const char *on_behalf_of;	/* NULL: nobody */
 	bool		asserted;
@@ -189,6 +190,61 @@ extern void warden_pending_require_call(FunctionCallInfo fcinfo,
 
 /* Raises unless the login role is a member of warden_reviewer. */
 extern void warden_pending_require_reviewer(void);
+
+/* Raises unless the login role is a member of warden_admin. */
+extern void warden_pending_require_admin(void);
+
+/* ---- apply (pending_apply.c, pending_toplevel.c) -------------------------- */
+
+/*
+ * Applies a change; connected to SPI.  "glass" is the reason for doing so
+ * without approvals, or NULL; "atomic": the caller's transaction can not be
+ * committed on the way.
+ */
+extern void warden_apply_change(int64 id, const char *glass, bool atomic);
+
+/*
+ * The role that the agent's changes are applied as, and why the caller can
+ * not apply anything as it, or NULL; *hint goes with that.  In internal mode,
+ * connected to SPI.
+ */
+extern const char *warden_apply_role_bar(const char *agent, Oid *apply_role,
+										 const char **hint);
+
+/* Raises unless the caller is a person who sees data as it is. */
+extern void warden_apply_require_sight(void);
+
+/*
+ * Runs one statement as the current user, under the settings that were
+ * restored before; refuses it when its names mean other objects now.  Returns
+ * the rows it processed.
+ */
+extern uint64 warden_apply_statement(const WardenChange *change,
+									 WardenStatement *statement);
+
+/* Fires what is deferred, as the current user. */
+extern void warden_apply_constraints(void);
+
+/* Lowers lock_timeout to at most that many ms for the GUC nest level. */
+extern void warden_apply_lock_timeout(int limit);
+
+extern void warden_apply_set_running(bool running);
+
+/* The sign that somebody is running a change's barred statement. */
+extern bool warden_toplevel_lock(int64 change_id);
+extern void warden_toplevel_unlock(int64 change_id);
+extern bool warden_toplevel_running(int64 change_id);
+
+/*
+ * Runs a statement that may not run in a transaction block; not connected to
+ * SPI, outside a transaction block.  Returns in a transaction of its own, with
+ * the error in "memory" or NULL; *committed: something of it has stayed.
+ */
+extern ErrorData *warden_toplevel_run(const WardenStatement *statement,
+									  const char *context, Oid apply_role,
+									  MemoryContext memory, bool *committed);
+
+extern void warden_toplevel_init(void); /* called by warden_pending_init */
 
 /* Old changes are being removed by warden.purge() in this backend. */
 extern bool warden_purge_running(void);

@@ -1,11 +1,38 @@
 /*-------------------------------------------------------------------------
  * pending_admin.c
- *	  What only administrators do with changes.
+ *	  What administrators do with changes: settle one whose apply was cut off,
+ *	  and remove old ones.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "audit_event.h"
 #include "pending.h"
+#include "principal.h"
+#include "warden.h"
+
+typedef struct ResolveJob
+{
+	int64		id;
+	WardenStatus outcome;
+	const char *reason;
+	bool		found;
+} ResolveJob;
+
+typedef struct PurgeJob
+{
+	TimestampTz before;
+	int64		purged;
+} PurgeJob;
 
 static bool purging = false;
 
@@ -13,4 +40,159 @@ bool
 warden_purge_running(void)
 {
 	return purging;
+}
+
+/* ---- resolve ------------------------------------------------------------ */
+
+static void
+resolve_internally(void *arg)
+{
+	ResolveJob *job = arg;
+	WardenChange change;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	job->found = warden_pending_load(job->id, true, CurrentMemoryContext,
+									 &change);
+	if (job->found)
+	{
+		if (change.status != WARDEN_CHANGE_UNKNOWN)
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_TRANSITION),
+					 errmsg("change " INT64_FORMAT " needs no resolution",
+							job->id),
+					 errdetail("It is %s.",
+							   warden_pending_status_name(change.status)),
+					 errhint("Only a change whose apply was cut off is resolved.")));
+		if (change.stored == WARDEN_CHANGE_APPLYING)
+		{
+			change.status = WARDEN_CHANGE_APPLYING;
+			warden_pending_move(&change, WARDEN_CHANGE_UNKNOWN, "", "unknown",
+								"its apply was cut off");
+			change.status = WARDEN_CHANGE_UNKNOWN;
+		}
+		warden_pending_move(&change, job->outcome,
+							job->outcome == WARDEN_CHANGE_APPLIED ?
+							", applied_at = pg_catalog.now()" : "",
+							"resolved",
+							psprintf("%s: %s",
+									 warden_pending_status_name(job->outcome),
+									 job->reason));
+	}
+	SPI_finish();
+}
+
+static WardenStatus
+parse_outcome(const char *outcome)
+{
+	if (strcmp(outcome, "applied") == 0)
+		return WARDEN_CHANGE_APPLIED;
+	if (strcmp(outcome, "failed") == 0)
+		return WARDEN_CHANGE_FAILED;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is no outcome of a change", outcome),
+			 errhint("Look at the catalogs, then give applied or failed.")));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_resolve);
+Datum
+warden_sql_resolve(PG_FUNCTION_ARGS)
+{
+	ResolveJob	job = {0};
+
+	warden_pending_require_select(fcinfo, "resolve");
+	warden_pending_require_admin();
+	job.id = PG_GETARG_INT64(0);
+	job.outcome = parse_outcome(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	job.reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	warden_principal_run_internal(resolve_internally, &job);
+	if (!job.found)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " does not exist", job.id),
+				 errhint("List the changes to find its number.")));
+	PG_RETURN_VOID();
+}
+
+/* ---- purge -------------------------------------------------------------- */
+
+/* Changes that can not move any more, decided or expired before a time. */
+#define PURGEABLE \
+	"SELECT id FROM warden.pending_changes" \
+	" WHERE (status = ANY (ARRAY['rejected', 'withdrawn', 'expired', 'stale'," \
+	"   'applied', 'failed'])" \
+	"  AND GREATEST(created_at, decided_at, applied_at)" \
+	"   OPERATOR(pg_catalog.<) $1)" \
+	" OR (status = ANY (ARRAY['proposed', 'approved'])" \
+	"  AND expires_at OPERATOR(pg_catalog.<) $1)"
+
+static int64
+delete_of(const char *sql, TimestampTz before)
+{
+	Oid			type = TIMESTAMPTZOID;
+	Datum		value = TimestampTzGetDatum(before);
+
+	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, false,
+							  0) != SPI_OK_DELETE)
+		elog(ERROR, "could not remove old changes");
+	return (int64) SPI_processed;
+}
+
+static void
+purge_internally(void *arg)
+{
+	PurgeJob   *job = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	purging = true;
+	PG_TRY();
+	{
+		delete_of("DELETE FROM warden.change_reviews"
+				  " WHERE change_id = ANY (ARRAY(" PURGEABLE "))",
+				  job->before);
+		delete_of("DELETE FROM warden.change_statements"
+				  " WHERE change_id = ANY (ARRAY(" PURGEABLE "))",
+				  job->before);
+		job->purged = delete_of("DELETE FROM warden.pending_changes"
+								" WHERE id = ANY (ARRAY(" PURGEABLE "))",
+								job->before);
+	}
+	PG_FINALLY();
+	{
+		purging = false;
+	}
+	PG_END_TRY();
+	SPI_finish();
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_purge);
+Datum
+warden_sql_purge(PG_FUNCTION_ARGS)
+{
+	PurgeJob	job = {0};
+
+	warden_pending_require_select(fcinfo, "purge");
+	warden_pending_require_admin();
+	job.before = PG_GETARG_TIMESTAMPTZ(0);
+	if (job.before > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("changes of the future can not be removed"),
+				 errhint("Give a time in the past.")));
+	warden_principal_run_internal(purge_internally, &job);
+	warden_audit_action("purged", 0, psprintf(INT64_FORMAT " changes before %s",
+											  job.purged,
+											  timestamptz_to_str(job.before)));
+	PG_RETURN_INT64(job.purged);
+}
+
+/* ---- for views ---------------------------------------------------------- */
+
+PG_FUNCTION_INFO_V1(warden_sql_apply_is_running);
+Datum
+warden_sql_apply_is_running(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(warden_toplevel_running(PG_GETARG_INT64(0)));
 }

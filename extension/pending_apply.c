@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/objectaddress.h"
@@ -43,6 +44,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
@@ -51,6 +54,7 @@
 #include "audit_event.h"
 #include "pending.h"
 #include "principal.h"
+#include "review.h"
 #include "statement.h"
 #include "warden.h"
 
@@ -64,12 +68,15 @@ typedef struct ApplyJob
 	List	   *statements;		/* of WardenStatement * */
 	Oid			apply_role;
 	const char *glass;			/* reason of break_glass(), or NULL */
+	bool		atomic;			/* no commits on the way */
 	MemoryContext context;		/* outlives a commit inside the CALL */
 	ErrorData  *error;			/* of the run that failed */
 	bool		found;
 	const char *refusal;		/* why it may not be applied, or NULL */
 	const char *hint;
 	WardenStatus move_to;		/* with a refusal: the state that it shows */
+	bool		barred;			/* its statement may not run in a transaction */
+	bool		committed;		/* of a barred one: something has stayed */
 } ApplyJob;
 
 static bool applying = false;
@@ -78,6 +85,12 @@ bool
 warden_apply_running(void)
 {
 	return applying;
+}
+
+void
+warden_apply_set_running(bool running)
+{
+	applying = running;
 }
 
 /* ---- may it be applied? ------------------------------------------------- */
@@ -120,32 +133,41 @@ agent_is_member(Oid role)
 	return false;
 }
 
+const char *
+warden_apply_role_bar(const char *agent, Oid *apply_role, const char **hint)
+{
+	Oid			role = warden_pending_apply_role(agent);
+	ObjectAddress address;
+
+	*apply_role = role;
+	*hint = "Set apply_role in warden.agents, then have it proposed again.";
+	if (!OidIsValid(role) ||
+		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return "its agent has no apply role";
+	ObjectAddressSet(address, AuthIdRelationId, role);
+	*hint = "Give the agent an apply role with the rights it needs and no more.";
+	if (superuser_arg(role))
+		return "its apply role is a superuser";
+	if (GetSecurityLabel(&address, WARDEN_PROVIDER) != NULL ||
+		is_group_member(role))
+		return "its apply role carries a label or belongs to a role of pg_warden";
+	*hint = "Revoke the membership: an apply role is for people.";
+	if (agent_is_member(role))
+		return "an agent is a member of its apply role";
+	*hint = "Approval is no privilege: ask a reviewer who is a member of that role.";
+	if (!is_member_of_role(GetSessionUserId(), role))
+		return "the caller is not a member of its apply role";
+	return NULL;
+}
+
 static bool
 check_apply_role(ApplyJob *job)
 {
-	Oid			role = warden_pending_apply_role(job->change.agent);
-	ObjectAddress address;
+	const char *hint;
+	const char *bar = warden_apply_role_bar(job->change.agent,
+											&job->apply_role, &hint);
 
-	job->apply_role = role;
-	if (!OidIsValid(role) ||
-		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
-		return refuse(job, "its agent has no apply role",
-					  "Set apply_role in warden.agents, then have it proposed again.");
-	ObjectAddressSet(address, AuthIdRelationId, role);
-	if (superuser_arg(role))
-		return refuse(job, "its apply role is a superuser",
-					  "Give the agent an apply role with the rights it needs and no more.");
-	if (GetSecurityLabel(&address, WARDEN_PROVIDER) != NULL ||
-		is_group_member(role))
-		return refuse(job, "its apply role carries a label or belongs to a role of pg_warden",
-					  "Give the agent an apply role that does nothing else.");
-	if (agent_is_member(role))
-		return refuse(job, "an agent is a member of its apply role",
-					  "Revoke the membership: an apply role is for people.");
-	if (!is_member_of_role(GetSessionUserId(), role))
-		return refuse(job, "the caller is not a member of its apply role",
-					  "Approval is no privilege: ask a reviewer who is a member of that role.");
-	return true;
+	return bar == NULL || refuse(job, bar, hint);
 }
 
 static bool
@@ -214,6 +236,34 @@ check_unchanged(ApplyJob *job)
 }
 
 /*
+ * A statement that may not run in a transaction must be alone, and the CALL
+ * outside a transaction block.
+ */
+static bool
+check_barred(ApplyJob *job, bool atomic)
+{
+	ListCell   *cell;
+
+	foreach(cell, job->statements)
+	{
+		WardenStatement *statement = lfirst(cell);
+		RawStmt    *raw = warden_statement_parse(statement->statement);
+
+		if (raw != NULL && warden_review_barred(raw->stmt))
+			job->barred = true;
+	}
+	if (!job->barred)
+		return true;
+	if (list_length(job->statements) > 1)
+		return refuse(job, "one of its statements can not run in a transaction with the others",
+					  "Have that statement proposed as a change of its own.");
+	if (atomic)
+		return refuse(job, "its statement can not run inside a transaction block",
+					  "CALL warden.apply() outside a transaction block, with autocommit on.");
+	return true;
+}
+
+/*
  * Loads and locks the change.  A refusal that is a fact about the change
  * (expired, stale) is stored as its state, if the caller can commit that.
  */
@@ -232,13 +282,13 @@ load_internally(void *arg)
 		job->statements = warden_pending_statements(job->change.id,
 													job->context);
 		if (check_state(job) && check_unchanged(job) &&
-			(job->glass != NULL || check_approvals(job)))
-			(void) check_apply_role(job);
+			(job->glass != NULL || check_approvals(job)) &&
+			check_apply_role(job))
+			(void) check_barred(job, job->atomic);
 		stored = job->move_to;
 		if (job->refusal != NULL && stored != WARDEN_CHANGE_PROPOSED)
 		{
-			/* an expired change is still stored as what it was before */
-			job->change.status = WARDEN_CHANGE_APPROVED;
+			job->change.status = job->change.stored;
 			warden_pending_move(&job->change, stored, "",
 								warden_pending_status_name(stored),
 								job->refusal);
@@ -287,7 +337,7 @@ lock_targets(ApplyJob *job)
 
 /* Names must still mean what they meant when the change was proposed. */
 static void
-require_same_objects(ApplyJob *job, WardenStatement *statement)
+require_same_objects(const WardenChange *change, WardenStatement *statement)
 {
 	RawStmt    *raw = warden_statement_parse(statement->statement);
 	List	   *names = NIL;
@@ -303,23 +353,24 @@ require_same_objects(ApplyJob *job, WardenStatement *statement)
 	if (drift != NULL)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
-				 errmsg("change " INT64_FORMAT " is stale", job->change.id),
+				 errmsg("change " INT64_FORMAT " is stale", change->id),
 				 errdetail("Statement %d: %s.", statement->ordinal, drift),
 				 errhint("Have it proposed again.")));
 }
 
-static void
-run_statement(ApplyJob *job, WardenStatement *statement)
+uint64
+warden_apply_statement(const WardenChange *change, WardenStatement *statement)
 {
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
+	uint64		rows;
 	int			n;
 	int			result;
 
 	CHECK_FOR_INTERRUPTS();
 	CommandCounterIncrement();
-	require_same_objects(job, statement);
+	require_same_objects(change, statement);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
@@ -329,24 +380,36 @@ run_statement(ApplyJob *job, WardenStatement *statement)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
 				 errmsg("statement %d of change " INT64_FORMAT " can not run in a transaction (%s)",
-						statement->ordinal, job->change.id,
+						statement->ordinal, change->id,
 						SPI_result_code_string(result)),
 				 errhint("Have it proposed again without transaction control or COPY.")));
+	rows = result == SPI_OK_UTILITY ? 0 : SPI_processed;
 	SPI_finish();
+	return rows;
 }
 
-static void
-set_lock_timeout(void)
+void
+warden_apply_lock_timeout(int limit)
 {
 	const char *current = GetConfigOptionByName("lock_timeout", NULL, false);
 	int			ms;
 
 	if (!parse_int(current, &ms, GUC_UNIT_MS, NULL) || ms <= 0 ||
-		ms > LOCK_TIMEOUT_MS)
+		ms > limit)
 		(void) set_config_option("lock_timeout",
-								 psprintf("%d", LOCK_TIMEOUT_MS), PGC_USERSET,
+								 psprintf("%d", limit), PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);
+}
+
+/* Everything that was deferred happens now. */
+void
+warden_apply_constraints(void)
+{
+	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+
+	immediate->deferred = false;
+	AfterTriggerSetState(immediate);
 }
 
 static void
@@ -362,7 +425,6 @@ static void
 run_statements(ApplyJob *job)
 {
 	ErrorContextCallback callback;
-	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
 	int			ordinal = 0;
 	int			nest = NewGUCNestLevel();
 	Oid			user;
@@ -373,7 +435,7 @@ run_statements(ApplyJob *job)
 	SetUserIdAndSecContext(job->apply_role,
 						   security | SECURITY_LOCAL_USERID_CHANGE);
 	warden_capture_restore(job->change.context);
-	set_lock_timeout();
+	warden_apply_lock_timeout(LOCK_TIMEOUT_MS);
 	lock_targets(job);
 
 	callback.callback = statement_error_callback;
@@ -385,11 +447,10 @@ run_statements(ApplyJob *job)
 		WardenStatement *statement = lfirst(cell);
 
 		ordinal = statement->ordinal;
-		run_statement(job, statement);
+		(void) warden_apply_statement(&job->change, statement);
 	}
 	/* deferred triggers must fire as the apply role too */
-	immediate->deferred = false;
-	AfterTriggerSetState(immediate);
+	warden_apply_constraints();
 	error_context_stack = callback.previous;
 
 	/* the statements' own SETs are undone with ours */
@@ -565,8 +626,126 @@ raise_failure(ApplyJob *job)
 	ReThrowError(error);
 }
 
+/* ---- statements barred from transactions -------------------------------- */
+
 static void
-apply_change(int64 id, const char *glass, bool atomic)
+mark_applying_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	warden_pending_move(&job->change, WARDEN_CHANGE_APPLYING, "", "applying",
+						NULL);
+	job->change.status = WARDEN_CHANGE_APPLYING;
+	SPI_finish();
+}
+
+/* Indexes of its tables that are not valid, "a, b" or "". */
+static char *
+invalid_indexes(ApplyJob *job)
+{
+	WardenStatement *statement = linitial(job->statements);
+	StringInfoData names;
+	ListCell   *target;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(target, warden_capture_targets(statement->objects))
+	{
+		Relation	relation = try_relation_open(lfirst_oid(target),
+												 AccessShareLock);
+
+		if (relation == NULL)
+			continue;
+		foreach(cell, relation->rd_rel->relkind == RELKIND_RELATION ||
+				relation->rd_rel->relkind == RELKIND_MATVIEW ?
+				RelationGetIndexList(relation) : NIL)
+		{
+			if (!get_index_isvalid(lfirst_oid(cell)))
+				appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+								 get_rel_name(lfirst_oid(cell)));
+		}
+		relation_close(relation, AccessShareLock);
+	}
+	return names.data;
+}
+
+/*
+ * After a failure nothing may have happened, and the change is approved as
+ * before; or some of it has, and a person has to look.
+ */
+static void
+mark_interrupted_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+	WardenStatus to = job->committed ? WARDEN_CHANGE_UNKNOWN :
+	WARDEN_CHANGE_APPROVED;
+	char	   *invalid;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	invalid = invalid_indexes(job);
+	warden_pending_move(&job->change, to, "", "apply_failed",
+						psprintf("SQLSTATE %s",
+								 unpack_sql_state(job->error->sqlerrcode)));
+	if (job->committed && invalid[0] != '\0')
+		job->error->message = psprintf("%s (index not valid: %s)",
+									   job->error->message, invalid);
+	job->error->message = MemoryContextStrdup(job->context,
+											  job->error->message);
+	job->change.status = to;
+	SPI_finish();
+}
+
+static void
+run_barred(ApplyJob *job)
+{
+	if (!warden_toplevel_lock(job->change.id))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " is being applied",
+						job->change.id),
+				 errhint("Wait until that is done.")));
+	PG_TRY();
+	{
+		require_same_objects(&job->change, linitial(job->statements));
+		warden_principal_run_internal(mark_applying_internally, job);
+		SPI_commit();
+		SPI_finish();
+		job->error = warden_toplevel_run(linitial(job->statements),
+										 job->change.context,
+										 job->apply_role, job->context,
+										 &job->committed);
+		if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+			elog(ERROR, "could not connect to SPI");
+		if (job->error == NULL)
+			warden_principal_run_internal(mark_applied_internally, job);
+		else
+		{
+			warden_principal_run_internal(mark_interrupted_internally, job);
+			warden_principal_run_internal(mark_failed_internally, job);
+		}
+		SPI_commit();
+	}
+	PG_FINALLY();
+	{
+		warden_toplevel_unlock(job->change.id);
+	}
+	PG_END_TRY();
+	if (job->error != NULL)
+	{
+		job->error->hint = job->committed ?
+			"Part of it may have stayed: look at the indexes it was to change, then settle it with warden.resolve()." :
+			"Nothing of the change remains; it can be applied again when the cause is removed.";
+		ReThrowError(job->error);
+	}
+}
+
+/* ---- entry points ------------------------------------------------------- */
+
+void
+warden_apply_change(int64 id, const char *glass, bool atomic)
 {
 	ApplyJob   *job;
 	MemoryContext context = AllocSetContextCreate(PortalContext,
@@ -577,6 +756,7 @@ apply_change(int64 id, const char *glass, bool atomic)
 	job->context = context;
 	job->change.id = id;
 	job->glass = glass != NULL ? MemoryContextStrdup(context, glass) : NULL;
+	job->atomic = atomic;
 	job->move_to = WARDEN_CHANGE_PROPOSED;
 
 	warden_principal_run_internal(load_internally, job);
@@ -591,6 +771,11 @@ apply_change(int64 id, const char *glass, bool atomic)
 			commit_record(atomic);
 		raise_refusal(job);
 	}
+	if (job->barred)
+	{
+		run_barred(job);
+		return;
+	}
 	if (!run_change(job))
 	{
 		warden_principal_run_internal(mark_failed_internally, job);
@@ -602,8 +787,8 @@ apply_change(int64 id, const char *glass, bool atomic)
 }
 
 /* Masked persons read masks, and would write them back. */
-static void
-require_clear_sight(void)
+void
+warden_apply_require_sight(void)
 {
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -627,7 +812,7 @@ warden_sql_apply(PG_FUNCTION_ARGS)
 
 	warden_pending_require_call(fcinfo, "apply");
 	warden_pending_require_reviewer();
-	require_clear_sight();
+	warden_apply_require_sight();
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -635,7 +820,29 @@ warden_sql_apply(PG_FUNCTION_ARGS)
 				 errhint("Give the id of the change.")));
 	if (SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	apply_change(PG_GETARG_INT64(0), NULL, atomic);
+	warden_apply_change(PG_GETARG_INT64(0), NULL, atomic);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_break_glass);
+Datum
+warden_sql_break_glass(PG_FUNCTION_ARGS)
+{
+	char	   *reason = PG_ARGISNULL(1) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	warden_pending_require_select(fcinfo, "break_glass");
+	warden_pending_require_admin();
+	warden_apply_require_sight();
+	if (PG_ARGISNULL(0) || reason == NULL || reason[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a change is applied without approvals for a reason only"),
+				 errhint("Give the id of the change and a reason.")));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	warden_apply_change(PG_GETARG_INT64(0), reason, true);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -320,6 +320,18 @@ warden_pending_require_reviewer(void)
 						 WARDEN_ROLE_REVIEWER)));
 }
 
+void
+warden_pending_require_admin(void)
+{
+	if (!superuser_arg(GetSessionUserId()) &&
+		!warden_principal_is_member(GetSessionUserId(), WARDEN_ROLE_ADMIN))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only an administrator may do that to changes"),
+				 errhint("Ask for membership of the role \"%s\".",
+						 WARDEN_ROLE_ADMIN)));
+}
+
 /* Why a person may not approve this change, or NULL. */
 static const char *
 approval_bar(const WardenChange *change, const char *person)
@@ -393,7 +405,7 @@ column_oid(int row, int column)
 	" agent, on_behalf_of, asserted, token_issuer::pg_catalog.oid," \
 	" agent_role::pg_catalog.oid, apply_role::pg_catalog.oid, risk," \
 	" statement_count, digest, context::pg_catalog.text," \
-	" required_approvals, attempts" \
+	" required_approvals, attempts, status" \
 	" FROM warden.pending_changes WHERE id OPERATOR(pg_catalog.=) $1"
 
 bool
@@ -424,6 +436,10 @@ warden_pending_load(int64 id, bool lock, MemoryContext context,
 	change->context = copy_text(context, column_text(0, 11));
 	change->required = atoi(column_text(0, 12));
 	change->attempts = atoi(column_text(0, 13));
+	change->stored = parse_status(column_text(0, 14));
+	if (change->stored == WARDEN_CHANGE_APPLYING &&
+		!warden_toplevel_running(id))
+		change->status = WARDEN_CHANGE_UNKNOWN;
 	return true;
 }
 

@@ -47,6 +47,9 @@ extern List *warden_review_statement(WardenReviewContext *context,
 									 double estimated_rows,
 									 WardenRisk *risk);
 
+/* The statement may not run inside a transaction block. */
+extern bool warden_review_barred(Node *stmt);
+
 extern const char *warden_review_risk_name(WardenRisk risk);
 extern const char *warden_review_level_name(WardenLevel level);
 

@@ -80,7 +80,4 @@ extern bool warden_review_create_table(WardenReviewContext *context,
 									   Node *stmt);
 extern bool warden_review_object(WardenReviewContext *context, Node *stmt);
 
-/* The statement may not run inside a transaction block. */
-extern bool warden_review_barred(Node *stmt);
-
 #endif							/* WARDEN_REVIEW_PRIVATE_H */
