@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cases
 import modes
@@ -475,21 +476,26 @@ def run_jobs(args):
         if args.failures:
             command += ["--failures", "%s.%d" % (args.failures, index)]
         procs.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-    passed = failed = 0
-    broken = False
-    for proc in procs:
-        out, _ = proc.communicate()
-        print(out)
-        match = re.search(r"^(\d+) passed, (\d+) failed$", out, re.M)
-        if match:
-            passed += int(match.group(1))
-            failed += int(match.group(2))
-        else:
-            broken = True
-    if broken:
-        failed += 1
+    with ThreadPoolExecutor(len(procs)) as pool:
+        counts = list(pool.map(relay, procs))
+    passed = sum(c[0] for c in counts)
+    failed = sum(c[1] for c in counts)
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
+
+
+def relay(proc):
+    """Print what one job prints as it comes; its counts. A job without a
+    closing line counts as a failure."""
+    counts = None
+    for line in proc.stdout:
+        match = re.match(r"^(\d+) passed, (\d+) failed$", line)
+        if match:
+            counts = (int(match.group(1)), int(match.group(2)))
+        else:
+            print(line, end="", flush=True)
+    proc.wait()
+    return counts or (0, 1)
 
 
 def main():
