@@ -357,10 +357,11 @@ start_toplevel_read(QueryDesc *queryDesc, int eflags,
 					ExecutorStart_hook_type next)
 {
 	warden_utility_check_startup();
-	warden_identity_apply_limits();
 	secret_statement = is_leave(queryDesc->plannedstmt);
 	if (!secret_statement)
 	{
+		/* Leaving costs nothing: a spent budget must not keep it from that. */
+		warden_identity_apply_limits();
 		record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
 					  queryDesc->params);
 		audited = queryDesc;

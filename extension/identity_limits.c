@@ -4,8 +4,10 @@
  *	  once, and budgets of statements and rows per hour.
  *
  * warden.enter() sets the limits of a call once.  A direct login has no such
- * moment, and SET LOCAL ends with each transaction, so every statement makes
- * sure that nothing stands above its limit.
+ * moment, and a rollback takes settings away, so every statement makes sure
+ * that nothing stands above its limit.  Only locks that the very first
+ * statement of a login takes while it is parsed are not under them; ALTER ROLE
+ * ... SET lock_timeout on the agent's role covers those.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -23,11 +25,30 @@
 #include "principal.h"
 #include "warden.h"
 
+static void
+set_limit(const char *name, const char *value, GucAction action)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, action,
+							 true, 0, false);
+}
+
 void
 warden_limits_set(const char *name, const char *value)
 {
-	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	set_limit(name, value, GUC_ACTION_LOCAL);
+}
+
+/*
+ * An agent's own login keeps its limits, since statements are parsed before
+ * anybody can apply them.  A call through the gateway leaves nothing behind,
+ * and a person is only lent an agent's limits by SET ROLE.
+ */
+static GucAction
+limit_action(void)
+{
+	return warden_identity_bound() ||
+		!warden_principal_current()->login_governed ?
+		GUC_ACTION_LOCAL : GUC_ACTION_SET;
 }
 
 /* Brings a setting down to the limit, never up.  0 or -1 is no limit. */
@@ -39,7 +60,7 @@ lower_setting(const char *name, int current, int limit, const char *unit)
 	if (limit <= 0 || (current > 0 && current <= limit))
 		return false;
 	snprintf(value, sizeof(value), "%d%s", limit, unit);
-	warden_limits_set(name, value);
+	set_limit(name, value, limit_action());
 	return true;
 }
 

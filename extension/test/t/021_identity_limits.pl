@@ -49,20 +49,25 @@ sub call
     my $for = defined $person ? "'$person'" : 'NULL';
 
     $with //= $token;
-    return "BEGIN; SELECT 1 FROM warden.enter('$with', $for, '{}', 'k');\n"
-      . "$sql;\nSELECT 1 FROM warden.leave('k'); COMMIT;";
+    return "BEGIN; SELECT warden.enter('$with', $for, '{}', 'k');\n"
+      . "$sql;\nSELECT warden.leave('k'); COMMIT;";
 }
+
+my $started = 0;
 
 # Runs while something else goes on; returns a handle to finish.
 sub start_psql
 {
     my ($role, $sql) = @_;
-    my %run = (in => "\\set VERBOSITY verbose\n$sql\n", out => '', err => '');
+    my %run = (out => '', err => '');
+    my $file = sprintf('%s/%d.sql', PostgreSQL::Test::Utils::tempdir(),
+        ++$started);
 
+    append_to_file($file, "\\set VERBOSITY verbose\n$sql\n");
     $run{handle} = IPC::Run::start(
         [   'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d',
-            $node->connstr('postgres'), '-U', $role ],
-        '<', \$run{in}, '>', \$run{out}, '2>', \$run{err},
+            $node->connstr('postgres'), '-U', $role, '-f', $file ],
+        '<', '/dev/null', '>', \$run{out}, '2>', \$run{err},
         IPC::Run::timeout(60));
     return \%run;
 }
@@ -84,7 +89,7 @@ warden_fails($node, 'gateway', call('SELECT pg_sleep(10)'), '57014',
 warden_fails($node, 'support_agent', 'SELECT pg_sleep(10)', '57014',
     'the same for the first statement of a direct login');
 warden_fails($node, 'support_agent',
-    "SET statement_timeout = '1h'; SELECT pg_sleep(10)", 'WD002',
+    "SET statement_timeout = '1h'; SELECT pg_sleep(10)", '57014',
     'it can not be raised');
 warden_fails($node, 'support_agent',
     "BEGIN; SELECT 1; SAVEPOINT a; SELECT 1; ROLLBACK TO a; SELECT pg_sleep(10)",
@@ -94,8 +99,8 @@ configure("statement_timeout = '60s'");
 # ---- settings --------------------------------------------------------------
 
 configure("lock_timeout = '250ms', work_mem = '1MB', temp_file_limit = '1MB'");
-warden_ok($node, 'support_agent', "SELECT 1; SHOW work_mem;", "1\n4MB",
-    'between statements a direct login has its own settings');
+warden_ok($node, 'support_agent', "SELECT 1; SHOW work_mem;", "1\n1MB",
+    'work_mem of a direct login');
 warden_ok($node, 'gateway', call('SHOW work_mem'), qr/^1MB$/m, 'work_mem');
 warden_ok($node, 'gateway', call('SHOW temp_file_limit'), qr/^1MB$/m,
     'temp_file_limit');
@@ -104,11 +109,12 @@ warden_fails($node, 'gateway',
           . 'generate_series(1, 200000) i ORDER BY 2) t'),
     '53400', 'temp_file_limit holds');
 my $locker = start_psql('postgres',
-    "BEGIN; LOCK customers; SELECT pg_sleep(5) /* locker */; ROLLBACK");
+    "BEGIN; LOCK customers; SELECT pg_sleep(5); ROLLBACK;");
 acting(1);
 warden_fails($node, 'gateway', call('SELECT count(*) FROM customers'),
     '55P03', 'lock_timeout, through the gateway');
-warden_fails($node, 'support_agent', 'SELECT count(*) FROM customers',
+warden_fails($node, 'support_agent',
+    "SELECT 1;\nSELECT count(*) FROM customers",
     '55P03', 'lock_timeout of a direct login');
 $locker->{handle}->finish;
 configure('lock_timeout = NULL, work_mem = NULL, temp_file_limit = NULL');
