@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
@@ -147,6 +148,13 @@ warden_all_options(int *n)
 #endif
 }
 
+/* 16 added onlySummarizing to ExecInsertIndexTuples. */
+#if PG_VERSION_NUM < 160000
+#define ExecInsertIndexTuples(rri, slot, estate, update, nodup, conflict, \
+							  arbiters, summarizing) \
+	ExecInsertIndexTuples(rri, slot, estate, update, nodup, conflict, arbiters)
+#endif
+
 /* 16 replaced pg_*_aclcheck by object_aclcheck. */
 static inline AclResult
 warden_schema_usage(Oid schema, Oid roleid)
@@ -181,6 +189,14 @@ warden_schema_usage(Oid schema, Oid roleid)
 #define WARDEN_GRANT_SET_ONLY	" WITH INHERIT FALSE, SET TRUE"
 #else
 #define WARDEN_GRANT_SET_ONLY	""
+#endif
+
+/* 17 gave random() bounds. */
+#if PG_VERSION_NUM >= 170000
+#define WARDEN_RANDOM_FUNCTIONS F_RANDOM_, F_RANDOM_INT4_INT4, \
+	F_RANDOM_INT8_INT8, F_RANDOM_NUMERIC_NUMERIC
+#else
+#define WARDEN_RANDOM_FUNCTIONS F_RANDOM
 #endif
 
 #endif							/* WARDEN_COMPAT_H */

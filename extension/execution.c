@@ -69,6 +69,9 @@ static QueryDesc *audited = NULL;
 /* The statement is leave(), whose text may hold its key. */
 static bool secret_statement = false;
 
+/* What an observed agent's open statement would have met. */
+static const char *observation = NULL;
+
 /* ----------------------------------------------------------------------
  * Rows
  * ---------------------------------------------------------------------- */
@@ -286,9 +289,11 @@ void
 warden_execution_utility_intent(const PlannedStmt *pstmt, const char *source,
 								ParamListInfo params)
 {
-	warden_identity_apply_limits();
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		warden_identity_apply_limits();
 	record_intent(pstmt, source, params);
 	audited = NULL;
+	observation = NULL;
 }
 
 void
@@ -296,7 +301,8 @@ warden_execution_utility_done(const char *outcome, uint64 rows,
 							  int64 change_id)
 {
 	if (warden_audit_open())
-		warden_audit_outcome(outcome, 0, NULL, rows, change_id);
+		warden_audit_outcome(outcome, 0, observation, rows, change_id);
+	observation = NULL;
 }
 
 /* SELECT warden.leave(key) and nothing else. */
@@ -433,6 +439,35 @@ reads_labelled(const PlannedStmt *pstmt)
 	return false;
 }
 
+void
+warden_execution_observe(const char *what)
+{
+	if (observation == NULL && warden_audit_open())
+		observation = what;
+}
+
+/*
+ * An observed agent's statement runs as before; its record says what it would
+ * have met.
+ */
+static void
+start_observed(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
+{
+	const PlannedStmt *pstmt = queryDesc->plannedstmt;
+
+	if (warden_nesting_toplevel(pstmt))
+	{
+		record_intent(pstmt, queryDesc->sourceText, queryDesc->params);
+		audited = queryDesc;
+		observation = is_write(pstmt) ? "would have been diverted" : NULL;
+	}
+	else if (is_write(pstmt))
+		warden_execution_observe("would have been refused: a write inside a function or block");
+	if (!is_write(pstmt) && pstmt->rowMarks != NIL)
+		warden_execution_observe("would have been refused: row locks");
+	start(queryDesc, eflags, next);
+}
+
 /* Of the masked class only what it reads masked is recorded. */
 static void
 start_masked(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
@@ -466,6 +501,8 @@ warden_execution_start(const WardenPrincipal *principal,
 		start_agent(queryDesc, eflags, next);
 	else if (warden_principal_current()->class == WARDEN_CLASS_MASKED)
 		start_masked(queryDesc, eflags, next);
+	else if (warden_principal_current()->class == WARDEN_CLASS_OBSERVED)
+		start_observed(queryDesc, eflags, next);
 	else
 		start(queryDesc, eflags, next);
 }
@@ -610,7 +647,8 @@ warden_execution_end(QueryDesc *queryDesc)
 	rows = sent != NULL ? sent->rows : queryDesc->estate->es_processed;
 	if (warden_audit_open())
 		warden_audit_outcome(sent != NULL && sent->truncated ? "truncated" :
-							 "ok", 0, NULL, rows, 0);
+							 "ok", 0, observation, rows, 0);
+	observation = NULL;
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		warden_identity_count_rows(rows);
 }
@@ -725,6 +763,7 @@ at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
 		case XACT_EVENT_COMMIT:
 			audited = NULL;
 			secret_statement = false;
+			observation = NULL;
 			break;
 		default:
 			break;

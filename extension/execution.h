@@ -41,6 +41,10 @@ extern void warden_execution_utility_intent(const PlannedStmt *pstmt,
 extern void warden_execution_utility_done(const char *outcome, uint64 rows,
 										  int64 change_id);
 
+/* Notes what the open statement of an observed agent would have met; the
+ * first note stays.  "what" is a constant. */
+extern void warden_execution_observe(const char *what);
+
 /* An error is on its way to the client or the log. */
 extern void warden_execution_error(ErrorData *edata);
 

@@ -164,6 +164,7 @@ check_function_execution(Oid funcid)
 		InitializingParallelWorker)
 		return;
 	if (ActivePortal == NULL && !warden_nesting_inside() &&
+		principal->class != WARDEN_CLASS_OBSERVED &&
 		!IsParallelWorker() && !warden_planning_active())
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
@@ -171,6 +172,9 @@ check_function_execution(Oid funcid)
 				 errhint("Send SELECT function(...) instead.")));
 	if (principal->class == WARDEN_CLASS_AGENT)
 		warden_function_gate_check(funcid);
+	else if (principal->class == WARDEN_CLASS_OBSERVED &&
+			 !warden_function_gate_allows(funcid))
+		warden_execution_observe("would have been refused: a function that is not permitted to agents");
 }
 
 static void

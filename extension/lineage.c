@@ -3,8 +3,10 @@
  *	  Which output columns of a query carry values of labelled columns.
  *
  * An output is tainted when any column that its expression names, through
- * subqueries, CTEs, joins and set operations, is.  Conditions do not count:
- * this follows copies of values, not what can be inferred.
+ * subqueries, CTEs, joins and set operations, is.  For a query as it runs
+ * conditions do not count, they meet masks.  A materialized view met raw
+ * values when it was filled, so there they taint every column: a column that
+ * tells nothing is declared so with the label 'none'.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -39,6 +41,8 @@ typedef struct Lineage
 	void	   *arg;
 	List	   *sources;		/* OIDs of relations read */
 	bool		opaque;			/* functions of users may read anything */
+	bool		conditions;		/* out: rows were chosen, grouped or ordered by
+								 * a labelled column */
 	List	   *known;			/* of Known * */
 } Lineage;
 
@@ -212,10 +216,11 @@ taint_walker(Node *node, Walk *walk)
 	{
 		SubLink    *link = (SubLink *) node;
 
-		if (link->subLinkType != EXISTS_SUBLINK &&
-			!bms_is_empty(taint_query(walk->lineage,
+		/* EXISTS shows no value, but its own conditions are looked at. */
+		if (!bms_is_empty(taint_query(walk->lineage,
 									  (Query *) link->subselect,
-									  walk->scope)))
+									  walk->scope)) &&
+			link->subLinkType != EXISTS_SUBLINK)
 			return true;
 		return taint_walker(link->testexpr, walk);
 	}
@@ -282,6 +287,37 @@ taint_outputs(Lineage *lineage, Scope *scope)
 	return result;
 }
 
+/* Is which rows there are, or their order, decided by a labelled column? */
+static bool
+tainted_conditions(Lineage *lineage, Scope *scope)
+{
+	Query	   *query = scope->query;
+	ListCell   *lc;
+
+	if (tainted_expr(lineage, (Node *) query->jointree, scope) ||
+		tainted_expr(lineage, query->havingQual, scope) ||
+		tainted_expr(lineage, query->limitCount, scope) ||
+		tainted_expr(lineage, query->limitOffset, scope))
+		return true;
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		/* Joined for its rows alone, maybe. */
+		if (rte->rtekind == RTE_SUBQUERY)
+			(void) taint_query(lineage, rte->subquery, scope);
+	}
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *entry = lfirst(lc);
+
+		if (entry->ressortgroupref != 0 &&
+			tainted_expr(lineage, (Node *) entry->expr, scope))
+			return true;
+	}
+	return false;
+}
+
 /* Resnos of tainted outputs; each query of the tree is looked at once. */
 static Bitmapset *
 taint_query(Lineage *lineage, Query *query, Scope *outer)
@@ -303,6 +339,8 @@ taint_query(Lineage *lineage, Query *query, Scope *outer)
 	known->query = query;
 	lineage->known = lappend(lineage->known, known);
 	known->tainted = taint_outputs(lineage, &scope);
+	if (lineage->opaque && !lineage->conditions)
+		lineage->conditions = tainted_conditions(lineage, &scope);
 	return known->tainted;
 }
 
@@ -321,7 +359,7 @@ List *
 warden_lineage_query(Query *query, WardenLabelledColumn labelled, void *arg,
 					 List **sources)
 {
-	Lineage		lineage = {labelled, arg, NIL, false, NIL};
+	Lineage		lineage = {.labelled = labelled, .arg = arg};
 	Bitmapset  *tainted = taint_query(&lineage, query, NULL);
 
 	if (sources != NULL)
@@ -346,7 +384,7 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 List *
 warden_lineage_matview(Relation rel, List **sources)
 {
-	Lineage		lineage = {labelled_column, NULL, NIL, true, NIL};
+	Lineage		lineage = {.labelled = labelled_column, .opaque = true};
 	Query	   *query = view_query(rel);
 	Bitmapset  *tainted;
 
@@ -354,5 +392,10 @@ warden_lineage_matview(Relation rel, List **sources)
 		return NIL;
 	tainted = taint_query(&lineage, query, NULL);
 	*sources = lineage.sources;
+
+	/* Rows that labelled values chose tell about them in every column. */
+	if (lineage.conditions)
+		tainted = bms_add_range(tainted, 1,
+								RelationGetNumberOfAttributes(rel));
 	return bitmap_to_list(tainted);
 }

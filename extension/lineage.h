@@ -13,7 +13,8 @@
 
 /*
  * Attribute numbers (int list) of a materialized view that copy labelled
- * columns; *sources gets the OIDs of the relations that the view reads.
+ * columns, or all of them where labelled columns decide which rows it has;
+ * *sources gets the OIDs of the relations that the view reads.
  */
 extern List *warden_lineage_matview(Relation rel, List **sources);
 

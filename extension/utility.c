@@ -198,6 +198,38 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 		run_nested(u);
 }
 
+/* Runs it and records what an agent would have met. */
+static void
+observe(WardenUtility *u)
+{
+	Node	   *stmt = u->pstmt->utilityStmt;
+	bool		recorded = warden_nesting_toplevel(u->pstmt) &&
+		is_recorded(stmt);
+	const char *reason;
+	const char *hint;
+
+	if (recorded)
+		warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
+	switch (warden_utility_verdict(stmt, &reason, &hint))
+	{
+		case WARDEN_RUN:
+			break;
+		case WARDEN_DIVERT:
+			warden_execution_observe("would have been diverted");
+			break;
+		default:
+			warden_execution_observe(reason);
+			break;
+	}
+	if (is_transparent(stmt))
+		warden_utility_run(u);
+	else
+		run_nested(u);
+	if (recorded)
+		warden_execution_utility_done("ok", u->qc != NULL ?
+									  u->qc->nprocessed : 0, 0);
+}
+
 void
 warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 {
@@ -225,6 +257,9 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 			break;
 		case WARDEN_CLASS_MASKED:
 			govern_masked(u, &self);
+			break;
+		case WARDEN_CLASS_OBSERVED:
+			observe(u);
 			break;
 		default:
 			warden_utility_run(u);
