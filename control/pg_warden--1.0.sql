@@ -307,6 +307,15 @@ REVOKE ALL ON FUNCTION warden.disallow_function(pg_catalog.regprocedure) FROM PU
 COMMENT ON FUNCTION warden.disallow_function(pg_catalog.regprocedure)
 	IS 'takes a function from that list';
 
+CREATE FUNCTION warden.see_as(agent pg_catalog.text, sql pg_catalog.text)
+RETURNS SETOF pg_catalog.jsonb
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_see_as';
+REVOKE ALL ON FUNCTION warden.see_as(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.see_as(pg_catalog.text, pg_catalog.text)
+	IS 'the rows of a query as an agent would get them, for administrators';
+GRANT EXECUTE ON FUNCTION warden.see_as(pg_catalog.text, pg_catalog.text) TO warden_admin;
+
 CREATE FUNCTION warden.statistics_visible(relation pg_catalog.oid,
 	attnum pg_catalog.int2)
 RETURNS pg_catalog.bool
@@ -687,6 +696,120 @@ CREATE FUNCTION warden.map_subject(issuer text, subject text, agent text,
 REVOKE ALL ON FUNCTION warden.map_subject(text, text, text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION warden.map_subject(text, text, text, text, text, text) IS 'maps a subject of an issuer to an agent, and to the person it acts for';
 
+CREATE FUNCTION warden.acting_agents(OUT pid integer, OUT agent text,
+		OUT on_behalf_of text, OUT login_role regrole, OUT role regrole,
+		OUT bound boolean, OUT since timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'warden_sql_acting_agents'
+	LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.acting_agents() FROM PUBLIC;
+COMMENT ON FUNCTION warden.acting_agents() IS 'sessions of this database that act as an agent at this moment';
+
+CREATE FUNCTION warden.mask_for(role regrole, relation regclass,
+		attnum smallint)
+	RETURNS text
+	AS 'MODULE_PATHNAME', 'warden_sql_mask_for'
+	LANGUAGE C STRICT STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.mask_for(regrole, regclass, smallint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.mask_for(regrole, regclass, smallint) IS 'the mask that an agent of the role sees of a column: clear, refused, or a mask';
+
+CREATE FUNCTION warden.function_permitted(function oid) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'warden_sql_function_permitted'
+	LANGUAGE C STRICT STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.function_permitted(oid) FROM PUBLIC;
+COMMENT ON FUNCTION warden.function_permitted(oid) IS 'whether agents may execute a function at all';
+
+-- The one grantee that an ACL gives something to, of those the role gets
+-- privileges from: itself, PUBLIC (-), or a role that it inherits from.
+CREATE FUNCTION warden.granted_via(role oid, owner oid, acl aclitem[],
+		privilege text)
+	RETURNS text
+	LANGUAGE SQL STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE
+		WHEN owner = role THEN 'owner'
+		WHEN pg_has_role(role, owner, 'USAGE') THEN owner::regrole::text
+		ELSE (SELECT CASE g.grantee WHEN 0 THEN 'PUBLIC' WHEN role THEN 'own'
+					ELSE g.grantee::regrole::text END
+				FROM aclexplode(acl) g
+				WHERE g.privilege_type = privilege
+					AND (g.grantee = 0 OR pg_has_role(role, g.grantee, 'USAGE'))
+				ORDER BY g.grantee <> role, g.grantee = 0, g.grantee
+				LIMIT 1)
+		END
+	$$;
+REVOKE ALL ON FUNCTION warden.granted_via(oid, oid, aclitem[], text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.granted_via(oid, oid, aclitem[], text) IS 'where a role has a privilege from: own, owner, another role, or PUBLIC alone';
+
+CREATE FUNCTION warden.access_report(role name)
+	RETURNS TABLE (kind text, object text, access text, mask text, via text)
+	LANGUAGE SQL STABLE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH RECURSIVE agent AS (
+		SELECT quote_ident($1)::regrole::oid AS oid
+	), memberships AS (
+		SELECT m.roleid, m.roleid::regrole::text AS path
+		FROM pg_auth_members m, agent a WHERE m.member = a.oid
+		UNION
+		SELECT m.roleid, s.path || ' > ' || m.roleid::regrole::text
+		FROM memberships s JOIN pg_auth_members m ON m.member = s.roleid
+	), schemas AS (
+		SELECT n.oid, n.nspname, n.nspowner, n.nspacl
+		FROM pg_namespace n, agent a
+		WHERE n.nspname NOT LIKE 'pg\_%'
+			AND n.nspname NOT IN ('information_schema', 'warden')
+			AND has_schema_privilege(a.oid, n.oid, 'USAGE')
+	), relations AS (
+		SELECT c.oid, c.relowner, c.relkind,
+			format('%I.%I', s.nspname, c.relname) AS name,
+			coalesce(c.relacl, acldefault('r', c.relowner)) AS acl
+		FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+	), report AS (
+		SELECT 1 AS part, 'membership' AS kind, s.roleid::regrole::text AS object,
+			CASE WHEN pg_has_role(a.oid, s.roleid, 'USAGE')
+				THEN 'inherits' ELSE 'member' END AS access,
+			NULL AS mask, s.path AS via
+		FROM memberships s, agent a
+		UNION ALL
+		SELECT 2, 'schema', quote_ident(s.nspname),
+			CASE WHEN has_schema_privilege(a.oid, s.oid, 'CREATE')
+				THEN 'use, propose DDL' ELSE 'use, propose DDL by grant' END,
+			NULL, warden.granted_via(a.oid, s.nspowner,
+				coalesce(s.nspacl, acldefault('n', s.nspowner)), 'USAGE')
+		FROM schemas s, agent a
+		UNION ALL
+		SELECT 3, 'column', r.name || '.' || quote_ident(t.attname), 'read',
+			CASE WHEN r.relkind = 'v' THEN 'as its tables'
+				ELSE warden.mask_for(a.oid, r.oid, t.attnum) END,
+			coalesce(warden.granted_via(a.oid, r.relowner, r.acl, 'SELECT'),
+				warden.granted_via(a.oid, r.relowner, t.attacl, 'SELECT'))
+		FROM relations r JOIN pg_attribute t ON t.attrelid = r.oid, agent a
+		WHERE t.attnum > 0 AND NOT t.attisdropped
+			AND has_column_privilege(a.oid, r.oid, t.attnum, 'SELECT')
+		UNION ALL
+		SELECT 4, 'table', r.name, 'propose ' || p.privilege, NULL,
+			warden.granted_via(a.oid, r.relowner, r.acl, p.privilege)
+		FROM relations r, agent a,
+			unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p (privilege)
+		WHERE has_table_privilege(a.oid, r.oid, p.privilege)
+		UNION ALL
+		SELECT 5, 'function', f.oid::regprocedure::text,
+			CASE WHEN NOT warden.function_permitted(f.oid)
+				THEN 'refused by the gate' ELSE 'call' END,
+			NULL, warden.granted_via(a.oid, f.proowner,
+				coalesce(f.proacl, acldefault('f', f.proowner)), 'EXECUTE')
+		FROM pg_proc f JOIN schemas s ON s.oid = f.pronamespace, agent a
+		WHERE has_function_privilege(a.oid, f.oid, 'EXECUTE')
+	)
+	SELECT r.kind, r.object, r.access, r.mask, r.via
+	FROM report r ORDER BY r.part, r.object COLLATE "C", r.access
+	$$;
+REVOKE ALL ON FUNCTION warden.access_report(name) FROM PUBLIC;
+COMMENT ON FUNCTION warden.access_report(name) IS 'everything that an agent of the role could read, call or propose, under which mask, and where it has the right from';
+
 SELECT pg_catalog.pg_extension_config_dump('warden.agents', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.delegations', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.people', '');
@@ -715,6 +838,12 @@ GRANT EXECUTE ON FUNCTION
 	warden.set_issuer(text, text, text, text),
 	warden.map_subject(text, text, text, text, text, text)
 	TO warden_admin;
+GRANT EXECUTE ON FUNCTION warden.acting_agents(),
+	warden.mask_for(regrole, regclass, smallint),
+	warden.function_permitted(oid),
+	warden.granted_via(oid, oid, aclitem[], text),
+	warden.access_report(name)
+	TO warden_admin, warden_auditor;
 GRANT SELECT ON warden.identity_issuers, warden.identity_keys,
 	warden.identity_subjects TO warden_admin, warden_auditor;
 GRANT UPDATE (audience, scope, leeway, enabled, jwks_uri), DELETE
@@ -733,8 +862,7 @@ GRANT EXECUTE ON FUNCTION warden.set_identity_keys(text, jsonb)
 -- [audit section]
 
 -- The columns and their order are known to the library (audit_record.c): the
--- hash covers them all.  heap, plain columns, plain indexes: the worker
--- inserts below SQL.
+-- hash covers them all.
 CREATE TABLE warden.audit_events (
 	id pg_catalog.int8 NOT NULL,
 	epoch pg_catalog.int8 NOT NULL,
@@ -773,10 +901,15 @@ CREATE TABLE warden.audit_events (
 ) USING heap;
 REVOKE ALL ON TABLE warden.audit_events FROM PUBLIC;
 
-CREATE INDEX audit_events_statement ON warden.audit_events (statement_id);
-CREATE INDEX audit_events_agent ON warden.audit_events (agent, at);
-CREATE INDEX audit_events_person ON warden.audit_events (on_behalf_of, at);
-CREATE INDEX audit_events_change ON warden.audit_events (change_id);
+-- Each record is in few of these: that is what the worker's time goes into.
+CREATE INDEX audit_events_statement ON warden.audit_events (statement_id)
+	WHERE statement_id IS NOT NULL;
+CREATE INDEX audit_events_agent ON warden.audit_events (agent, at)
+	WHERE agent IS NOT NULL;
+CREATE INDEX audit_events_person ON warden.audit_events (on_behalf_of, at)
+	WHERE on_behalf_of IS NOT NULL;
+CREATE INDEX audit_events_change ON warden.audit_events (change_id)
+	WHERE change_id IS NOT NULL;
 CREATE INDEX audit_events_at ON warden.audit_events USING brin (at)
 	WITH (autosummarize = on);
 

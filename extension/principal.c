@@ -74,6 +74,7 @@ static uint64 generation = 0;	/* counts invalidations */
 static HTAB *principal_ids = NULL;
 static uint32 last_principal_id = 0;
 
+static WardenPrincipal assumed; /* valid while its role is */
 static int	internal_depth = 0;
 static const WardenPrincipal internal_principal;	/* class NONE */
 
@@ -395,6 +396,8 @@ warden_principal_current(void)
 {
 	if (unlikely(internal_depth > 0))
 		return &internal_principal;
+	if (unlikely(OidIsValid(assumed.role)))
+		return &assumed;
 	while (unlikely(!current_is_fresh()))
 	{
 		uint64		started = generation;
@@ -408,6 +411,20 @@ warden_principal_current(void)
 		ever_resolved = true;
 	}
 	return &current;
+}
+
+void
+warden_principal_assume(Oid role)
+{
+	memset(&assumed, 0, sizeof(assumed));
+	ResetPlanCache();
+	if (!OidIsValid(role))
+		return;
+	assumed.class = WARDEN_CLASS_AGENT;
+	assumed.login_role = role;
+	assumed.role = role;
+	assumed.login_governed = true;
+	assumed.id = principal_id(&assumed);
 }
 
 const WardenPrincipal *

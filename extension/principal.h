@@ -66,6 +66,13 @@ extern bool warden_principal_internal(void);
  */
 extern void warden_principal_run_internal(void (*fn) (void *), void *arg);
 
+/*
+ * Makes the backend an agent of that role until called with InvalidOid, for
+ * an administrator who looks at what the agent would see.  The caller ends it
+ * on the error path too.
+ */
+extern void warden_principal_assume(Oid role);
+
 /* Forget what is cached; the next call of _current resolves anew. */
 extern void warden_principal_reset(void);
 
