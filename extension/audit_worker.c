@@ -19,15 +19,15 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/heaptoast.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -93,7 +93,8 @@ typedef struct Batch
 
 	/* valid between open_store and close_store */
 	Relation	rel;
-	CatalogIndexState indexes;
+	EState	   *estate;
+	ResultRelInfo *target;		/* rel and its indexes */
 	pg_cryptohash_ctx *hasher;
 	TupleTableSlot *slots[INSERT_ROWS];
 	int			nslots;
@@ -214,29 +215,6 @@ lock_table(Oid relid, const char *name)
 	}
 }
 
-/*
- * The insertion below knows neither partial nor expression indexes; somebody
- * who adds one gets an error instead of a broken index.
- */
-static void
-check_indexes(Batch *batch)
-{
-	int			i;
-
-	for (i = 0; i < batch->indexes->ri_NumIndices; i++)
-	{
-		IndexInfo  *info = batch->indexes->ri_IndexRelationInfo[i];
-
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
-			info->ii_ExclusionOps != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("index \"%s\" is of a kind that the audit table can not have",
-							RelationGetRelationName(batch->indexes->ri_IndexRelationDescs[i])),
-					 errhint("Drop it; indexes on plain columns can be added.")));
-	}
-}
-
 static void
 open_store(Batch *batch)
 {
@@ -251,8 +229,10 @@ open_store(Batch *batch)
 	store_relid = relid;
 	batch->rel = table_open(relid, NoLock);
 	warden_record_check_table(RelationGetDescr(batch->rel));
-	batch->indexes = CatalogOpenIndexes(batch->rel);
-	check_indexes(batch);
+	batch->estate = CreateExecutorState();
+	batch->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(batch->target, batch->rel, 1, NULL, 0);
+	ExecOpenIndices(batch->target, false);
 	batch->nslots = 0;
 	batch->hasher = pg_cryptohash_create(PG_SHA256);
 	if (batch->hasher == NULL)
@@ -267,41 +247,53 @@ flush_slots(Batch *batch)
 {
 	int			i;
 
-	CatalogTuplesMultiInsertWithInfo(batch->rel, batch->slots, batch->nslots,
-									 batch->indexes);
+	if (batch->nslots == 0)
+		return;
+	table_multi_insert(batch->rel, batch->slots, batch->nslots,
+					   GetCurrentCommandId(true), 0, NULL);
 	for (i = 0; i < batch->nslots; i++)
-		ExecDropSingleTupleTableSlot(batch->slots[i]);
+	{
+		(void) ExecInsertIndexTuples(batch->target, batch->slots[i],
+									 batch->estate, false, false, NULL, NIL,
+									 false);
+		ResetPerTupleExprContext(batch->estate);
+		ExecClearTuple(batch->slots[i]);
+	}
 	batch->nslots = 0;
 }
 
 static void
 close_store(Batch *batch)
 {
+	int			i;
+
 	flush_slots(batch);
+	for (i = 0; i < INSERT_ROWS && batch->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(batch->slots[i]);
 	pg_cryptohash_free(batch->hasher);
-	CatalogCloseIndexes(batch->indexes);
+	ExecCloseIndices(batch->target);
+	FreeExecutorState(batch->estate);
 	table_close(batch->rel, NoLock);
 }
 
-/*
- * A tuple that has to be toasted goes alone: inserting several at once does
- * not tell where such a one went, and the indexes have to know.
- */
 static void
-insert_tuple(Batch *batch, HeapTuple tuple)
+insert_row(Batch *batch, const WardenRecord *record)
 {
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = batch->slots[batch->nslots];
 
-	if (tuple->t_len > TOAST_TUPLE_THRESHOLD)
+	if (slot == NULL)
 	{
-		flush_slots(batch);
-		CatalogTupleInsertWithInfo(batch->rel, tuple, batch->indexes);
-		return;
+		/* it outlives the outbox's SPI connection */
+		MemoryContext old = MemoryContextSwitchTo(batch_context);
+
+		slot = table_slot_create(batch->rel, NULL);
+		batch->slots[batch->nslots] = slot;
+		MemoryContextSwitchTo(old);
 	}
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(batch->rel),
-									&TTSOpsHeapTuple);
-	ExecStoreHeapTuple(tuple, slot, false);
-	batch->slots[batch->nslots++] = slot;
+	batch->nslots++;
+	memcpy(slot->tts_values, record->values, sizeof(record->values));
+	memcpy(slot->tts_isnull, record->nulls, sizeof(record->nulls));
+	ExecStoreVirtualTuple(slot);
 	if (batch->nslots == INSERT_ROWS)
 		flush_slots(batch);
 }
@@ -329,8 +321,7 @@ append_record(Batch *batch, WardenRecord *record)
 	warden_record_set(record, WARDEN_REC_HASH, hash_datum(last->hash));
 	last->id++;
 
-	insert_tuple(batch, heap_form_tuple(RelationGetDescr(batch->rel),
-										record->values, record->nulls));
+	insert_row(batch, record);
 }
 
 /* The same, after the record of a new epoch where one is due. */

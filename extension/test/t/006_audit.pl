@@ -256,11 +256,11 @@ ROLLBACK;
 SQL
 like($err, qr/WD009/, 'a lock of the caller itself ends in WD009');
 
-# A kind of index that the worker cannot fill.
+# An index that cannot take a record.
 $node->safe_psql('postgres',
-    'CREATE INDEX bad ON warden.audit_events (lower(agent))');
-warden_fails($node, 'support_agent', $read, 'WD009',
-    'an index that cannot be kept stops agents');
+    'CREATE INDEX bad ON warden.audit_events ((1 / (length(statement) - 12)))');
+warden_fails($node, 'support_agent', "SELECT 'bad'", 'WD009',
+    'an index that fails stops agents');
 $node->safe_psql('postgres', 'DROP INDEX warden.bad');
 warden_ok($node, 'support_agent', $read, '2', 'without it they work');
 
