@@ -42,7 +42,7 @@
 static const Oid allowed_volatile[] = {
 	F_CLOCK_TIMESTAMP,
 	F_TIMEOFDAY,
-	F_RANDOM,
+	WARDEN_RANDOM_FUNCTIONS,
 	F_GEN_RANDOM_UUID,
 	F_PG_SLEEP,
 	F_PG_SLEEP_FOR,
