@@ -358,6 +358,12 @@ header(HttpCall *hc, const char *name)
 	return MHD_lookup_connection_value(hc->connection, MHD_HEADER_KIND, name);
 }
 
+static const char *
+find_header(void *hc, const char *name)
+{
+	return header(hc, name);
+}
+
 static bool
 in_list(const ConfigList *list, const char *value)
 {
@@ -542,7 +548,8 @@ accept_body(HttpCall *hc)
 {
 	McpHeaders	headers = {
 		header(hc, "MCP-Protocol-Version"), header(hc, "Mcp-Method"),
-		header(hc, "Mcp-Name"), header(hc, "Mcp-Session-Id")
+		header(hc, "Mcp-Name"), header(hc, "Mcp-Session-Id"),
+		find_header, hc
 	};
 	McpRoute	taken;
 

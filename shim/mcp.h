@@ -61,6 +61,13 @@ typedef struct McpMethod
 #define MCP_TOOL_IDEMPOTENT 4
 #define MCP_TOOL_OPEN_WORLD 8
 
+/* An argument that a Mcp-Param-<header> header mirrors. */
+typedef struct McpMirror
+{
+	const char *header;			/* "Mcp-Param-Region" */
+	const char *argument;
+} McpMirror;
+
 typedef struct McpTool
 {
 	const char *name;
@@ -70,7 +77,27 @@ typedef struct McpTool
 	const char *output_schema;	/* JSON text or NULL */
 	int			flags;
 	void		(*handler) (McpCall *call, json_t *arguments);
+	const McpMirror *mirrors;	/* ends with a NULL header; or NULL */
 } McpTool;
+
+typedef struct McpPrompt
+{
+	const char *name;
+	const char *title;
+	const char *description;
+	const char *arguments;		/* JSON array, or NULL */
+	const char *const *required;	/* names, NULL-terminated; or NULL */
+	void		(*handler) (McpCall *call, json_t *arguments);
+} McpPrompt;
+
+/* What completion/complete asks about. */
+typedef struct McpReference
+{
+	bool		is_prompt;		/* else a resource template */
+	const char *name;			/* of the prompt, or the template's URI */
+	const char *argument;
+	const char *value;			/* typed so far */
+} McpReference;
 
 typedef struct McpHost
 {
@@ -85,8 +112,19 @@ typedef struct McpHost
 	size_t		method_count;
 	const char *list_scope;		/* cacheScope of lists and reads */
 	long		list_ttl_ms;
-	bool		(*accepts_task_ids) (McpCall *call);	/* may be NULL */
 	void	   *context;
+
+	/* What is NULL here is not offered.  These run on a worker. */
+	void		(*list_resources) (McpCall *call, const char *cursor);
+	const char *resource_templates; /* JSON array */
+	void		(*read_resource) (McpCall *call, const char *uri);
+	const McpPrompt *prompts;	/* in the order of prompts/list */
+	size_t		prompt_count;
+	void		(*complete) (McpCall *call, const McpReference *ref);
+	void		(*get_task) (McpCall *call, const char *task_id);
+	void		(*cancel_task) (McpCall *call, const char *task_id);
+	void		(*update_task) (McpCall *call, const char *task_id,
+								json_t *responses);
 } McpHost;
 
 /* What HTTP says beside the body; NULL members were absent. */
@@ -96,6 +134,10 @@ typedef struct McpHeaders
 	const char *method;
 	const char *name;
 	const char *session;
+
+	/* any other header by name; may be NULL */
+	const char *(*find) (void *arg, const char *name);
+	void	   *arg;
 } McpHeaders;
 
 /* how a call ended, for metrics and logs */
@@ -202,6 +244,33 @@ extern void mcp_text_content(McpCall *call, const char *text, size_t len);
 /* Whether the client declared a capability ("elicitation"), or an extension. */
 extern json_t *mcp_client_capability(const McpCall *call, const char *name);
 extern bool mcp_client_extension(const McpCall *call, const char *name);
+
+/* The values of a completion, at most 100 of them. */
+extern void mcp_completion(McpCall *call, const char *const *values,
+						   size_t count);
+
+/*
+ * notifications/message; data is JSON text.  In the modern era only if the
+ * request asked for that level or a lower one.
+ */
+extern void mcp_log(McpCall *call, const char *level, const char *data);
+
+/*
+ * A request of the server to a legacy client, which is waited for.  The result
+ * is the caller's to json_decref; NULL after seconds, or for an error.
+ */
+extern json_t *mcp_ask_client(McpCall *call, const char *method,
+							  const char *params, int seconds);
+
+/*
+ * requestState of an input_required result: text that comes back from the
+ * client, bound to its credential, its request and a time.  mcp_state_open
+ * answers with an error itself unless the state is good; *state is NULL when
+ * the request has none.
+ */
+extern void mcp_state_seal(McpCall *call, const char *state, int seconds,
+						   Buf *out);
+extern bool mcp_state_open(McpCall *call, Buf *state, bool *present);
 
 /* notifications/progress, if the client asked for it; must rise. */
 extern void mcp_progress(McpCall *call, double progress, double total,

@@ -100,6 +100,7 @@ mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
 	call->carrier = carrier;
 	call->http_status = 200;
 	call->watch_fd = -1;
+	call->progress_sent = -1;
 	call->era = MCP_LEGACY;
 	call->version = default_legacy_version;
 	atomic_init(&call->cancelled, false);
@@ -511,6 +512,46 @@ check_name_header(McpCall *call, const McpHeaders *headers,
 						json_string_length(value), "Mcp-Name");
 }
 
+/* An argument as the header that mirrors it must read; NULL if there is none. */
+static const char *
+mirrored_text(const json_t *value, char digits[24])
+{
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "true" : "false";
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(digits, 24, "%lld", (long long) json_integer_value(value));
+	return digits;
+}
+
+static bool
+check_mirrors(McpCall *call, const McpHeaders *headers)
+{
+	const json_t *arguments = json_object_get(call->msg.params, "arguments");
+	const McpMirror *mirror = call->tool->mirrors;
+
+	if (mirror == NULL || headers->find == NULL)
+		return true;
+	for (; mirror->header != NULL; mirror++)
+	{
+		char		digits[24];
+		const char *text = mirrored_text(json_object_get(arguments,
+														 mirror->argument),
+										 digits);
+		const char *header = headers->find(headers->arg, mirror->header);
+
+		if (text == NULL && header == NULL)
+			continue;
+		if (!check_header(call, text != NULL ? header : NULL,
+						  text != NULL ? text : "",
+						  text != NULL ? strlen(text) : 0, mirror->header))
+			return false;
+	}
+	return true;
+}
+
 /* ------------------------------------------------------------------------
  * The two eras
  * ------------------------------------------------------------------------
@@ -627,6 +668,8 @@ accept_notification(McpCall *call, const McpHeaders *headers)
 	if (call->msg.method != NULL &&
 		strcmp(call->msg.method, "notifications/cancelled") == 0)
 		cancel_by_id(call, http);
+	if (call->msg.kind == JSONRPC_RESPONSE)
+		mcp_take_response(call);
 	call->http_status = 202;
 	return MCP_SILENT;
 }
@@ -680,7 +723,10 @@ accept_request(McpCall *call, const McpHeaders *headers)
 		return MCP_ANSWERED;
 	if (call->method == NULL)
 		return reject_method(call);
-	if (strcmp(call->method->name, "tools/call") == 0 && !check_tool(call))
+	if (strcmp(call->method->name, "tools/call") == 0 &&
+		(!check_tool(call) ||
+		 (call->era == MCP_MODERN && headers != NULL &&
+		  !check_mirrors(call, headers))))
 		return MCP_ANSWERED;
 	if (call->method->blocking)
 	{

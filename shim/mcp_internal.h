@@ -18,6 +18,8 @@ struct Mcp
 	McpCall    *calls;			/* accepted, on a worker or waiting for one */
 	size_t		call_count;
 	McpCall    *streams;		/* open subscriptions/listen */
+	struct McpQuestion *questions;	/* waiting for a client's answer */
+	unsigned long asked;		/* questions so far */
 };
 
 extern const char *const mcp_legacy_versions[];
@@ -31,6 +33,12 @@ extern const McpTool *mcp_find_tool(const Mcp *mcp, const char *name);
 /* The constant of a supported legacy version, else NULL. */
 extern const char *mcp_legacy_version(const char *version);
 extern void mcp_put_versions(Buf *out);
+
+extern const McpMethod *mcp_find_feature(const McpHost *host,
+										 const char *name, McpEra era);
+
+/* A client's response to a question of ours. */
+extern void mcp_take_response(McpCall *response);
 
 extern void mcp_subscriptions_listen(McpCall *call);
 extern void mcp_list_add(McpCall **list, McpCall *call);

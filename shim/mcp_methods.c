@@ -202,6 +202,8 @@ mcp_find_method(const Mcp *mcp, const char *name, McpEra era)
 					   name, era);
 
 	if (method == NULL)
+		method = mcp_find_feature(mcp->host, name, era);
+	if (method == NULL)
 		method = search_methods(mcp->host->methods, mcp->host->method_count,
 								name, era);
 	return method;

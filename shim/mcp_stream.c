@@ -40,6 +40,37 @@ mcp_progress(McpCall *call, double progress, double total, const char *message)
 	buf_free(&note);
 }
 
+static int
+level_rank(const char *level)
+{
+	static const char *const levels[] = {
+		"debug", "info", "notice", "warning", "error", "critical", "alert",
+		"emergency"
+	};
+
+	for (int i = 0; level != NULL && i < 8; i++)
+		if (strcmp(levels[i], level) == 0)
+			return i;
+	return -1;
+}
+
+void
+mcp_log(McpCall *call, const char *level, const char *data)
+{
+	int			wanted = level_rank(json_util_string(call->meta,
+													 "io.modelcontextprotocol/logLevel"));
+	Buf			note;
+
+	if (call->era == MCP_MODERN && (wanted < 0 || level_rank(level) < wanted))
+		return;
+	buf_init(&note);
+	buf_printf(&note, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\","
+			   "\"params\":{\"level\":\"%s\",\"data\":%s}}", level, data);
+	if (buf_ok(&note))
+		call->transport->notify(call, note.data, note.len);
+	buf_free(&note);
+}
+
 /* ------------------------------------------------------------------------
  * subscriptions/listen
  * ------------------------------------------------------------------------

@@ -77,7 +77,7 @@ static const McpTool tools[] = {
 			  "\"sql\""),
 		SCHEMA_ONE_OF(SCHEMA_OK("\"plan\":{\"type\":\"string\"}", "\"plan\"") ","
 					  SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_explain
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_explain, NULL
 	},
 	{
 		"get_change", "Look at a change",
@@ -85,7 +85,7 @@ static const McpTool tools[] = {
 		"your changes.",
 		INPUT(ARG_CHANGE_ID "," ARG_DATABASE, "\"change_id\""),
 		SCHEMA_ONE_OF(SCHEMA_ONE_CHANGE "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_get_change
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_get_change, NULL
 	},
 	{
 		"list_changes", "List your changes",
@@ -99,7 +99,7 @@ static const McpTool tools[] = {
 								SCHEMA_CHANGE "},"
 								"\"next_cursor\":{\"type\":\"string\"}",
 								"\"changes\"") "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_list_changes
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_list_changes, NULL
 	},
 	{
 		"propose_change", "Propose a change",
@@ -111,7 +111,7 @@ static const McpTool tools[] = {
 			  "\"why, for the reviewer\"}," ARG_DATABASE,
 			  "\"sql\",\"title\",\"reason\""),
 		SCHEMA_ONE_OF(SCHEMA_PENDING "," SCHEMA_ERROR),
-		0, tools_propose_change
+		0, tools_propose_change, NULL
 	},
 	{
 		"query", "Run SQL",
@@ -127,7 +127,7 @@ static const McpTool tools[] = {
 			  "\"default\":\"table\",\"description\":\"of the text\"},"
 			  ARG_DATABASE, "\"sql\""),
 		SCHEMA_ONE_OF(SCHEMA_ROWS "," SCHEMA_PENDING "," SCHEMA_ERROR),
-		0, tools_query
+		0, tools_query, NULL
 	},
 	{
 		"search_objects", "Search the schema",
@@ -148,7 +148,7 @@ static const McpTool tools[] = {
 								"\"required\":[\"kind\",\"schema\",\"name\"]}},"
 								"\"truncated\":{\"type\":\"boolean\"}",
 								"\"objects\",\"truncated\"") "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_search_objects
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_search_objects, NULL
 	},
 	{
 		"whoami", "Who am I",
@@ -157,14 +157,14 @@ static const McpTool tools[] = {
 		SCHEMA_ONE_OF(SCHEMA_OK("\"agent\":{\"type\":[\"string\",\"null\"]},"
 								"\"role\":{\"type\":[\"string\",\"null\"]}",
 								"\"agent\"") "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_whoami
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_whoami, NULL
 	},
 	{
 		"withdraw_change", "Withdraw a change",
 		"Take back one of your changes that is not applied yet.",
 		INPUT(ARG_CHANGE_ID "," ARG_DATABASE, "\"change_id\""),
 		SCHEMA_ONE_OF(SCHEMA_ONE_CHANGE "," SCHEMA_ERROR),
-		MCP_TOOL_IDEMPOTENT | MCP_TOOL_DESTRUCTIVE, tools_withdraw_change
+		MCP_TOOL_IDEMPOTENT | MCP_TOOL_DESTRUCTIVE, tools_withdraw_change, NULL
 	},
 };
 

@@ -1,0 +1,200 @@
+/*
+ * mcp_ask.c
+ *		What a server asks of a client: requests of the legacy era, and the
+ *		sealed state of the modern one's input_required results.
+ */
+#include "mcp_internal.h"
+
+#include "auth.h"
+#include "json_util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ------------------------------------------------------------------------
+ * Requests to a legacy client
+ * ------------------------------------------------------------------------
+ */
+
+/* lives on the asking worker's stack while it is in mcp->questions */
+typedef struct McpQuestion
+{
+	char		id[32];
+	const char *session;
+	bool		answered;
+	json_t	   *result;
+	pthread_cond_t ready;
+	struct McpQuestion *next;
+} McpQuestion;
+
+static void
+send_question(McpCall *call, const char *id, const char *method,
+			  const char *params)
+{
+	Buf			request;
+
+	buf_init(&request);
+	buf_printf(&request, "{\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"method\":\"%s\","
+			   "\"params\":%s}", id, method, params);
+	if (buf_ok(&request))
+		call->transport->notify(call, request.data, request.len);
+	buf_free(&request);
+}
+
+static void
+remove_question(Mcp *mcp, McpQuestion *question)
+{
+	McpQuestion **at = &mcp->questions;
+
+	while (*at != question)
+		at = &(*at)->next;
+	*at = question->next;
+}
+
+json_t *
+mcp_ask_client(McpCall *call, const char *method, const char *params,
+			   int seconds)
+{
+	Mcp		   *mcp = call->mcp;
+	McpQuestion question = {.session = call->session};
+	struct timespec until;
+
+	if (call->era != MCP_LEGACY)
+		return NULL;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += seconds;
+	pthread_cond_init(&question.ready, NULL);
+	pthread_mutex_lock(&mcp->lock);
+	snprintf(question.id, sizeof(question.id), "ask-%lu", ++mcp->asked);
+	question.next = mcp->questions;
+	mcp->questions = &question;
+	pthread_mutex_unlock(&mcp->lock);
+	send_question(call, question.id, method, params);
+	pthread_mutex_lock(&mcp->lock);
+	while (!question.answered && !atomic_load(&call->cancelled) &&
+		   pthread_cond_timedwait(&question.ready, &mcp->lock,
+								  &until) != ETIMEDOUT)
+		continue;
+	remove_question(mcp, &question);
+	pthread_mutex_unlock(&mcp->lock);
+	pthread_cond_destroy(&question.ready);
+	return question.result;
+}
+
+/* Only the session that was asked can answer. */
+void
+mcp_take_response(McpCall *response)
+{
+	Mcp		   *mcp = response->mcp;
+	const char *id = json_string_value(response->msg.id);
+
+	if (id == NULL)
+		return;
+	pthread_mutex_lock(&mcp->lock);
+	for (McpQuestion *q = mcp->questions; q != NULL; q = q->next)
+	{
+		if (strcmp(q->id, id) != 0 || q->answered ||
+			strcmp(q->session, response->session) != 0)
+			continue;
+		q->answered = true;
+		q->result = json_incref(json_object_get(response->msg.root, "result"));
+		pthread_cond_signal(&q->ready);
+	}
+	pthread_mutex_unlock(&mcp->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Sealed state
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Over everything that must be the same when the state comes back: who, which
+ * request, until when.
+ */
+static void
+put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
+{
+	static const char *const members[] = {"name", "uri", "arguments"};
+	const char *credential = call->credential != NULL ? call->credential : "";
+	AuthDigest	who = auth_digest(credential, strlen(credential));
+	AuthDigest	seal;
+	Buf			text;
+
+	buf_init(&text);
+	buf_append(&text, who.bytes, sizeof(who.bytes));
+	buf_puts(&text, call->msg.method);
+	for (size_t i = 0; i < 3; i++)
+	{
+		const json_t *value = json_object_get(call->msg.params, members[i]);
+
+		buf_putc(&text, '\n');
+		if (value != NULL)
+			json_util_write(&text, value);
+	}
+	buf_putc(&text, '\n');
+	buf_append(&text, body, len);
+	if (!buf_ok(&text))
+		out->failed = true;
+	seal = auth_digest(buf_cstr(&text), text.len);
+	for (size_t i = 0; i < sizeof(seal.bytes); i++)
+		buf_printf(out, "%02x", seal.bytes[i]);
+	buf_wipe(&text);
+}
+
+/* "<expiry>.<state>.<seal>" */
+void
+mcp_state_seal(McpCall *call, const char *state, int seconds, Buf *out)
+{
+	size_t		start = out->len;
+	Buf			seal;
+
+	buf_printf(out, "%lld.%s", (long long) time(NULL) + seconds, state);
+	buf_init(&seal);
+	put_seal(&seal, call, buf_cstr(out) + start, out->len - start);
+	buf_putc(out, '.');
+	buf_puts(out, buf_cstr(&seal));
+	if (!buf_ok(&seal))
+		out->failed = true;
+	buf_free(&seal);
+}
+
+static bool
+seal_matches(const McpCall *call, const char *text, const char *last_dot)
+{
+	Buf			seal;
+	unsigned char diff;
+
+	buf_init(&seal);
+	put_seal(&seal, call, text, (size_t) (last_dot - text));
+	diff = !buf_ok(&seal) || strlen(last_dot + 1) != seal.len;
+	for (size_t i = 0; !diff && i < seal.len; i++)
+		diff |= (unsigned char) (seal.data[i] ^ last_dot[1 + i]);
+	buf_free(&seal);
+	return diff == 0;
+}
+
+bool
+mcp_state_open(McpCall *call, Buf *state, bool *present)
+{
+	const json_t *given = json_object_get(call->msg.params, "requestState");
+	const char *text = json_util_string(call->msg.params, "requestState");
+	const char *first = text != NULL ? strchr(text, '.') : NULL;
+	const char *last = text != NULL ? strrchr(text, '.') : NULL;
+
+	*present = given != NULL;
+	if (given == NULL)
+		return true;
+	if (first == NULL || first == last || !seal_matches(call, text, last) ||
+		strtoll(text, NULL, 10) < (long long) time(NULL))
+	{
+		mcp_error(call, JSONRPC_INVALID_PARAMS,
+				  "Invalid params: requestState is not valid for this request",
+				  NULL);
+		return false;
+	}
+	buf_append(state, first + 1, (size_t) (last - first - 1));
+	return true;
+}
