@@ -269,9 +269,30 @@ SELECT warden.leave('k');
 COMMIT;
 
 --
--- Clean up
+-- What a role reaches, before it gets a token
 --
 \c - :superuser
+CREATE ROLE regress_reader;
+CREATE TABLE regress_people (id int, ssn text, email text, note text);
+GRANT SELECT (id, ssn, email) ON regress_people TO regress_reader;
+GRANT SELECT (note), INSERT ON regress_people TO PUBLIC;
+GRANT regress_reader TO regress_bot;
+SECURITY LABEL FOR warden ON COLUMN regress_people.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN regress_people.email IS 'email';
+SELECT * FROM warden.access_report('regress_bot')
+	WHERE object LIKE '%regress_people%' OR kind = 'membership';
+SELECT warden.set_mask('ssn', 'clear', 'regress_bot');
+SELECT mask FROM warden.access_report('regress_bot')
+	WHERE object = 'public.regress_people.ssn';
+SELECT count(*) FROM warden.access_report('regress_nobody');
+SELECT count(*) FROM warden.acting_agents();
+
+--
+-- Clean up
+--
+SELECT warden.set_mask('ssn', NULL, 'regress_bot');
+DROP TABLE regress_people;
+DROP ROLE regress_reader;
 DELETE FROM warden.agents WHERE role::text LIKE 'regress%';
 DELETE FROM warden.people WHERE role::text LIKE 'regress%';
 DROP TABLE regress_notes;

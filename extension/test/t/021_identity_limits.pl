@@ -181,6 +181,13 @@ my $bound = start_psql('gateway', call('SELECT pg_sleep(30)'));
 my $direct = start_psql('support_agent', 'SELECT pg_sleep(30)');
 my $bystander = start_psql('second_agent', 'SELECT pg_sleep(3)');
 acting(3);
+is($node->safe_psql('postgres',
+        "SELECT agent, on_behalf_of, login_role, role, bound"
+          . " FROM warden.acting_agents() ORDER BY 1, 5"),
+    "second||second_agent|second_agent|f\n"
+      . "support||support_agent|support_agent|f\n"
+      . 'support||gateway|support_agent|t',
+    'who acts now is known');
 my $since = time;
 $node->safe_psql('postgres', "SELECT warden.disable_agent('support')");
 stopped($bound, $since, 'a disabled agent\'s call ends');
