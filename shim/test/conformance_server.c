@@ -623,11 +623,41 @@ slow_compute(McpCall *call, json_t *arguments)
 			   (int) json_integer_value(seconds) : 1, 0, "computed");
 }
 
+/* Needs the extension: its client is told so instead of being answered. */
 static void
 failing_job(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	start_task(call, TASK_COMPUTE, 1, 0, "error: the job failed");
+	if (mcp_client_extension(call, MCP_TASKS_EXTENSION))
+		start_task(call, TASK_COMPUTE, 1, 0, "error: the job failed");
+	else
+		mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
+							   "\":{}}}");
+}
+
+/* Asks first; the task begins when the answer is there. */
+static void
+asking_job(McpCall *call, json_t *arguments)
+{
+	const char *name = form_text(call, "user_name", "name");
+
+	(void) arguments;
+	if (name == NULL)
+		ask_for(call, "{" NAME_FORM "}", NULL);
+	else
+		start_task(call, TASK_COMPUTE, 1, 0, name);
+}
+
+static void
+greet(McpCall *call, json_t *arguments)
+{
+	const char *name = json_util_string(arguments, "name");
+	Buf			text;
+
+	buf_init(&text);
+	buf_printf(&text, "Hello, %s!", name != NULL ? name : "you");
+	answer_text(call, buf_cstr(&text));
+	buf_free(&text);
 }
 
 static void
@@ -981,6 +1011,7 @@ static const McpMirror mirrors[] = {
 static const McpTool tools[] = {
 	TOOL("confirm_delete", NO_ARGUMENTS, confirm_delete),
 	TOOL("failing_job", NO_ARGUMENTS, failing_job),
+	TOOL("greet", ONE_TEXT("name"), greet),
 	TOOL("json_schema_2020_12_tool", SCHEMA_2020, echo_headers),
 	TOOL("multi_input", NO_ARGUMENTS, multi_input),
 	TOOL("protocol_error_job", NO_ARGUMENTS, protocol_error_job),
@@ -1017,7 +1048,7 @@ static const McpTool tools[] = {
 	TOOL("test_streaming_elicitation", NO_ARGUMENTS, input_elicitation),
 	TOOL("test_tool_with_logging", NO_ARGUMENTS, with_logging),
 	TOOL("test_tool_with_progress", NO_ARGUMENTS, with_progress),
-	TOOL("test_tool_with_task", NO_ARGUMENTS, slow_compute),
+	TOOL("test_tool_with_task", NO_ARGUMENTS, asking_job),
 	TOOL("test_trigger_prompt_change", NO_ARGUMENTS, trigger_change),
 	TOOL("test_trigger_tool_change", NO_ARGUMENTS, trigger_change),
 };
