@@ -47,10 +47,10 @@
 #include "warden.h"
 
 /* Values of bind parameters are cut to this, each. */
-#define PARAMETER_BYTES		8192
+#define PARAMETER_BYTES 8192
 
 /* Cut further, so that an outcome fits into the room reserved for it. */
-#define OUTCOME_MESSAGE_BYTES	600
+#define OUTCOME_MESSAGE_BYTES 600
 
 /* The statement that is open. */
 static bool is_open = false;
@@ -80,7 +80,7 @@ static void
 set_client_addr(WardenRecord *record)
 {
 	LOCAL_FCINFO(fcinfo, 0);
-	Datum		address;
+	Datum address;
 
 	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
 	address = inet_client_addr(fcinfo);
@@ -128,9 +128,9 @@ set_roles(WardenRecord *record, Oid role, Oid login_role)
 static void
 set_statement(WardenRecord *record, const char *statement)
 {
-	Size		len;
-	Size		limit;
-	bytea	   *digest;
+	Size len;
+	Size limit;
+	bytea *digest;
 	pg_cryptohash_ctx *context;
 
 	if (statement == NULL)
@@ -164,10 +164,10 @@ describe_parameter(ParamListInfo params, int i)
 	ParamExternData *param = &params->params[i];
 	ParamExternData workspace;
 	StringInfoData buf;
-	Oid			output;
-	bool		is_varlena;
-	char	   *value;
-	int			len;
+	Oid output;
+	bool is_varlena;
+	char *value;
+	int len;
 
 	if (params->paramFetch != NULL)
 		param = params->paramFetch(params, i + 1, false, &workspace);
@@ -197,16 +197,16 @@ describe_parameter(ParamListInfo params, int i)
 static List *
 describe_parameters(ParamListInfo params)
 {
-	List	   *result = NIL;
-	Size		bytes = 0;
-	Size		limit;
-	int			i;
+	List *result = NIL;
+	Size bytes = 0;
+	Size limit;
+	int i;
 
 	limit = Min((Size) warden_audit_statement_size,
 				warden_queue_record_limit() / 8);
 	for (i = 0; params != NULL && i < params->numParams; i++)
 	{
-		char	   *value = describe_parameter(params, i);
+		char *value = describe_parameter(params, i);
 
 		bytes += strlen(value) + VARHDRSZ;
 		if (bytes > limit)
@@ -226,18 +226,18 @@ describe_parameters(ParamListInfo params)
 static List *
 cap_list(List *names)
 {
-	List	   *result = NIL;
-	ListCell   *cell;
-	Size		bytes = 0;
-	Size		limit = warden_queue_record_limit() / 16;
+	List *result = NIL;
+	ListCell *cell;
+	Size bytes = 0;
+	Size limit = warden_queue_record_limit() / 16;
 
 	foreach(cell, names)
 	{
 		bytes += strlen((const char *) lfirst(cell)) + 2 * VARHDRSZ;
 		if (bytes > limit)
-			return lappend(result, psprintf("... (%d cut)",
-											list_length(names) -
-											list_length(result)));
+			return lappend(result,
+						   psprintf("... (%d cut)",
+									list_length(names) - list_length(result)));
 		result = lappend(result, lfirst(cell));
 	}
 	return result;
@@ -246,7 +246,7 @@ cap_list(List *names)
 static void
 remember_names(const char *agent, Oid role)
 {
-	char	   *name = GetUserNameFromId(role, true);
+	char *name = GetUserNameFromId(role, true);
 
 	strlcpy(last_agent, agent, NAMEDATALEN);
 	strlcpy(last_role, name ? name : "", NAMEDATALEN);
@@ -296,9 +296,9 @@ fill_outcome(WardenRecord *record, const char *outcome, int sqlstate,
 static void
 append_json_list(StringInfo line, ArrayType *array)
 {
-	Datum	   *elements;
-	int			n;
-	int			i;
+	Datum *elements;
+	int n;
+	int i;
 
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL,
 					  &n);
@@ -315,8 +315,8 @@ append_json_list(StringInfo line, ArrayType *array)
 static void
 append_json_value(StringInfo line, Datum value, Oid type)
 {
-	Oid			output;
-	bool		is_varlena;
+	Oid output;
+	bool is_varlena;
 
 	switch (type)
 	{
@@ -327,7 +327,8 @@ append_json_value(StringInfo line, Datum value, Oid type)
 			appendStringInfo(line, "%d", DatumGetInt32(value));
 			break;
 		case BOOLOID:
-			appendStringInfoString(line, DatumGetBool(value) ? "true" : "false");
+			appendStringInfoString(line,
+								   DatumGetBool(value) ? "true" : "false");
 			break;
 		case TEXTOID:
 			escape_json(line, TextDatumGetCString(value));
@@ -350,7 +351,7 @@ static void
 log_record(const WardenRecord *record)
 {
 	StringInfoData line;
-	int			column;
+	int column;
 
 	initStringInfo(&line);
 	appendStringInfo(&line, "{\"node\":\"" UINT64_FORMAT "\"",
@@ -386,11 +387,13 @@ static void
 open_on_standby(const WardenRecord *record)
 {
 	if (warden_standby_audit != WARDEN_STANDBY_LOG)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_STANDBY),
-				 errmsg("agents are not served on a standby"),
-				 errdetail("There is no durable audit there."),
-				 errhint("Connect to the primary, or ask an administrator to set warden.standby_audit to log.")));
+		ereport(
+			ERROR,
+			(errcode(WARDEN_ERRCODE_STANDBY),
+			 errmsg("agents are not served on a standby"),
+			 errdetail("There is no durable audit there."),
+			 errhint(
+				 "Connect to the primary, or ask an administrator to set warden.standby_audit to log.")));
 	log_record(record);
 	on_standby = true;
 	is_open = true;
@@ -428,8 +431,7 @@ warden_audit_intent(const WardenIntent *intent)
 		before_shmem_exit(close_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
-	context = AllocSetContextCreate(CurrentMemoryContext,
-									"warden audit intent",
+	context = AllocSetContextCreate(CurrentMemoryContext, "warden audit intent",
 									ALLOCSET_START_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	fill_intent(&record, intent);
@@ -454,7 +456,7 @@ warden_audit_outcome(const char *outcome, int sqlstate, const char *message,
 {
 	WardenRecord record;
 	StringInfoData data;
-	instr_time	now;
+	instr_time now;
 
 	if (!is_open)
 		return;
@@ -535,28 +537,27 @@ warden_audit_failure(const char *statement, const char *command, int sqlstate,
  * ---------------------------------------------------------------------- */
 
 static const char outbox_sql[] =
-"INSERT INTO warden.audit_outbox (at, agent, on_behalf_of, asserted, db_role,"
-" login_role, client_addr, backend, session_id, request_id, tool, prompt_ref,"
-" outcome, change_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-" $10, $11, $12, $13, $14, $15)";
+	"INSERT INTO warden.audit_outbox (at, agent, on_behalf_of, asserted, db_role,"
+	" login_role, client_addr, backend, session_id, request_id, tool, prompt_ref,"
+	" outcome, change_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+	" $10, $11, $12, $13, $14, $15)";
 
 /* The columns of the statement above. */
-static const WardenRecordColumn outbox_columns[] = {
-	WARDEN_REC_AT, WARDEN_REC_AGENT, WARDEN_REC_ON_BEHALF_OF,
-	WARDEN_REC_ASSERTED, WARDEN_REC_DB_ROLE, WARDEN_REC_LOGIN_ROLE,
-	WARDEN_REC_CLIENT_ADDR, WARDEN_REC_BACKEND, WARDEN_REC_SESSION_ID,
-	WARDEN_REC_REQUEST_ID, WARDEN_REC_TOOL, WARDEN_REC_PROMPT_REF,
-	WARDEN_REC_OUTCOME, WARDEN_REC_CHANGE_ID, WARDEN_REC_DETAIL
-};
+static const WardenRecordColumn outbox_columns[] =
+	{WARDEN_REC_AT,			 WARDEN_REC_AGENT,	   WARDEN_REC_ON_BEHALF_OF,
+	 WARDEN_REC_ASSERTED,	 WARDEN_REC_DB_ROLE,   WARDEN_REC_LOGIN_ROLE,
+	 WARDEN_REC_CLIENT_ADDR, WARDEN_REC_BACKEND,   WARDEN_REC_SESSION_ID,
+	 WARDEN_REC_REQUEST_ID,	 WARDEN_REC_TOOL,	   WARDEN_REC_PROMPT_REF,
+	 WARDEN_REC_OUTCOME,	 WARDEN_REC_CHANGE_ID, WARDEN_REC_DETAIL};
 
 static void
 insert_outbox(void *arg)
 {
 	const WardenRecord *record = arg;
-	Oid			types[lengthof(outbox_columns)];
-	Datum		values[lengthof(outbox_columns)];
-	char		nulls[lengthof(outbox_columns)];
-	Size		i;
+	Oid types[lengthof(outbox_columns)];
+	Datum values[lengthof(outbox_columns)];
+	char nulls[lengthof(outbox_columns)];
+	Size i;
 
 	for (i = 0; i < lengthof(outbox_columns); i++)
 	{
@@ -655,10 +656,10 @@ warden_sql_flush_audit(PG_FUNCTION_ARGS)
 Datum
 warden_sql_list_audit_open(PG_FUNCTION_ARGS)
 {
-	List	   *ids = NIL;
-	ListCell   *cell;
-	Datum	   *elements;
-	int			n = 0;
+	List *ids = NIL;
+	ListCell *cell;
+	Datum *elements;
+	int n = 0;
 
 	(void) fcinfo;
 	if (!RecoveryInProgress())
@@ -673,11 +674,11 @@ warden_sql_list_audit_open(PG_FUNCTION_ARGS)
 void
 warden_audit_init(void)
 {
-	DefineCustomIntVariable("warden.audit_head_interval",
-							"Time between two lines with the audit chain's head in the server log.",
-							"Zero writes none.",
-							&warden_audit_head_interval, 0, 0, 86400,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"warden.audit_head_interval",
+		"Time between two lines with the audit chain's head in the server log.",
+		"Zero writes none.", &warden_audit_head_interval, 0, 0, 86400,
+		PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	warden_queue_init();
 	RegisterXactCallback(end_transaction, NULL);
 }

@@ -17,10 +17,10 @@ typedef struct WardenIntent
 {
 	const char *statement;
 	ParamListInfo params;
-	const char *command;		/* command tag text */
-	List	   *relations;		/* of char *: schema.table */
-	List	   *masked_columns; /* of char *: schema.table.column=mask */
-	List	   *clear_columns;	/* of char *: clear by exemption or rule */
+	const char *command;  /* command tag text */
+	List *relations;	  /* of char *: schema.table */
+	List *masked_columns; /* of char *: schema.table.column=mask */
+	List *clear_columns;  /* of char *: clear by exemption or rule */
 } WardenIntent;
 
 /*
@@ -38,9 +38,9 @@ extern bool warden_audit_open(void);
  * Closes the open intent.  outcome is one of ok, truncated, diverted,
  * refused, error.  Never raises and never waits for durability.
  */
-extern void warden_audit_outcome(const char *outcome, int sqlstate,
-								 const char *message, uint64 rows,
-								 int64 change_id);
+extern void
+warden_audit_outcome(const char *outcome, int sqlstate, const char *message,
+					 uint64 rows, int64 change_id);
 
 /*
  * A statement that failed before its intent could be recorded (syntax error,
@@ -54,10 +54,10 @@ extern void warden_audit_failure(const char *statement, const char *command,
  * caller's own transaction (outbox), so that change and audit never diverge.
  * action: approved, rejected, applied, withdrawn, policy, label, token, ...
  */
-extern void warden_audit_action(const char *action, int64 change_id,
-								const char *detail);
+extern void
+warden_audit_action(const char *action, int64 change_id, const char *detail);
 
-extern void warden_audit_init(void);	/* from _PG_init: GUCs, shmem request,
+extern void warden_audit_init(void); /* from _PG_init: GUCs, shmem request,
 										 * callbacks */
 
-#endif							/* WARDEN_AUDIT_EVENT_H */
+#endif /* WARDEN_AUDIT_EVENT_H */

@@ -34,32 +34,32 @@ PG_FUNCTION_INFO_V1(warden_sql_guard_audit);
 typedef struct Retention
 {
 	TimestampTz before;
-	int64		through;		/* last record to go; 0: none */
-	uint8		hash[WARDEN_HASH_BYTES];
-	int64		dropped;
+	int64 through; /* last record to go; 0: none */
+	uint8 hash[WARDEN_HASH_BYTES];
+	int64 dropped;
 } Retention;
 
 /* The records up to the first that is not older, or whose statement runs. */
 static const char retention_sql[] =
-"SELECT e.id, e.hash FROM warden.audit_events e WHERE e.id"
-" OPERATOR(pg_catalog.<) LEAST((SELECT pg_catalog.min(n.id)"
-" FROM warden.audit_events n WHERE n.at OPERATOR(pg_catalog.>=) $1),"
-" (SELECT pg_catalog.max(m.id) FROM warden.audit_events m),"
-" (SELECT pg_catalog.min(o.id)"
-" FROM pg_catalog.unnest(warden.audit_open_statements()) AS o(id)))"
-" ORDER BY e.id DESC LIMIT 1";
+	"SELECT e.id, e.hash FROM warden.audit_events e WHERE e.id"
+	" OPERATOR(pg_catalog.<) LEAST((SELECT pg_catalog.min(n.id)"
+	" FROM warden.audit_events n WHERE n.at OPERATOR(pg_catalog.>=) $1),"
+	" (SELECT pg_catalog.max(m.id) FROM warden.audit_events m),"
+	" (SELECT pg_catalog.min(o.id)"
+	" FROM pg_catalog.unnest(warden.audit_open_statements()) AS o(id)))"
+	" ORDER BY e.id DESC LIMIT 1";
 
 static const char drop_sql[] =
-"DELETE FROM warden.audit_events WHERE id OPERATOR(pg_catalog.<=) $1";
+	"DELETE FROM warden.audit_events WHERE id OPERATOR(pg_catalog.<=) $1";
 
 static void
 drop_records(void *arg)
 {
-	Retention  *retention = arg;
-	Oid			type = TIMESTAMPTZOID;
-	Datum		value = TimestampTzGetDatum(retention->before);
-	bytea	   *hash;
-	bool		isnull;
+	Retention *retention = arg;
+	Oid type = TIMESTAMPTZOID;
+	Datum value = TimestampTzGetDatum(retention->before);
+	bytea *hash;
+	bool isnull;
 
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute_with_args(retention_sql, 1, &type, &value, NULL, false,
@@ -76,8 +76,8 @@ drop_records(void *arg)
 		memcpy(retention->hash, VARDATA_ANY(hash),
 			   Min(VARSIZE_ANY_EXHDR(hash), WARDEN_HASH_BYTES));
 		type = INT8OID;
-		if (SPI_execute_with_args(drop_sql, 1, &type, &value, NULL, false,
-								  0) != SPI_OK_DELETE)
+		if (SPI_execute_with_args(drop_sql, 1, &type, &value, NULL, false, 0) !=
+			SPI_OK_DELETE)
 			elog(ERROR, "could not drop audit records");
 		retention->dropped = (int64) SPI_processed;
 	}
@@ -88,7 +88,7 @@ drop_records(void *arg)
 Datum
 warden_sql_drop_audit_before(PG_FUNCTION_ARGS)
 {
-	Retention	retention;
+	Retention retention;
 
 	warden_nesting_require_toplevel(fcinfo, "drop_audit_before",
 									WARDEN_ERRCODE_NOT_PERMITTED);
@@ -107,16 +107,16 @@ warden_sql_drop_audit_before(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------- */
 
 static const char has_statements_sql[] =
-"SELECT FROM warden.audit_events WHERE kind OPERATOR(pg_catalog.<>)"
-" ALL (ARRAY['epoch', 'action']) LIMIT 1";
+	"SELECT FROM warden.audit_events WHERE kind OPERATOR(pg_catalog.<>)"
+	" ALL (ARRAY['epoch', 'action']) LIMIT 1";
 
 static const char give_back_sql[] =
-"INSERT INTO warden.audit_outbox (at, agent, on_behalf_of, asserted, db_role,"
-" login_role, client_addr, backend, session_id, request_id, tool, prompt_ref,"
-" outcome, change_id, detail) SELECT at, agent, on_behalf_of, asserted,"
-" db_role, login_role, client_addr, backend, session_id, request_id, tool,"
-" prompt_ref, outcome, change_id, detail FROM warden.audit_events"
-" WHERE kind OPERATOR(pg_catalog.=) 'action' ORDER BY id";
+	"INSERT INTO warden.audit_outbox (at, agent, on_behalf_of, asserted, db_role,"
+	" login_role, client_addr, backend, session_id, request_id, tool, prompt_ref,"
+	" outcome, change_id, detail) SELECT at, agent, on_behalf_of, asserted,"
+	" db_role, login_role, client_addr, backend, session_id, request_id, tool,"
+	" prompt_ref, outcome, change_id, detail FROM warden.audit_events"
+	" WHERE kind OPERATOR(pg_catalog.=) 'action' ORDER BY id";
 
 static const char clear_sql[] = "DELETE FROM warden.audit_events";
 
@@ -136,7 +136,7 @@ execute(const char *sql, int expected)
 static void
 make_way(void *arg)
 {
-	bool	   *refused = arg;
+	bool *refused = arg;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not prepare the audit tables for a restore");
@@ -154,10 +154,9 @@ make_way(void *arg)
 static bool
 is_restore(Relation rel)
 {
-	bool		refused = false;
+	bool refused = false;
 
-	if (!superuser() ||
-		warden_principal_current()->class != WARDEN_CLASS_NONE)
+	if (!superuser() || warden_principal_current()->class != WARDEN_CLASS_NONE)
 		return false;
 	if (strcmp(RelationGetRelationName(rel), "audit_events") != 0)
 		return true;
@@ -189,9 +188,11 @@ warden_sql_guard_audit(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event) &&
 		is_restore(data->tg_relation))
 		return PointerGetDatum(NULL);
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-			 errmsg("table \"%s\" can not be changed by SQL",
-					RelationGetRelationName(data->tg_relation)),
-			 errhint("The audit trail is append-only and written by the library alone.")));
+	ereport(
+		ERROR,
+		(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+		 errmsg("table \"%s\" can not be changed by SQL",
+				RelationGetRelationName(data->tg_relation)),
+		 errhint(
+			 "The audit trail is append-only and written by the library alone.")));
 }

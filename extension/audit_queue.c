@@ -1,21 +1,8 @@
 /*-------------------------------------------------------------------------
  * audit_queue.c
  *	  The shared-memory queue between governed backends and the audit
- *	  workers: one stream per database, all over one pool of blocks.
- *
- * A record is a chain of blocks; a stream is a list of records in the order
- * of their sequence numbers.  Backends append at the tail, the stream's one
- * worker reads from the head without removing, and takes records off only
- * once they are on disk, so a worker that ends loses nothing.
- *
- * Invariants, all under queue->lock:
- *	 - free_blocks counts the free list; reserved_blocks of them, one per open
- *	   intent, belong to outcomes to come and are given to nobody else;
- *	 - records between head and tail do not change, but for the link from the
- *	   last one, so the worker may read those it counted without the lock;
- *	 - durable_seq never decreases; a record with seq <= durable_seq is on
- *	   disk.
- * The lock is never held across a wait, an allocation or an error.
+ *	  workers, as backends see it: claiming their database's stream,
+ *	  appending, waiting.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -23,12 +10,8 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "port/atomics.h"
 #include "postmaster/bgworker.h"
-#include "storage/condition_variable.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
@@ -38,94 +21,19 @@
 
 #include "compat.h"
 #include "audit_queue.h"
+#include "audit_queue_private.h"
 #include "guc.h"
 #include "warden.h"
 
-#define NO_BLOCK			PG_UINT32_MAX
-
 /* A worker that has not shown up by then is started again. */
-#define LAUNCH_PATIENCE_MS	3000
+#define LAUNCH_PATIENCE_MS 3000
 
 /* How often a wait looks whether the worker is still there. */
-#define WAIT_SLICE_MS		250
+#define WAIT_SLICE_MS 250
 
-typedef struct Block
-{
-	uint32		next;			/* next of the record, or of the free list */
-	uint32		padding;
-	char		data[WARDEN_QUEUE_BLOCK_BYTES];
-} Block;
+Queue *warden_queue = NULL;
 
-/* At the start of the first block of a record. */
-typedef struct RecordHeader
-{
-	uint64		seq;
-	uint64		intent_seq;
-	uint32		len;			/* of what follows */
-	uint32		next_record;	/* first block of the next one */
-	int32		procno;
-	bool		is_intent;
-} RecordHeader;
-
-#define HEADER_BYTES	MAXALIGN(sizeof(RecordHeader))
-
-/*
- * The last intent of a process, kept by the worker so that the outcome finds
- * its statement.  next_* is what a batch that is not committed yet assigned.
- */
-typedef struct OpenStatement
-{
-	uint64		seq;
-	int64		id;				/* 0: closed */
-	uint64		next_seq;
-	int64		next_id;
-} OpenStatement;
-
-struct WardenStream
-{
-	Oid			database;		/* InvalidOid: unused */
-	uint32		head;
-	uint32		tail;
-	uint32		nrecords;
-	uint32		nblocks;
-	uint32		nreserved;		/* open intents */
-	uint64		next_seq;
-	uint64		urgent_seq;		/* the last record that somebody waits for */
-	pg_atomic_uint64 durable_seq;
-	ConditionVariable durable;
-
-	/* the worker */
-	pid_t		worker_pid;		/* 0: none */
-	Latch	   *worker_latch;
-	TimestampTz launched_at;	/* 0: not asked for */
-
-	/* outbox: requests made, and those that a worker has dealt with */
-	uint64		outbox_wanted;
-	uint64		outbox_taken;
-	uint64		outbox_done;
-
-	/* last failure to write; 0 after a success */
-	int			failure;
-	char		failure_message[128];
-
-	OpenStatement *open;		/* by process number */
-};
-
-typedef struct Queue
-{
-	LWLock	   *lock;
-	ConditionVariable space;
-	uint32		nblocks;
-	uint32		first_free;
-	uint32		free_blocks;
-	uint32		reserved_blocks;
-	int			nstreams;
-	Block	   *blocks;
-	WardenStream *streams;
-} Queue;
-
-static Queue *queue = NULL;
-static WardenStream *my_stream = NULL;	/* of this backend's database */
+static WardenStream *my_stream = NULL; /* of this backend's database */
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
@@ -148,11 +56,12 @@ open_size(void)
 static Size
 shmem_size(void)
 {
-	Size		size = MAXALIGN(sizeof(Queue));
+	Size size = MAXALIGN(sizeof(Queue));
 
 	size = add_size(size, mul_size(block_count(), sizeof(Block)));
-	size = add_size(size, mul_size(warden_audit_workers,
-								   MAXALIGN(sizeof(WardenStream))));
+	size = add_size(size,
+					mul_size(warden_audit_workers,
+							 MAXALIGN(sizeof(WardenStream))));
 	size = add_size(size, mul_size(warden_audit_workers, open_size()));
 	return add_size(size, MAXIMUM_ALIGNOF);
 }
@@ -181,39 +90,41 @@ init_stream(WardenStream *stream, OpenStatement *open)
 static void
 init_queue(char *memory)
 {
-	uint32		i;
+	uint32 i;
 
-	queue->lock = &(GetNamedLWLockTranche("warden_audit"))->lock;
-	ConditionVariableInit(&queue->space);
-	queue->nblocks = block_count();
-	queue->free_blocks = queue->nblocks;
-	queue->reserved_blocks = 0;
-	queue->nstreams = warden_audit_workers;
+	warden_queue->lock = &(GetNamedLWLockTranche("warden_audit"))->lock;
+	ConditionVariableInit(&warden_queue->space);
+	warden_queue->nblocks = block_count();
+	warden_queue->free_blocks = warden_queue->nblocks;
+	warden_queue->reserved_blocks = 0;
+	warden_queue->nstreams = warden_audit_workers;
 	memory += MAXALIGN(sizeof(Queue));
-	queue->blocks = (Block *) memory;
-	memory += queue->nblocks * sizeof(Block);
-	queue->streams = (WardenStream *) memory;
-	memory += queue->nstreams * sizeof(WardenStream);
+	warden_queue->blocks = (Block *) memory;
+	memory += warden_queue->nblocks * sizeof(Block);
+	warden_queue->streams = (WardenStream *) memory;
+	memory += warden_queue->nstreams * sizeof(WardenStream);
 
-	queue->first_free = 0;
-	for (i = 0; i < queue->nblocks; i++)
-		queue->blocks[i].next = (i + 1 < queue->nblocks) ? i + 1 : NO_BLOCK;
-	for (i = 0; i < (uint32) queue->nstreams; i++)
-		init_stream(&queue->streams[i],
+	warden_queue->first_free = 0;
+	for (i = 0; i < warden_queue->nblocks; i++)
+		warden_queue->blocks[i].next = (i + 1 < warden_queue->nblocks) ?
+			i + 1 :
+			NO_BLOCK;
+	for (i = 0; i < (uint32) warden_queue->nstreams; i++)
+		init_stream(&warden_queue->streams[i],
 					(OpenStatement *) (memory + i * open_size()));
 }
 
 static void
 startup_shmem(void)
 {
-	bool		found;
+	bool found;
 
 	if (prev_shmem_startup_hook)
 		prev_shmem_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	queue = ShmemInitStruct("warden audit queue", shmem_size(), &found);
+	warden_queue = ShmemInitStruct("warden audit queue", shmem_size(), &found);
 	if (!found)
-		init_queue((char *) queue);
+		init_queue((char *) warden_queue);
 	LWLockRelease(AddinShmemInitLock);
 	my_stream = NULL;
 }
@@ -223,21 +134,16 @@ startup_shmem(void)
 static uint32
 stream_quota(void)
 {
-	return queue->nstreams > 1 ? queue->nblocks - queue->nblocks / 4
-		: queue->nblocks;
+	if (warden_queue->nstreams == 1)
+		return warden_queue->nblocks;
+	return warden_queue->nblocks - warden_queue->nblocks / 4;
 }
 
 Size
 warden_queue_record_limit(void)
 {
 	/* an eighth of the queue, so that one giant does not stop everybody */
-	return (Size) (queue->nblocks / 8) * WARDEN_QUEUE_BLOCK_BYTES;
-}
-
-static RecordHeader *
-record_header(uint32 block)
-{
-	return (RecordHeader *) queue->blocks[block].data;
+	return (Size) (warden_queue->nblocks / 8) * WARDEN_QUEUE_BLOCK_BYTES;
 }
 
 static uint32
@@ -256,8 +162,7 @@ static bool
 stream_is_idle(WardenStream *stream)
 {
 	return stream->nrecords == 0 && stream->nreserved == 0 &&
-		stream->worker_pid == 0 &&
-		stream->outbox_wanted == stream->outbox_done;
+		stream->worker_pid == 0 && stream->outbox_wanted == stream->outbox_done;
 }
 
 /*
@@ -269,13 +174,13 @@ static WardenStream *
 claim_stream(void)
 {
 	WardenStream *candidate = NULL;
-	int			i;
+	int i;
 
 	if (my_stream != NULL && my_stream->database == MyDatabaseId)
 		return my_stream;
-	for (i = 0; i < queue->nstreams; i++)
+	for (i = 0; i < warden_queue->nstreams; i++)
 	{
-		WardenStream *stream = &queue->streams[i];
+		WardenStream *stream = &warden_queue->streams[i];
 
 		if (stream->database == MyDatabaseId)
 			return my_stream = stream;
@@ -319,17 +224,17 @@ register_worker(Oid database)
  * Starts the worker unless it runs or is on its way.  When there is no slot
  * for it the next look tries again.
  */
-static void
-ensure_worker(WardenStream *stream)
+void
+warden_queue_ensure_worker(WardenStream *stream)
 {
 	TimestampTz now;
-	Oid			database;
-	bool		start = false;
+	Oid database;
+	bool start = false;
 
 	if (stream->worker_pid != 0)
 		return;
 	now = GetCurrentTimestamp();
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	database = stream->database;
 	if (stream->worker_pid == 0 && OidIsValid(database) &&
 		(stream->launched_at == 0 ||
@@ -339,70 +244,17 @@ ensure_worker(WardenStream *stream)
 		stream->launched_at = now;
 		start = true;
 	}
-	LWLockRelease(queue->lock);
+	LWLockRelease(warden_queue->lock);
 
 	if (start && !register_worker(database))
 	{
-		LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+		LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 		stream->launched_at = 0;
 		stream->failure = ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-		strlcpy(stream->failure_message,
-				"no background worker slot is free",
+		strlcpy(stream->failure_message, "no background worker slot is free",
 				sizeof(stream->failure_message));
-		LWLockRelease(queue->lock);
+		LWLockRelease(warden_queue->lock);
 	}
-}
-
-/* Chains the blocks of the first n records into one list. Lock held. */
-static uint32
-chain_blocks(WardenStream *stream, uint32 n, uint32 *last, uint32 *next_record)
-{
-	uint32		first = stream->head;
-	uint32		record = first;
-	uint32		count = 0;
-	uint32		i;
-
-	*last = NO_BLOCK;
-	for (i = 0; i < n; i++)
-	{
-		uint32		block = record;
-
-		if (*last != NO_BLOCK)
-			queue->blocks[*last].next = record;
-		record = record_header(record)->next_record;
-		for (; block != NO_BLOCK; block = queue->blocks[block].next)
-		{
-			*last = block;
-			count++;
-		}
-	}
-	*next_record = record;
-	return count;
-}
-
-/* Takes the first n records off and frees their blocks. Lock held. */
-static uint32
-release_records(WardenStream *stream, uint32 n)
-{
-	uint32		first = stream->head;
-	uint32		last;
-	uint32		next_record;
-	uint32		count;
-
-	if (n == 0)
-		return 0;
-	count = chain_blocks(stream, n, &last, &next_record);
-	pg_atomic_write_u64(&stream->durable_seq,
-						stream->next_seq - 1 - (stream->nrecords - n));
-	stream->head = next_record;
-	if (next_record == NO_BLOCK)
-		stream->tail = NO_BLOCK;
-	stream->nrecords -= n;
-	stream->nblocks -= count;
-	queue->blocks[last].next = queue->first_free;
-	queue->first_free = first;
-	queue->free_blocks += count;
-	return n;
 }
 
 /*
@@ -412,30 +264,32 @@ release_records(WardenStream *stream, uint32 n)
 static void
 sweep_streams(void)
 {
-	int			i;
+	int i;
 
-	for (i = 0; i < queue->nstreams; i++)
+	for (i = 0; i < warden_queue->nstreams; i++)
 	{
-		WardenStream *stream = &queue->streams[i];
-		Oid			database = stream->database;
-		uint32		dropped = 0;
+		WardenStream *stream = &warden_queue->streams[i];
+		Oid database = stream->database;
+		uint32 dropped = 0;
 
 		if (!OidIsValid(database) || stream->worker_pid != 0 ||
 			SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database)))
 			continue;
-		LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+		LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 		if (stream->database == database && stream->worker_pid == 0 &&
 			stream->nreserved == 0)
 		{
-			dropped = release_records(stream, stream->nrecords);
+			dropped = warden_queue_release(stream, stream->nrecords);
 			stream->outbox_done = stream->outbox_wanted;
 			stream->database = InvalidOid;
 		}
-		LWLockRelease(queue->lock);
+		LWLockRelease(warden_queue->lock);
 		if (dropped > 0)
-			ereport(LOG,
-					(errmsg("dropped %u audit records of database %u, which no longer exists",
-							dropped, database)));
+			ereport(
+				LOG,
+				(errmsg(
+					"dropped %u audit records of database %u, which no longer exists",
+					dropped, database)));
 	}
 }
 
@@ -447,32 +301,32 @@ sweep_streams(void)
 static uint32
 take_blocks(uint32 n)
 {
-	uint32		first = queue->first_free;
-	uint32		last = first;
-	uint32		i;
+	uint32 first = warden_queue->first_free;
+	uint32 last = first;
+	uint32 i;
 
 	for (i = 1; i < n; i++)
-		last = queue->blocks[last].next;
-	queue->first_free = queue->blocks[last].next;
-	queue->blocks[last].next = NO_BLOCK;
-	queue->free_blocks -= n;
+		last = warden_queue->blocks[last].next;
+	warden_queue->first_free = warden_queue->blocks[last].next;
+	warden_queue->blocks[last].next = NO_BLOCK;
+	warden_queue->free_blocks -= n;
 	return first;
 }
 
 static void
 copy_in(uint32 block, const char *data, Size len)
 {
-	Size		offset = HEADER_BYTES;
+	Size offset = HEADER_BYTES;
 
 	while (len > 0)
 	{
-		Size		n = Min(len, WARDEN_QUEUE_BLOCK_BYTES - offset);
+		Size n = Min(len, WARDEN_QUEUE_BLOCK_BYTES - offset);
 
-		memcpy(queue->blocks[block].data + offset, data, n);
+		memcpy(warden_queue->blocks[block].data + offset, data, n);
 		data += n;
 		len -= n;
 		offset = 0;
-		block = queue->blocks[block].next;
+		block = warden_queue->blocks[block].next;
 	}
 }
 
@@ -481,8 +335,8 @@ static uint64
 append(WardenStream *stream, const char *data, Size len, bool is_intent,
 	   uint64 intent_seq)
 {
-	uint32		n = blocks_needed(len);
-	uint32		block = take_blocks(n);
+	uint32 n = blocks_needed(len);
+	uint32 block = take_blocks(n);
 	RecordHeader *header = record_header(block);
 
 	header->seq = stream->next_seq++;
@@ -507,7 +361,7 @@ append(WardenStream *stream, const char *data, Size len, bool is_intent,
 static bool
 has_room(WardenStream *stream, uint32 n)
 {
-	return queue->free_blocks >= queue->reserved_blocks + n &&
+	return warden_queue->free_blocks >= warden_queue->reserved_blocks + n &&
 		stream->nblocks + stream->nreserved + n <= stream_quota();
 }
 
@@ -526,26 +380,29 @@ wake_worker(WardenStream *stream, bool urgent)
 		SetLatch(stream->worker_latch);
 }
 
-static void pg_attribute_noreturn()
-raise_unwritable(WardenStream *stream, const char *what)
+static void
+pg_attribute_noreturn() raise_unwritable(WardenStream *stream, const char *what)
 {
-	char		message[sizeof(stream->failure_message)] = "";
-	int			failure = 0;
+	char message[sizeof(stream->failure_message)] = "";
+	int failure = 0;
 
 	ConditionVariableCancelSleep();
 	if (stream != NULL)
 	{
-		LWLockAcquire(queue->lock, LW_SHARED);
+		LWLockAcquire(warden_queue->lock, LW_SHARED);
 		failure = stream->failure;
 		strlcpy(message, stream->failure_message, sizeof(message));
-		LWLockRelease(queue->lock);
+		LWLockRelease(warden_queue->lock);
 	}
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_AUDIT),
-			 errmsg("the statement can not be audited: %s", what),
-			 failure ? errdetail("The audit worker reports %s: %s.",
-								 unpack_sql_state(failure), message) : 0,
-			 errhint("Nothing was run. Try again later; if it persists, an administrator has to look at the server log.")));
+	ereport(
+		ERROR,
+		(errcode(WARDEN_ERRCODE_AUDIT),
+		 errmsg("the statement can not be audited: %s", what),
+		 failure ? errdetail("The audit worker reports %s: %s.",
+							 unpack_sql_state(failure), message) :
+				   0,
+		 errhint(
+			 "Nothing was run. Try again later; if it persists, an administrator has to look at the server log.")));
 }
 
 static bool
@@ -558,8 +415,8 @@ is_past(TimestampTz deadline)
 static long
 slice_ms(TimestampTz deadline)
 {
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   deadline);
+	long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+												deadline);
 
 	return Max(1, Min(left, WAIT_SLICE_MS));
 }
@@ -569,10 +426,10 @@ static bool
 try_append(WardenStream **stream, const char *data, Size len, bool is_intent,
 		   bool urgent, uint64 *seq)
 {
-	uint32		n = blocks_needed(len) + (is_intent ? 1 : 0);
-	bool		done = false;
+	uint32 n = blocks_needed(len) + (is_intent ? 1 : 0);
+	bool done = false;
 
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	*stream = claim_stream();
 	if (*stream != NULL && has_room(*stream, n))
 	{
@@ -580,14 +437,14 @@ try_append(WardenStream **stream, const char *data, Size len, bool is_intent,
 		if (is_intent)
 		{
 			(*stream)->nreserved++;
-			queue->reserved_blocks++;
+			warden_queue->reserved_blocks++;
 		}
 		wake_worker(*stream, urgent);
 		done = true;
 	}
 	else if (*stream != NULL)
 		wake_worker(*stream, true);
-	LWLockRelease(queue->lock);
+	LWLockRelease(warden_queue->lock);
 	return done;
 }
 
@@ -596,29 +453,33 @@ warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
 						TimestampTz deadline)
 {
 	WardenStream *stream;
-	bool		urgent = (warden_audit == WARDEN_AUDIT_SYNC);
+	bool urgent = (warden_audit == WARDEN_AUDIT_SYNC);
 
 	ticket->stream = NULL;
 	if (len > warden_queue_record_limit())
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_AUDIT),
-				 errmsg("the statement can not be audited: its record is too large"),
-				 errhint("Send less in one statement, or ask an administrator to raise warden.audit_queue_size.")));
+		ereport(
+			ERROR,
+			(errcode(WARDEN_ERRCODE_AUDIT),
+			 errmsg(
+				 "the statement can not be audited: its record is too large"),
+			 errhint(
+				 "Send less in one statement, or ask an administrator to raise warden.audit_queue_size.")));
 	while (!try_append(&stream, data, len, true, urgent, &ticket->seq))
 	{
 		if (stream != NULL)
-			ensure_worker(stream);
+			warden_queue_ensure_worker(stream);
 		else
 			sweep_streams();
 		if (is_past(deadline))
-			raise_unwritable(stream, stream != NULL ? "its queue is full" :
-							 "too many databases are in use");
-		ConditionVariableTimedSleep(&queue->space, slice_ms(deadline),
+			raise_unwritable(stream,
+							 stream != NULL ? "its queue is full" :
+											  "too many databases are in use");
+		ConditionVariableTimedSleep(&warden_queue->space, slice_ms(deadline),
 									PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
 	ticket->stream = stream;
-	ensure_worker(stream);
+	warden_queue_ensure_worker(stream);
 }
 
 static bool
@@ -637,7 +498,7 @@ warden_queue_wait(const WardenTicket *ticket, TimestampTz deadline)
 							 "its record was not written in time");
 		ConditionVariableTimedSleep(&ticket->stream->durable,
 									slice_ms(deadline), PG_WAIT_EXTENSION);
-		ensure_worker(ticket->stream);
+		warden_queue_ensure_worker(ticket->stream);
 	}
 	ConditionVariableCancelSleep();
 }
@@ -649,25 +510,25 @@ warden_queue_put_outcome(WardenTicket *ticket, const char *data, Size len)
 
 	Assert(len <= WARDEN_QUEUE_OUTCOME_BYTES && blocks_needed(len) == 1);
 	ticket->stream = NULL;
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	stream->nreserved--;
-	queue->reserved_blocks--;
+	warden_queue->reserved_blocks--;
 	(void) append(stream, data, len, false, ticket->seq);
 	wake_worker(stream, false);
-	LWLockRelease(queue->lock);
-	ensure_worker(stream);
+	LWLockRelease(warden_queue->lock);
+	warden_queue_ensure_worker(stream);
 }
 
 bool
 warden_queue_try_put(const char *data, Size len)
 {
 	WardenStream *stream;
-	uint64		seq;
+	uint64 seq;
 
 	if (len > warden_queue_record_limit() ||
 		!try_append(&stream, data, len, false, false, &seq))
 		return false;
-	ensure_worker(stream);
+	warden_queue_ensure_worker(stream);
 	return true;
 }
 
@@ -676,30 +537,30 @@ warden_queue_signal_outbox(void)
 {
 	WardenStream *stream;
 
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	stream = claim_stream();
 	if (stream != NULL)
 	{
 		stream->outbox_wanted++;
 		wake_worker(stream, true);
 	}
-	LWLockRelease(queue->lock);
+	LWLockRelease(warden_queue->lock);
 
 	/* without a stream the rows stay in the outbox for the next worker */
 	if (stream != NULL)
-		ensure_worker(stream);
+		warden_queue_ensure_worker(stream);
 }
 
 /* What a flush waits for, and whether it is there. */
 static bool
 is_flushed(WardenStream *stream, uint64 seq, uint64 outbox)
 {
-	bool		done;
+	bool done;
 
-	LWLockAcquire(queue->lock, LW_SHARED);
+	LWLockAcquire(warden_queue->lock, LW_SHARED);
 	done = pg_atomic_read_u64(&stream->durable_seq) >= seq &&
 		stream->outbox_done >= outbox;
-	LWLockRelease(queue->lock);
+	LWLockRelease(warden_queue->lock);
 	return done;
 }
 
@@ -707,10 +568,10 @@ void
 warden_queue_flush(TimestampTz deadline)
 {
 	WardenStream *stream;
-	uint64		seq = 0;
-	uint64		outbox = 0;
+	uint64 seq = 0;
+	uint64 outbox = 0;
 
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	stream = claim_stream();
 	if (stream != NULL)
 	{
@@ -718,13 +579,13 @@ warden_queue_flush(TimestampTz deadline)
 		outbox = ++stream->outbox_wanted;
 		wake_worker(stream, true);
 	}
-	LWLockRelease(queue->lock);
+	LWLockRelease(warden_queue->lock);
 	if (stream == NULL)
 		raise_unwritable(NULL, "too many databases are in use");
 
 	while (!is_flushed(stream, seq, outbox))
 	{
-		ensure_worker(stream);
+		warden_queue_ensure_worker(stream);
 		if (is_past(deadline))
 			raise_unwritable(stream, "its record was not written in time");
 		ConditionVariableTimedSleep(&stream->durable, slice_ms(deadline),
@@ -736,17 +597,17 @@ warden_queue_flush(TimestampTz deadline)
 List *
 warden_queue_open_statements(void)
 {
-	List	   *ids = NIL;
-	int64	   *found;
-	int			n = 0;
-	int			i;
+	List *ids = NIL;
+	int64 *found;
+	int n = 0;
+	int i;
 
 	found = palloc(sizeof(int64) * MaxBackends);
-	LWLockAcquire(queue->lock, LW_SHARED);
-	for (i = 0; i < queue->nstreams; i++)
+	LWLockAcquire(warden_queue->lock, LW_SHARED);
+	for (i = 0; i < warden_queue->nstreams; i++)
 	{
-		WardenStream *stream = &queue->streams[i];
-		int			j;
+		WardenStream *stream = &warden_queue->streams[i];
+		int j;
 
 		if (stream->database != MyDatabaseId)
 			continue;
@@ -757,231 +618,10 @@ warden_queue_open_statements(void)
 		}
 		break;
 	}
-	LWLockRelease(queue->lock);
+	LWLockRelease(warden_queue->lock);
 	for (i = 0; i < n; i++)
 		ids = lappend(ids, &found[i]);
 	return ids;
-}
-
-/* ----------------------------------------------------------------------
- * The worker's side
- * ---------------------------------------------------------------------- */
-
-WardenStream *
-warden_queue_attach(Oid database)
-{
-	WardenStream *found = NULL;
-	int			i;
-
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
-	for (i = 0; i < queue->nstreams; i++)
-	{
-		WardenStream *stream = &queue->streams[i];
-
-		if (stream->database != database || stream->worker_pid != 0)
-			continue;
-		stream->worker_pid = MyProcPid;
-		stream->worker_latch = MyLatch;
-		stream->launched_at = 0;
-		found = stream;
-		break;
-	}
-	LWLockRelease(queue->lock);
-	return found;
-}
-
-void
-warden_queue_detach(WardenStream *stream)
-{
-	bool		pending;
-
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
-	stream->worker_pid = 0;
-	stream->worker_latch = NULL;
-	stream->launched_at = 0;
-	pending = (stream->nrecords > 0);
-	LWLockRelease(queue->lock);
-
-	/*
-	 * Whoever waits looks after a successor, but outcomes have nobody who
-	 * waits.  (While the server shuts down the postmaster ignores this.)
-	 */
-	ConditionVariableBroadcast(&stream->durable);
-	if (pending)
-		ensure_worker(stream);
-}
-
-static char *
-copy_out(uint32 block, Size len)
-{
-	char	   *data = palloc(len);
-	char	   *to = data;
-	Size		offset = HEADER_BYTES;
-
-	while (len > 0)
-	{
-		Size		n = Min(len, WARDEN_QUEUE_BLOCK_BYTES - offset);
-
-		memcpy(to, queue->blocks[block].data + offset, n);
-		to += n;
-		len -= n;
-		offset = 0;
-		block = queue->blocks[block].next;
-	}
-	return data;
-}
-
-int
-warden_queue_peek(WardenStream *stream, WardenQueued *records, int max,
-				  Size max_bytes)
-{
-	uint32		block;
-	Size		bytes = 0;
-	int			available;
-	int			n = 0;
-
-	LWLockAcquire(queue->lock, LW_SHARED);
-	block = stream->head;
-	available = (int) Min(stream->nrecords, (uint32) max);
-	LWLockRelease(queue->lock);
-
-	while (n < available && bytes < max_bytes)
-	{
-		RecordHeader *header = record_header(block);
-		WardenQueued *record = &records[n++];
-
-		record->seq = header->seq;
-		record->intent_seq = header->intent_seq;
-		record->procno = header->procno;
-		record->is_intent = header->is_intent;
-		record->id = 0;
-		record->len = header->len;
-		record->data = copy_out(block, header->len);
-		bytes += header->len;
-		/* the last one's link may be written right now, and is not needed */
-		if (n < available)
-			block = header->next_record;
-	}
-	return n;
-}
-
-void
-warden_queue_note_intent(WardenStream *stream, const WardenQueued *record)
-{
-	OpenStatement *open = &stream->open[record->procno];
-
-	open->next_seq = record->seq;
-	open->next_id = record->id;
-}
-
-int64
-warden_queue_find_intent(WardenStream *stream, const WardenQueued *record)
-{
-	OpenStatement *open = &stream->open[record->procno];
-
-	if (open->next_seq == record->intent_seq)
-		return open->next_id;
-	return open->seq == record->intent_seq ? open->id : 0;
-}
-
-/* Statements that the batch opened and closed become so for readers. */
-static void
-settle_open(WardenStream *stream, WardenQueued *records, int n)
-{
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		OpenStatement *open = &stream->open[records[i].procno];
-
-		if (records[i].is_intent)
-		{
-			open->seq = records[i].seq;
-			open->id = records[i].id;
-		}
-		else if (records[i].intent_seq != 0 &&
-				 open->seq == records[i].intent_seq)
-			open->id = 0;
-	}
-}
-
-void
-warden_queue_consume(WardenStream *stream, WardenQueued *records, int n)
-{
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
-	settle_open(stream, records, n);
-	(void) release_records(stream, n);
-	stream->failure = 0;
-	LWLockRelease(queue->lock);
-	ConditionVariableBroadcast(&stream->durable);
-	ConditionVariableBroadcast(&queue->space);
-}
-
-bool
-warden_queue_take_outbox(WardenStream *stream)
-{
-	bool		wanted;
-
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
-	wanted = (stream->outbox_wanted != stream->outbox_done);
-	stream->outbox_taken = stream->outbox_wanted;
-	LWLockRelease(queue->lock);
-	return wanted;
-}
-
-void
-warden_queue_outbox_done(WardenStream *stream, bool drained)
-{
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
-	if (drained)
-		stream->outbox_done = stream->outbox_taken;
-	LWLockRelease(queue->lock);
-}
-
-void
-warden_queue_note_failure(WardenStream *stream, int sqlstate,
-						  const char *message)
-{
-	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
-	stream->failure = sqlstate;
-	strlcpy(stream->failure_message, message,
-			sizeof(stream->failure_message));
-	LWLockRelease(queue->lock);
-}
-
-bool
-warden_queue_empty(WardenStream *stream)
-{
-	bool		empty;
-
-	LWLockAcquire(queue->lock, LW_SHARED);
-	empty = stream->nrecords == 0 &&
-		stream->outbox_wanted == stream->outbox_done;
-	LWLockRelease(queue->lock);
-	return empty;
-}
-
-bool
-warden_queue_urgent(WardenStream *stream)
-{
-	bool		urgent;
-
-	LWLockAcquire(queue->lock, LW_SHARED);
-	urgent = stream->urgent_seq > pg_atomic_read_u64(&stream->durable_seq) ||
-		stream->outbox_wanted != stream->outbox_done;
-	LWLockRelease(queue->lock);
-	return urgent;
-}
-
-int
-warden_queue_reserved(WardenStream *stream)
-{
-	int			n;
-
-	LWLockAcquire(queue->lock, LW_SHARED);
-	n = (int) stream->nreserved;
-	LWLockRelease(queue->lock);
-	return n;
 }
 
 /*
@@ -993,7 +633,7 @@ warden_queue_reserved(WardenStream *stream)
 static void
 reserve_workers(void)
 {
-	char		value[32];
+	char value[32];
 
 	snprintf(value, sizeof(value), "%d",
 			 max_worker_processes + warden_audit_workers);

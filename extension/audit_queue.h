@@ -19,8 +19,8 @@ typedef struct WardenStream WardenStream;
 /* A record in the queue of this backend's database. */
 typedef struct WardenTicket
 {
-	WardenStream *stream;		/* NULL: none */
-	uint64		seq;
+	WardenStream *stream; /* NULL: none */
+	uint64 seq;
 } WardenTicket;
 
 /*
@@ -31,15 +31,14 @@ extern void warden_queue_put_intent(WardenTicket *ticket, const char *data,
 									Size len, TimestampTz deadline);
 
 /* Waits until the record is on disk; raises WD009 after the deadline. */
-extern void warden_queue_wait(const WardenTicket *ticket,
-							  TimestampTz deadline);
+extern void warden_queue_wait(const WardenTicket *ticket, TimestampTz deadline);
 
 /*
  * Appends the outcome of an intent into the room that was reserved for it.
  * Neither waits nor raises.  len is at most WARDEN_QUEUE_OUTCOME_BYTES.
  */
-extern void warden_queue_put_outcome(WardenTicket *ticket, const char *data,
-									 Size len);
+extern void
+warden_queue_put_outcome(WardenTicket *ticket, const char *data, Size len);
 
 /* Appends a record that nobody waits for; false if there is no room. */
 extern bool warden_queue_try_put(const char *data, Size len);
@@ -54,8 +53,8 @@ extern void warden_queue_flush(TimestampTz deadline);
 extern List *warden_queue_open_statements(void);
 
 /* Payload of one block: an outcome has to fit. */
-#define WARDEN_QUEUE_BLOCK_BYTES	1024
-#define WARDEN_QUEUE_OUTCOME_BYTES	(WARDEN_QUEUE_BLOCK_BYTES - 64)
+#define WARDEN_QUEUE_BLOCK_BYTES 1024
+#define WARDEN_QUEUE_OUTCOME_BYTES (WARDEN_QUEUE_BLOCK_BYTES - 64)
 
 /* The most bytes that a record may have. */
 extern Size warden_queue_record_limit(void);
@@ -64,13 +63,13 @@ extern Size warden_queue_record_limit(void);
 
 typedef struct WardenQueued
 {
-	uint64		seq;
-	uint64		intent_seq;		/* of an outcome: its intent; else 0 */
-	int			procno;
-	bool		is_intent;
-	int64		id;				/* assigned by the worker */
-	char	   *data;			/* palloc'd, MAXALIGNed */
-	Size		len;
+	uint64 seq;
+	uint64 intent_seq; /* of an outcome: its intent; else 0 */
+	int procno;
+	bool is_intent;
+	int64 id;	/* assigned by the worker */
+	char *data; /* palloc'd, MAXALIGNed */
+	Size len;
 } WardenQueued;
 
 /* Becomes the worker of that database; NULL if there is one, or no queue. */
@@ -78,18 +77,18 @@ extern WardenStream *warden_queue_attach(Oid database);
 extern void warden_queue_detach(WardenStream *stream);
 
 /* Copies up to max records from the head without taking them off. */
-extern int	warden_queue_peek(WardenStream *stream, WardenQueued *records,
-							  int max, Size max_bytes);
+extern int warden_queue_peek(WardenStream *stream, WardenQueued *records,
+							 int max, Size max_bytes);
 
 /* Notes the id of an intent, or finds the one that an outcome belongs to. */
-extern void warden_queue_note_intent(WardenStream *stream,
-									 const WardenQueued *record);
-extern int64 warden_queue_find_intent(WardenStream *stream,
-									  const WardenQueued *record);
+extern void
+warden_queue_note_intent(WardenStream *stream, const WardenQueued *record);
+extern int64
+warden_queue_find_intent(WardenStream *stream, const WardenQueued *record);
 
 /* Takes the first n records off: they are on disk. */
-extern void warden_queue_consume(WardenStream *stream, WardenQueued *records,
-								 int n);
+extern void
+warden_queue_consume(WardenStream *stream, WardenQueued *records, int n);
 
 extern bool warden_queue_take_outbox(WardenStream *stream);
 extern void warden_queue_outbox_done(WardenStream *stream, bool drained);
@@ -104,8 +103,8 @@ extern bool warden_queue_empty(WardenStream *stream);
 extern bool warden_queue_urgent(WardenStream *stream);
 
 /* Statements whose outcome is still to come, by reservation. */
-extern int	warden_queue_reserved(WardenStream *stream);
+extern int warden_queue_reserved(WardenStream *stream);
 
 extern void warden_queue_init(void);
 
-#endif							/* WARDEN_AUDIT_QUEUE_H */
+#endif /* WARDEN_AUDIT_QUEUE_H */

@@ -26,7 +26,7 @@
 typedef struct RecordColumnDef
 {
 	const char *name;
-	Oid			type;
+	Oid type;
 } RecordColumnDef;
 
 /* In the order of WardenRecordColumn and of the table. */
@@ -87,7 +87,7 @@ void
 warden_record_set_text(WardenRecord *record, WardenRecordColumn column,
 					   const char *value, int limit)
 {
-	int			len;
+	int len;
 
 	if (value == NULL || value[0] == '\0')
 		return;
@@ -102,9 +102,9 @@ void
 warden_record_set_list(WardenRecord *record, WardenRecordColumn column,
 					   List *values)
 {
-	Datum	   *elements;
-	ListCell   *cell;
-	int			n = 0;
+	Datum *elements;
+	ListCell *cell;
+	int n = 0;
 
 	if (values == NIL)
 		return;
@@ -132,7 +132,7 @@ pad_to_maxalign(StringInfo out)
 void
 warden_record_encode(const WardenRecord *record, StringInfo out)
 {
-	int			i;
+	int i;
 
 	Assert(out->len == 0);
 	appendBinaryStringInfo(out, (const char *) record->nulls,
@@ -150,8 +150,7 @@ warden_record_encode(const WardenRecord *record, StringInfo out)
 			case TIMESTAMPTZOID:
 			case INT4OID:
 			case BOOLOID:
-				appendBinaryStringInfo(out,
-									   (const char *) &record->values[i],
+				appendBinaryStringInfo(out, (const char *) &record->values[i],
 									   sizeof(Datum));
 				break;
 			default:
@@ -166,8 +165,8 @@ warden_record_encode(const WardenRecord *record, StringInfo out)
 void
 warden_record_decode(char *data, WardenRecord *record)
 {
-	Size		at = sizeof(record->nulls);
-	int			i;
+	Size at = sizeof(record->nulls);
+	int i;
 
 	Assert(data == (char *) MAXALIGN(data));
 	memset(record->values, 0, sizeof(record->values));
@@ -223,17 +222,17 @@ append_bytes(StringInfo buf, const char *bytes, int len)
 static void
 append_array(StringInfo buf, ArrayType *array)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-	int			i;
+	Datum *elements;
+	bool *nulls;
+	int n;
+	int i;
 
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
 					  &nulls, &n);
 	append_uint32(buf, (uint32) n);
 	for (i = 0; i < n; i++)
 	{
-		text	   *element;
+		text *element;
 
 		if (nulls[i])
 		{
@@ -279,7 +278,7 @@ warden_record_hash(const WardenRecord *record, pg_cryptohash_ctx *context,
 				   uint8 hash[WARDEN_HASH_BYTES])
 {
 	StringInfoData buf;
-	int			i;
+	int i;
 
 	initStringInfo(&buf);
 	for (i = 0; i < WARDEN_REC_HASH - 1; i++)
@@ -292,11 +291,13 @@ warden_record_hash(const WardenRecord *record, pg_cryptohash_ctx *context,
 	if (pg_cryptohash_init(context) < 0 ||
 		pg_cryptohash_update(context, (uint8 *) buf.data, buf.len) < 0 ||
 		pg_cryptohash_final(context, hash, WARDEN_HASH_BYTES) < 0)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_AUDIT),
-				 errmsg("could not hash an audit record: %s",
-						pg_cryptohash_error(context)),
-				 errhint("Ask an administrator to look at the server's OpenSSL configuration.")));
+		ereport(
+			ERROR,
+			(errcode(WARDEN_ERRCODE_AUDIT),
+			 errmsg("could not hash an audit record: %s",
+					pg_cryptohash_error(context)),
+			 errhint(
+				 "Ask an administrator to look at the server's OpenSSL configuration.")));
 	pfree(buf.data);
 }
 
@@ -307,7 +308,7 @@ warden_record_hash(const WardenRecord *record, pg_cryptohash_ctx *context,
 void
 warden_record_check_table(TupleDesc desc)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < WARDEN_RECORD_COLUMNS && i < desc->natts; i++)
 	{
@@ -319,10 +320,12 @@ warden_record_check_table(TupleDesc desc)
 	}
 	if (i == WARDEN_RECORD_COLUMNS && desc->natts == WARDEN_RECORD_COLUMNS)
 		return;
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_AUDIT),
-			 errmsg("table \"warden.audit_events\" does not have the columns that the library writes"),
-			 errhint("Run ALTER EXTENSION pg_warden UPDATE.")));
+	ereport(
+		ERROR,
+		(errcode(WARDEN_ERRCODE_AUDIT),
+		 errmsg(
+			 "table \"warden.audit_events\" does not have the columns that the library writes"),
+		 errhint("Run ALTER EXTENSION pg_warden UPDATE.")));
 }
 
 const char *
@@ -340,7 +343,7 @@ warden_record_column_type(WardenRecordColumn column)
 char *
 warden_record_hex(const uint8 *bytes, int n)
 {
-	char	   *hex = palloc(n * 2 + 1);
+	char *hex = palloc(n * 2 + 1);
 
 	hex_encode((const char *) bytes, n, hex);
 	hex[n * 2] = '\0';

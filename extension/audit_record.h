@@ -52,30 +52,30 @@ typedef enum WardenRecordColumn
 	WARDEN_REC_HASH
 } WardenRecordColumn;
 
-#define WARDEN_RECORD_COLUMNS	WARDEN_REC_HASH
-#define WARDEN_HASH_BYTES		32
+#define WARDEN_RECORD_COLUMNS WARDEN_REC_HASH
+#define WARDEN_HASH_BYTES 32
 
 /* Text fields other than statement and parameters are cut to this. */
-#define WARDEN_RECORD_FIELD_BYTES	512
+#define WARDEN_RECORD_FIELD_BYTES 512
 
 /* A row; Datums point into memory of whoever made it. */
 typedef struct WardenRecord
 {
-	Datum		values[WARDEN_RECORD_COLUMNS];
-	bool		nulls[WARDEN_RECORD_COLUMNS];
+	Datum values[WARDEN_RECORD_COLUMNS];
+	bool nulls[WARDEN_RECORD_COLUMNS];
 } WardenRecord;
 
-#define WARDEN_RECORD_VALUE(record, column) ((record)->values[(column) - 1])
-#define WARDEN_RECORD_NULL(record, column) ((record)->nulls[(column) - 1])
+#define WARDEN_RECORD_VALUE(record, column) ((record)->values[(column) -1])
+#define WARDEN_RECORD_NULL(record, column) ((record)->nulls[(column) -1])
 
 extern void warden_record_init(WardenRecord *record, const char *kind);
-extern void warden_record_set(WardenRecord *record, WardenRecordColumn column,
-							  Datum value);
+extern void
+warden_record_set(WardenRecord *record, WardenRecordColumn column, Datum value);
 
 /* NULL and "" become NULL; longer than limit is cut at a character. */
-extern void warden_record_set_text(WardenRecord *record,
-								   WardenRecordColumn column,
-								   const char *value, int limit);
+extern void
+warden_record_set_text(WardenRecord *record, WardenRecordColumn column,
+					   const char *value, int limit);
 
 /* A list of char *; NIL becomes NULL. */
 extern void warden_record_set_list(WardenRecord *record,
@@ -91,25 +91,25 @@ extern void warden_record_decode(char *data, WardenRecord *record);
  * SHA-256 over a canonical, length-prefixed encoding of every column but the
  * hash itself, the previous hash included.
  */
-extern void warden_record_hash(const WardenRecord *record,
-							   pg_cryptohash_ctx *context,
-							   uint8 hash[WARDEN_HASH_BYTES]);
+extern void
+warden_record_hash(const WardenRecord *record, pg_cryptohash_ctx *context,
+				   uint8 hash[WARDEN_HASH_BYTES]);
 
 /* Raises an error unless the table has exactly the columns known here. */
 extern void warden_record_check_table(TupleDesc desc);
 
 /* Name of a column, for messages and JSON. */
 extern const char *warden_record_column_name(WardenRecordColumn column);
-extern Oid	warden_record_column_type(WardenRecordColumn column);
+extern Oid warden_record_column_type(WardenRecordColumn column);
 
 /*
  * Name and detail of the action that retention leaves behind: the id and the
  * hash of the last record dropped, which is what the first one kept links to.
  */
-#define WARDEN_RETENTION_ACTION	"audit_dropped"
+#define WARDEN_RETENTION_ACTION "audit_dropped"
 extern char *warden_record_retired(int64 id, const uint8 *hash);
 
 /* Lower case hexadecimal of a hash, palloc'd. */
 extern char *warden_record_hex(const uint8 *bytes, int n);
 
-#endif							/* WARDEN_AUDIT_RECORD_H */
+#endif /* WARDEN_AUDIT_RECORD_H */

@@ -30,26 +30,26 @@
 
 typedef struct Verifier
 {
-	Relation	rel;
-	Relation	index;
+	Relation rel;
+	Relation index;
 	SysScanDesc scan;
 	pg_cryptohash_ctx *hasher;
 
 	/* the record before */
-	int64		id;				/* 0: none yet */
-	uint8		hash[WARDEN_HASH_BYTES];
-	bool		whole;			/* from the first record to the last */
-	bool		linked;			/* the first one's predecessor is known */
+	int64 id; /* 0: none yet */
+	uint8 hash[WARDEN_HASH_BYTES];
+	bool whole;	 /* from the first record to the last */
+	bool linked; /* the first one's predecessor is known */
 
 	/* "through=id hash=..." that a retention record has to say, or NULL */
-	char	   *retired;
+	char *retired;
 
-	MemoryContext memory;		/* of this walk */
+	MemoryContext memory; /* of this walk */
 
 	/* what is wrong */
-	int64		broken;
+	int64 broken;
 	const char *problem;
-	char	   *detail;
+	char *detail;
 } Verifier;
 
 PG_FUNCTION_INFO_V1(warden_sql_verify_audit);
@@ -62,7 +62,7 @@ PG_FUNCTION_INFO_V1(warden_sql_get_audit_head);
 static Oid
 store_relation(void)
 {
-	Oid			relid = warden_catalog_relation("audit_events");
+	Oid relid = warden_catalog_relation("audit_events");
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -87,15 +87,14 @@ open_scan(Verifier *v, int64 from)
 	v->hasher = pg_cryptohash_create(PG_SHA256);
 	if (v->hasher == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 				 errhint("Try again later.")));
 }
 
 static bool
 next_record(Verifier *v, ScanDirection direction, WardenRecord *record)
 {
-	HeapTuple	tuple = systable_getnext_ordered(v->scan, direction);
+	HeapTuple tuple = systable_getnext_ordered(v->scan, direction);
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -124,7 +123,7 @@ static bool
 stored_hash(const WardenRecord *record, WardenRecordColumn column,
 			uint8 hash[WARDEN_HASH_BYTES])
 {
-	bytea	   *value;
+	bytea *value;
 
 	memset(hash, 0, WARDEN_HASH_BYTES);
 	if (WARDEN_RECORD_NULL(record, column))
@@ -157,9 +156,9 @@ report(Verifier *v, int64 id, const char *problem, char *detail)
 static bool
 report_mismatch(Verifier *v, WardenRecord *record, bool prev_is_right)
 {
-	uint8		hash[WARDEN_HASH_BYTES];
-	uint8		with_right_link[WARDEN_HASH_BYTES];
-	bytea	   *link;
+	uint8 hash[WARDEN_HASH_BYTES];
+	uint8 with_right_link[WARDEN_HASH_BYTES];
+	bytea *link;
 
 	if (prev_is_right)
 		return report(v, record_id(record), "altered",
@@ -174,7 +173,8 @@ report_mismatch(Verifier *v, WardenRecord *record, bool prev_is_right)
 		return report(v, record_id(record), "altered",
 					  pstrdup("its link to the record before was changed"));
 	return report(v, record_id(record), "swapped",
-				  pstrdup("neither its content nor its link belong to its place"));
+				  pstrdup(
+					  "neither its content nor its link belong to its place"));
 }
 
 static bool
@@ -200,7 +200,7 @@ note_retention(Verifier *v, const WardenRecord *record)
 static void
 expect_retention(Verifier *v, const WardenRecord *record)
 {
-	uint8		prev[WARDEN_HASH_BYTES];
+	uint8 prev[WARDEN_HASH_BYTES];
 
 	(void) stored_hash(record, WARDEN_REC_PREV, prev);
 	v->id = record_id(record) - 1;
@@ -213,14 +213,14 @@ expect_retention(Verifier *v, const WardenRecord *record)
 static bool
 check_record(Verifier *v, WardenRecord *record)
 {
-	int64		id = record_id(record);
-	uint8		prev[WARDEN_HASH_BYTES];
-	uint8		stored[WARDEN_HASH_BYTES];
-	uint8		computed[WARDEN_HASH_BYTES];
-	bool		has_prev = stored_hash(record, WARDEN_REC_PREV, prev);
-	bool		has_hash = stored_hash(record, WARDEN_REC_HASH, stored);
-	bool		prev_is_right;
-	bool		hash_is_right;
+	int64 id = record_id(record);
+	uint8 prev[WARDEN_HASH_BYTES];
+	uint8 stored[WARDEN_HASH_BYTES];
+	uint8 computed[WARDEN_HASH_BYTES];
+	bool has_prev = stored_hash(record, WARDEN_REC_PREV, prev);
+	bool has_hash = stored_hash(record, WARDEN_REC_HASH, stored);
+	bool prev_is_right;
+	bool hash_is_right;
 
 	if (v->whole && v->linked && v->id == 0 && id > 1)
 		expect_retention(v, record);
@@ -239,8 +239,9 @@ check_record(Verifier *v, WardenRecord *record)
 	if (!hash_is_right)
 		return report_mismatch(v, record, prev_is_right);
 	if (!prev_is_right)
-		return report(v, id, "inserted",
-					  pstrdup("it is whole, but does not follow the record before it"));
+		return report(
+			v, id, "inserted",
+			pstrdup("it is whole, but does not follow the record before it"));
 	note_retention(v, record);
 	v->id = id;
 	v->linked = true;
@@ -256,8 +257,8 @@ check_record(Verifier *v, WardenRecord *record)
 static int64
 parse_anchor(const char *text, uint8 hash[WARDEN_HASH_BYTES])
 {
-	char	   *end;
-	int64		id;
+	char *end;
+	int64 id;
 
 	errno = 0;
 	id = strtoi64(text, &end, 10);
@@ -291,7 +292,7 @@ walk(Verifier *v, int64 to, int64 anchor_id, const uint8 *anchor)
 	MemoryContext per_record;
 	MemoryContext old;
 	WardenRecord record;
-	bool		more = true;
+	bool more = true;
 
 	per_record = AllocSetContextCreate(CurrentMemoryContext,
 									   "warden audit verify",
@@ -304,8 +305,7 @@ walk(Verifier *v, int64 to, int64 anchor_id, const uint8 *anchor)
 			record_id(&record) > to)
 			break;
 		old = MemoryContextSwitchTo(per_record);
-		more = check_record(v, &record) &&
-			check_anchor(v, anchor_id, anchor);
+		more = check_record(v, &record) && check_anchor(v, anchor_id, anchor);
 		MemoryContextSwitchTo(old);
 	}
 	/* the context stays while there is a problem: its text is in there */
@@ -317,8 +317,8 @@ walk(Verifier *v, int64 to, int64 anchor_id, const uint8 *anchor)
 static void
 verify(Verifier *v, int64 from, int64 to, const char *anchor)
 {
-	uint8		anchor_hash[WARDEN_HASH_BYTES];
-	int64		anchor_id = 0;
+	uint8 anchor_hash[WARDEN_HASH_BYTES];
+	int64 anchor_id = 0;
 
 	if (anchor != NULL)
 		anchor_id = parse_anchor(anchor, anchor_hash);
@@ -331,9 +331,11 @@ verify(Verifier *v, int64 from, int64 to, const char *anchor)
 	if (walk(v, to, anchor_id, anchor_hash))
 	{
 		if (anchor_id > v->id && anchor_id <= to)
-			(void) report(v, v->id + 1, "cut",
-						  psprintf("the anchor says that there was a record " INT64_FORMAT,
-								   anchor_id));
+			(void) report(
+				v, v->id + 1, "cut",
+				psprintf(
+					"the anchor says that there was a record " INT64_FORMAT,
+					anchor_id));
 		else if (v->retired != NULL)
 			(void) report(v, 1, "removed",
 						  psprintf("no retention record says \"%s\"",
@@ -347,9 +349,9 @@ Datum
 warden_sql_verify_audit(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Verifier	v;
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
+	Verifier v;
+	Datum values[3];
+	bool nulls[3] = {false, false, false};
 
 	InitMaterializedSRF(fcinfo, 0);
 	memset(&v, 0, sizeof(v));
@@ -361,8 +363,7 @@ warden_sql_verify_audit(PG_FUNCTION_ARGS)
 		values[0] = Int64GetDatum(v.broken);
 		values[1] = CStringGetTextDatum(v.problem);
 		values[2] = CStringGetTextDatum(v.detail);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
-							 nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -371,10 +372,10 @@ warden_sql_verify_audit(PG_FUNCTION_ARGS)
 Datum
 warden_sql_get_audit_head(PG_FUNCTION_ARGS)
 {
-	Verifier	v;
+	Verifier v;
 	WardenRecord record;
-	uint8		hash[WARDEN_HASH_BYTES];
-	char	   *head = NULL;
+	uint8 hash[WARDEN_HASH_BYTES];
+	char *head = NULL;
 
 	memset(&v, 0, sizeof(v));
 	open_scan(&v, PG_INT64_MIN);

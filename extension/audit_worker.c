@@ -58,55 +58,55 @@
 #include "warden.h"
 
 /* One transaction writes at most this much. */
-#define BATCH_RECORDS		4096
-#define BATCH_BYTES			(8 * 1024 * 1024)
+#define BATCH_RECORDS 4096
+#define BATCH_BYTES (8 * 1024 * 1024)
 
 /* Rows that go to the table in one call. */
-#define INSERT_ROWS			64
+#define INSERT_ROWS 64
 
-#define LOCK_WAIT_MS		1000
-#define NAP_BUSY_MS			20
-#define NAP_IDLE_MS			100
-#define RETRY_FIRST_MS		100
-#define RETRY_LAST_MS		1000
+#define LOCK_WAIT_MS 1000
+#define NAP_BUSY_MS 20
+#define NAP_IDLE_MS 100
+#define RETRY_FIRST_MS 100
+#define RETRY_LAST_MS 1000
 
 /* Outcomes of statements that end with the server get that long. */
-#define FAREWELL_MS			300
+#define FAREWELL_MS 300
 
 /* The last record of the chain. */
 typedef struct ChainHead
 {
-	bool		known;			/* read from the table, or written here */
-	int64		id;				/* 0: the table is empty */
-	int64		epoch;
-	uint8		hash[WARDEN_HASH_BYTES];
+	bool known; /* read from the table, or written here */
+	int64 id;	/* 0: the table is empty */
+	int64 epoch;
+	uint8 hash[WARDEN_HASH_BYTES];
 } ChainHead;
 
 /* What is being written. */
 typedef struct Batch
 {
 	WardenQueued *queued;
-	int			nqueued;
-	ChainHead	head;			/* after what was written so far */
-	bool		outbox;			/* the outbox was emptied in it */
-	const char *new_epoch;		/* its record goes before the next one */
+	int nqueued;
+	ChainHead head;		   /* after what was written so far */
+	bool outbox;		   /* the outbox was emptied in it */
+	const char *new_epoch; /* its record goes before the next one */
 
 	/* valid between open_store and close_store */
-	Relation	rel;
-	EState	   *estate;
-	ResultRelInfo *target;		/* rel and its indexes */
+	Relation rel;
+	EState *estate;
+	ResultRelInfo *target; /* rel and its indexes */
 	pg_cryptohash_ctx *hasher;
 	TupleTableSlot *slots[INSERT_ROWS];
-	int			nslots;
+	int nslots;
 } Batch;
 
-int			warden_audit_head_interval = 0;
+int warden_audit_head_interval = 0;
 
 static WardenStream *stream = NULL;
-static Oid	store_relid = InvalidOid;
-static ChainHead head;			/* as committed */
-static ChainHead attempted;		/* of a batch whose commit was asked for */
-static int	attempted_n;		/* records of the queue in it */
+static Oid store_relid = InvalidOid;
+static ChainHead head;		/* as committed */
+static ChainHead attempted; /* of a batch whose commit was asked for */
+static int attempted_n;		/* records of the queue in it */
 static char database_name[NAMEDATALEN];
 static MemoryContext batch_context = NULL;
 static int64 logged_head = 0;
@@ -120,18 +120,19 @@ static TimestampTz logged_at = 0;
 static bool
 fetch_record(Relation rel, int64 id, WardenRecord *record)
 {
-	Relation	index = index_open(RelationGetPrimaryKeyIndex(rel),
-								   AccessShareLock);
+	Relation index = index_open(RelationGetPrimaryKeyIndex(rel),
+								AccessShareLock);
 	SysScanDesc scan;
 	ScanKeyData key;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	ScanKeyInit(&key, WARDEN_REC_ID, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
 	scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(),
 									  id != 0 ? 1 : 0, &key);
-	tuple = systable_getnext_ordered(scan, id != 0 ? ForwardScanDirection :
-									 BackwardScanDirection);
+	tuple = systable_getnext_ordered(scan,
+									 id != 0 ? ForwardScanDirection :
+											   BackwardScanDirection);
 	if (HeapTupleIsValid(tuple))
 	{
 		tuple = heap_copytuple(tuple);
@@ -147,7 +148,7 @@ static void
 read_head(Relation rel, ChainHead *result)
 {
 	WardenRecord record;
-	bytea	   *hash;
+	bytea *hash;
 
 	memset(result, 0, sizeof(*result));
 	result->known = true;
@@ -155,13 +156,15 @@ read_head(Relation rel, ChainHead *result)
 		return;
 	hash = DatumGetByteaPP(WARDEN_RECORD_VALUE(&record, WARDEN_REC_HASH));
 	if (VARSIZE_ANY_EXHDR(hash) != WARDEN_HASH_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the last audit record has no valid hash"),
-				 errhint("Run warden.verify_audit() and restore the audit table.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the last audit record has no valid hash"),
+			 errhint(
+				 "Run warden.verify_audit() and restore the audit table.")));
 	result->id = DatumGetInt64(WARDEN_RECORD_VALUE(&record, WARDEN_REC_ID));
-	result->epoch = DatumGetInt64(WARDEN_RECORD_VALUE(&record,
-													  WARDEN_REC_EPOCH));
+	result->epoch = DatumGetInt64(
+		WARDEN_RECORD_VALUE(&record, WARDEN_REC_EPOCH));
 	memcpy(result->hash, VARDATA_ANY(hash), WARDEN_HASH_BYTES);
 }
 
@@ -183,8 +186,8 @@ epoch_is_over(Relation rel, const ChainHead *last, const char *detail)
 	if (last->id == 0 || !fetch_record(rel, last->epoch, &record) ||
 		WARDEN_RECORD_NULL(&record, WARDEN_REC_DETAIL))
 		return true;
-	return strcmp(TextDatumGetCString(WARDEN_RECORD_VALUE(&record,
-														  WARDEN_REC_DETAIL)),
+	return strcmp(TextDatumGetCString(
+					  WARDEN_RECORD_VALUE(&record, WARDEN_REC_DETAIL)),
 				  detail) != 0;
 }
 
@@ -201,8 +204,7 @@ lock_table(Oid relid, const char *name)
 {
 	TimestampTz give_up;
 
-	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										  LOCK_WAIT_MS);
+	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_WAIT_MS);
 	while (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 	{
 		if (GetCurrentTimestamp() >= give_up)
@@ -218,7 +220,7 @@ lock_table(Oid relid, const char *name)
 static void
 open_store(Batch *batch)
 {
-	Oid			relid = warden_catalog_relation("audit_events");
+	Oid relid = warden_catalog_relation("audit_events");
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -237,15 +239,14 @@ open_store(Batch *batch)
 	batch->hasher = pg_cryptohash_create(PG_SHA256);
 	if (batch->hasher == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 				 errhint("The audit worker tries again.")));
 }
 
 static void
 flush_slots(Batch *batch)
 {
-	int			i;
+	int i;
 
 	if (batch->nslots == 0)
 		return;
@@ -265,7 +266,7 @@ flush_slots(Batch *batch)
 static void
 close_store(Batch *batch)
 {
-	int			i;
+	int i;
 
 	flush_slots(batch);
 	for (i = 0; i < INSERT_ROWS && batch->slots[i] != NULL; i++)
@@ -301,7 +302,7 @@ insert_row(Batch *batch, const WardenRecord *record)
 static Datum
 hash_datum(const uint8 *hash)
 {
-	bytea	   *value = palloc(VARHDRSZ + WARDEN_HASH_BYTES);
+	bytea *value = palloc(VARHDRSZ + WARDEN_HASH_BYTES);
 
 	SET_VARSIZE(value, VARHDRSZ + WARDEN_HASH_BYTES);
 	memcpy(VARDATA(value), hash, WARDEN_HASH_BYTES);
@@ -312,7 +313,7 @@ hash_datum(const uint8 *hash)
 static void
 append_record(Batch *batch, WardenRecord *record)
 {
-	ChainHead  *last = &batch->head;
+	ChainHead *last = &batch->head;
 
 	warden_record_set(record, WARDEN_REC_ID, Int64GetDatum(last->id + 1));
 	warden_record_set(record, WARDEN_REC_EPOCH, Int64GetDatum(last->epoch));
@@ -346,13 +347,13 @@ write_record(Batch *batch, WardenRecord *record)
 static void
 write_queued(Batch *batch)
 {
-	int			i;
+	int i;
 
 	for (i = 0; i < batch->nqueued; i++)
 	{
 		WardenQueued *queued = &batch->queued[i];
 		WardenRecord record;
-		int64		statement_id;
+		int64 statement_id;
 
 		warden_record_decode(queued->data, &record);
 		if (queued->intent_seq != 0)
@@ -373,22 +374,22 @@ write_queued(Batch *batch)
  * ---------------------------------------------------------------------- */
 
 static const char outbox_sql[] =
-"WITH taken AS (DELETE FROM warden.audit_outbox RETURNING *) "
-"SELECT * FROM taken ORDER BY id";
+	"WITH taken AS (DELETE FROM warden.audit_outbox RETURNING *) "
+	"SELECT * FROM taken ORDER BY id";
 
 /* The outbox names its columns as the store does. */
 static void
 write_outbox_row(Batch *batch, HeapTuple tuple, TupleDesc desc)
 {
 	WardenRecord record;
-	int			column;
+	int column;
 
 	warden_record_init(&record, "action");
 	for (column = WARDEN_REC_AT; column < WARDEN_REC_PREV; column++)
 	{
-		int			attno = SPI_fnumber(desc, warden_record_column_name(column));
-		bool		isnull;
-		Datum		value;
+		int attno = SPI_fnumber(desc, warden_record_column_name(column));
+		bool isnull;
+		Datum value;
 
 		if (attno <= 0)
 			continue;
@@ -405,7 +406,7 @@ write_outbox_row(Batch *batch, HeapTuple tuple, TupleDesc desc)
 static void
 write_outbox(Batch *batch)
 {
-	uint64		i;
+	uint64 i;
 
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute(outbox_sql, false, 0) != SPI_OK_SELECT)
@@ -497,7 +498,7 @@ finish_batch(Batch *batch)
 static void
 fail_batch(void)
 {
-	ErrorData  *error;
+	ErrorData *error;
 
 	MemoryContextSwitchTo(batch_context);
 	error = CopyErrorData();
@@ -516,7 +517,7 @@ fail_batch(void)
 static bool
 run_batch(WardenQueued *queued)
 {
-	Batch		batch;
+	Batch batch;
 	volatile bool ok = false;
 
 	memset(&batch, 0, sizeof(batch));
@@ -558,8 +559,8 @@ run_batch(WardenQueued *queued)
 static bool
 database_is_wanted(void)
 {
-	LOCKTAG		tag;
-	bool		wanted;
+	LOCKTAG tag;
+	bool wanted;
 
 	StartTransactionCommand();
 	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
@@ -595,7 +596,7 @@ log_head(bool leaving)
 static bool
 store_exists(void)
 {
-	bool		exists;
+	bool exists;
 
 	StartTransactionCommand();
 	exists = warden_catalog_installed();
@@ -608,14 +609,16 @@ store_exists(void)
 static void
 discard_queue(WardenQueued *queued)
 {
-	int			n;
+	int n;
 
-	while ((n = warden_queue_peek(stream, queued, BATCH_RECORDS,
-								  BATCH_BYTES)) > 0)
+	while ((n = warden_queue_peek(stream, queued, BATCH_RECORDS, BATCH_BYTES)) >
+		   0)
 	{
-		ereport(LOG,
-				(errmsg("dropped %d audit records of a database without the extension",
-						n)));
+		ereport(
+			LOG,
+			(errmsg(
+				"dropped %d audit records of a database without the extension",
+				n)));
 		warden_queue_consume(stream, queued, n);
 	}
 	(void) warden_queue_take_outbox(stream);
@@ -627,11 +630,10 @@ discard_queue(WardenQueued *queued)
 static bool
 nap(long ms)
 {
-	int			events;
+	int events;
 
-	events = WaitLatch(MyLatch,
-					   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-					   PG_WAIT_EXTENSION);
+	events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					   ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	return (events & WL_LATCH_SET) == 0;
 }
@@ -671,8 +673,8 @@ static void
 serve(WardenQueued *queued)
 {
 	TimestampTz last_work = GetCurrentTimestamp();
-	bool		rested = false;
-	long		retry = 0;
+	bool rested = false;
+	long retry = 0;
 
 	/* at the start: rows that a crash left in the outbox */
 	warden_queue_signal_outbox();
@@ -707,7 +709,8 @@ serve(WardenQueued *queued)
 		rested = nap(TimestampDifferenceExceeds(last_work,
 												GetCurrentTimestamp(),
 												NAP_IDLE_MS) ?
-					 NAP_IDLE_MS : NAP_BUSY_MS);
+						 NAP_IDLE_MS :
+						 NAP_BUSY_MS);
 	}
 	log_head(true);
 }
@@ -748,7 +751,7 @@ pin_settings(void)
 		{"lock_timeout", "0"},
 		{"session_replication_role", "origin"},
 	};
-	Size		i;
+	Size i;
 
 	for (i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET,
@@ -758,7 +761,7 @@ pin_settings(void)
 void
 warden_audit_worker_main(Datum main_arg)
 {
-	Oid			database = DatumGetObjectId(main_arg);
+	Oid database = DatumGetObjectId(main_arg);
 	WardenQueued *queued;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);

@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 /* seconds between two lines with the chain's head in the server log; 0: none */
-extern int	warden_audit_head_interval;
+extern int warden_audit_head_interval;
 
 /* This process is an audit worker, and so writes the audit tables. */
 extern bool warden_audit_is_worker(void);
@@ -17,4 +17,4 @@ extern bool warden_audit_is_worker(void);
 /* Entry point by name; its argument is the database's OID. */
 extern PGDLLEXPORT void warden_audit_worker_main(Datum main_arg);
 
-#endif							/* WARDEN_AUDIT_WORKER_H */
+#endif /* WARDEN_AUDIT_WORKER_H */
