@@ -22,7 +22,8 @@
 #include "warden.h"
 
 void
-warden_admin_argument(WardenCommand *command, Oid type, Datum value, bool isnull)
+warden_admin_argument(WardenCommand *command, Oid type, Datum value,
+					  bool isnull)
 {
 	Assert(command->nargs < WARDEN_COMMAND_ARGS);
 	command->types[command->nargs] = type;

@@ -312,7 +312,8 @@ warden_sql_revoke_token(PG_FUNCTION_ARGS)
 	};
 
 	warden_admin_require(fcinfo, "revoke_token", NULL);
-	warden_admin_argument(&command, INT8OID, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+	warden_admin_argument(&command, INT8OID, PG_GETARG_DATUM(0),
+						  PG_ARGISNULL(0));
 	warden_admin_run(&command);
 	if (command.processed == 0)
 		ereport(ERROR,

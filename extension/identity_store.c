@@ -356,15 +356,16 @@ static void
 fill_token(WardenScan *scan, HeapTuple tuple, WardenToken *token)
 {
 	bool		isnull;
+	Datum		value;
 
-	token->id = DatumGetInt64(warden_scan_column(scan, tuple, Anum_tokens_id, &isnull));
-	warden_scan_text(scan, tuple, Anum_tokens_agent, token->agent, NAMEDATALEN);
-	warden_scan_text(scan, tuple, Anum_tokens_on_behalf_of, token->on_behalf_of,
-			  WARDEN_PERSON_SIZE);
+	token->id = bigint_column(scan, tuple, Anum_tokens_id);
+	warden_scan_text(scan, tuple, Anum_tokens_agent, token->agent,
+					 NAMEDATALEN);
+	warden_scan_text(scan, tuple, Anum_tokens_on_behalf_of,
+					 token->on_behalf_of, WARDEN_PERSON_SIZE);
 	token->issued_by = oid_column(scan, tuple, Anum_tokens_issued_by);
-	token->expires_at =
-		DatumGetTimestampTz(warden_scan_column(scan, tuple, Anum_tokens_expires_at,
-								   &isnull));
+	value = warden_scan_column(scan, tuple, Anum_tokens_expires_at, &isnull);
+	token->expires_at = DatumGetTimestampTz(value);
 	(void) warden_scan_column(scan, tuple, Anum_tokens_revoked_at, &isnull);
 	token->revoked = !isnull;
 }
@@ -492,9 +493,10 @@ warden_store_person(Oid role)
 	if (HeapTupleIsValid(tuple))
 	{
 		bool		isnull;
+		Datum		value = warden_scan_column(&scan, tuple,
+											   Anum_people_person, &isnull);
 
-		person = TextDatumGetCString(warden_scan_column(&scan, tuple, Anum_people_person,
-											&isnull));
+		person = TextDatumGetCString(value);
 	}
 	warden_scan_end(&scan);
 	return person;
