@@ -626,12 +626,13 @@ REVOKE ALL ON FUNCTION warden.whoami() FROM PUBLIC;
 COMMENT ON FUNCTION warden.whoami() IS 'agent, person, roles, class and limits of this session';
 
 CREATE FUNCTION warden.create_agent(agent text, role name,
-		apply_role name DEFAULT NULL, description text DEFAULT NULL)
+		apply_role name DEFAULT NULL, description text DEFAULT NULL,
+		create_role boolean DEFAULT false, read_schemas name[] DEFAULT NULL)
 	RETURNS void
 	AS 'MODULE_PATHNAME', 'warden_sql_create_agent'
 	LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION warden.create_agent(text, name, name, text) FROM PUBLIC;
-COMMENT ON FUNCTION warden.create_agent(text, name, name, text) IS 'registers an agent that runs as the role, labels the role if it is not, and lets the gateway set it';
+REVOKE ALL ON FUNCTION warden.create_agent(text, name, name, text, boolean, name[]) FROM PUBLIC;
+COMMENT ON FUNCTION warden.create_agent(text, name, name, text, boolean, name[]) IS 'registers an agent that runs as the role, labels the role if it is not, and lets the gateway set it; can make the role (NOLOGIN NOINHERIT) and let it read the tables in schemas';
 
 CREATE FUNCTION warden.disable_agent(agent text) RETURNS void
 	AS 'MODULE_PATHNAME', 'warden_sql_disable_agent'
@@ -831,7 +832,7 @@ GRANT UPDATE (apply_role, description, enabled, require_on_behalf_of,
 	ON warden.agents TO warden_admin;
 GRANT INSERT, DELETE ON warden.delegations, warden.people TO warden_admin;
 GRANT EXECUTE ON FUNCTION
-	warden.create_agent(text, name, name, text),
+	warden.create_agent(text, name, name, text, boolean, name[]),
 	warden.disable_agent(text), warden.enable_agent(text),
 	warden.issue_token(text, text, interval), warden.revoke_token(bigint),
 	warden.allow_delegation(text, text), warden.add_person(text, name),

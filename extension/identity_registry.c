@@ -8,10 +8,12 @@
 
 #include <openssl/crypto.h>
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -90,9 +92,89 @@ resolve_apply_role(FunctionCallInfo fcinfo, char **description)
 	return InvalidOid;
 }
 
+/* A role that nobody can log in as, with no privileges but PUBLIC's. */
+static void
+make_role(const char *name)
+{
+	WardenCommand command = {.nargs = 0};
+
+	command.sql = psprintf("CREATE ROLE %s NOLOGIN NOINHERIT",
+						   quote_identifier(name));
+	warden_admin_run(&command);
+}
+
+static void
+grant_reads(Oid role, const char *schema)
+{
+	const char *grantee = quote_identifier(GetUserNameFromId(role, false));
+	const char *quoted = quote_identifier(schema);
+	WardenCommand command = {.nargs = 0};
+
+	command.sql = psprintf("GRANT USAGE ON SCHEMA %s TO %s", quoted, grantee);
+	warden_admin_run(&command);
+	command.sql = psprintf("GRANT SELECT ON ALL TABLES IN SCHEMA %s TO %s",
+						   quoted, grantee);
+	warden_admin_run(&command);
+}
+
+/* Nothing of the system, and nothing of ours. */
+static void
+check_schema(const char *schema)
+{
+	(void) get_namespace_oid(schema, false);
+	if (strncmp(schema, "pg_", 3) == 0 || strcmp(schema, WARDEN_SCHEMA) == 0 ||
+		strcmp(schema, "information_schema") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("schema \"%s\" is not for agents", schema),
+				 errhint("Name schemas with the application's own tables.")));
+}
+
+/*
+ * SELECT on what is in the schemas named, tables made later excluded.  Only a
+ * superuser can hand that out here: an administrator of policy need not own
+ * the data.
+ */
+static void
+grant_schemas(Oid role, ArrayType *schemas)
+{
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+	int			i;
+
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to grant reads"),
+				 errhint("Let the owner of the tables grant SELECT to the agent's role.")));
+	deconstruct_array(schemas, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &names, &nulls, &n);
+	for (i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			continue;
+		check_schema(NameStr(*DatumGetName(names[i])));
+		grant_reads(role, NameStr(*DatumGetName(names[i])));
+	}
+}
+
+/* The agent's role, made first where that is asked for. */
+static Oid
+agent_role(FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(4) && PG_GETARG_BOOL(4) &&
+		!OidIsValid(get_role_oid(NameStr(*PG_GETARG_NAME(1)), true)))
+		make_role(NameStr(*PG_GETARG_NAME(1)));
+	return warden_admin_role_name(fcinfo, 1, "the agent's role");
+}
+
 PG_FUNCTION_INFO_V1(warden_sql_create_agent);
 
-/* create_agent(agent, role, apply_role, description) */
+/*
+ * create_agent(agent, role, apply_role, description, create_role,
+ * read_schemas)
+ */
 Datum
 warden_sql_create_agent(PG_FUNCTION_ARGS)
 {
@@ -108,7 +190,7 @@ warden_sql_create_agent(PG_FUNCTION_ARGS)
 	Oid			apply_role;
 
 	warden_admin_require(fcinfo, "create_agent", NULL);
-	role = warden_admin_role_name(fcinfo, 1, "the agent's role");
+	role = agent_role(fcinfo);
 	apply_role = resolve_apply_role(fcinfo, &description);
 	if (OidIsValid(apply_role))
 		warden_guard_apply_role(apply_role);
@@ -121,6 +203,8 @@ warden_sql_create_agent(PG_FUNCTION_ARGS)
 	if (!warden_store_has_label(role))
 		warden_principal_run_internal(set_agent_label, &role);
 	grant_to_gateway(role);
+	if (!PG_ARGISNULL(5))
+		grant_schemas(role, PG_GETARG_ARRAYTYPE_P(5));
 
 	warden_admin_text(&command, name);
 	warden_admin_role(&command, role);

@@ -287,15 +287,28 @@ SELECT mask FROM warden.access_report('regress_bot')
 SELECT count(*) FROM warden.access_report('regress_nobody');
 SELECT count(*) FROM warden.acting_agents();
 
+-- The role can be made along with the agent.
+CREATE SCHEMA regress_shop;
+CREATE TABLE regress_shop.open (id int);
+SELECT warden.create_agent('made', 'regress_made', create_role => true,
+	read_schemas => '{pg_catalog}');
+SELECT warden.create_agent('made', 'regress_made', create_role => true,
+	read_schemas => '{regress_shop}');
+SELECT rolcanlogin, rolinherit FROM pg_roles WHERE rolname = 'regress_made';
+SELECT * FROM warden.access_report('regress_made')
+	WHERE object LIKE 'regress_shop%';
+
 --
 -- Clean up
 --
+DROP SCHEMA regress_shop CASCADE;
 SELECT warden.set_mask('ssn', NULL, 'regress_bot');
 DROP TABLE regress_people;
 DROP ROLE regress_reader;
 DELETE FROM warden.agents WHERE role::text LIKE 'regress%';
 DELETE FROM warden.people WHERE role::text LIKE 'regress%';
 DROP TABLE regress_notes;
-REVOKE regress_bot, regress_other FROM warden_gateway;
+REVOKE regress_bot, regress_other, regress_made FROM warden_gateway;
+DROP ROLE regress_made;
 DROP ROLE regress_gate, regress_bot, regress_other, regress_writer,
 	regress_ann, regress_admin;
