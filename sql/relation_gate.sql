@@ -1,0 +1,154 @@
+-- Which relations an agent may read beside tables and views: of the catalogs
+-- what is its own, of schema warden next to nothing.
+SET client_min_messages = warning;
+\set superuser :USER
+
+CREATE ROLE regress_rel_agent LOGIN;
+CREATE SCHEMA regress_rel;
+GRANT USAGE ON SCHEMA regress_rel TO regress_rel_agent;
+SET search_path = regress_rel;
+CREATE TABLE people (id int PRIMARY KEY, ssn text, name text);
+INSERT INTO people VALUES (1, '078-05-4801', 'Alice');
+INSERT INTO people
+    SELECT i, '219-09-' || i, 'x' FROM generate_series(2, 300) i;
+SECURITY LABEL FOR warden ON COLUMN people.ssn IS 'ssn';
+CREATE STATISTICS both_stats (mcv) ON ssn, name FROM people;
+CREATE INDEX expression ON people (upper(ssn));
+CREATE TABLE open (id int, word text);
+INSERT INTO open SELECT i % 3, 'w' || i % 3 FROM generate_series(1, 300) i;
+CREATE STATISTICS open_stats (mcv) ON id, word FROM open;
+CREATE SEQUENCE s;
+CREATE MATERIALIZED VIEW derived AS SELECT id, ssn FROM people;
+CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM people;
+CREATE MATERIALIZED VIEW of_open AS SELECT * FROM open;
+CREATE VIEW over_derived AS SELECT id FROM derived;
+ANALYZE;
+CREATE EXTENSION file_fdw SCHEMA regress_rel;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE file (line text) SERVER files
+    OPTIONS (filename '/dev/null');
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_rel TO regress_rel_agent;
+-- more than an agent should have: the gate does not rest on privileges
+GRANT SELECT ON ALL TABLES IN SCHEMA pg_catalog, warden TO regress_rel_agent;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA regress_rel, warden TO regress_rel_agent;
+GRANT USAGE ON SCHEMA pg_toast TO regress_rel_agent;
+DO $$ BEGIN
+    EXECUTE format('GRANT SELECT ON %s TO regress_rel_agent',
+        (SELECT reltoastrelid::regclass FROM pg_class
+          WHERE oid = 'regress_rel.people'::regclass));
+END $$;
+-- how many rows the planner expects
+CREATE FUNCTION estimate(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+    RETURN coalesce(plan -> 0 -> 'Plan' -> 'Plans' -> 0 ->> 'Plan Rows',
+        plan -> 0 -> 'Plan' ->> 'Plan Rows');
+END $$;
+GRANT UPDATE ON people TO regress_rel_agent;
+CREATE INDEX by_ssn ON people (ssn);
+SECURITY LABEL FOR warden ON ROLE regress_rel_agent IS 'agent';
+BEGIN;
+CREATE TABLE gone ();
+PREPARE TRANSACTION 'regress_rel_somebody_else';
+SELECT format('SELECT count(*) FROM %s', reltoastrelid::regclass) AS toast
+  FROM pg_class WHERE oid = 'people'::regclass \gset
+
+\c - regress_rel_agent
+SET search_path = regress_rel;
+
+--
+-- must fail
+--
+SELECT * FROM derived;
+SELECT id FROM over_derived;
+SELECT count(*) FROM pg_prepared_xacts;
+SELECT count(*) FROM pg_stat_replication;
+\set VERBOSITY sqlstate
+SELECT relname FROM expression;
+:toast;
+SELECT * FROM missing;
+-- all of schema warden that is not for agents
+SELECT format('SELECT count(*) FROM warden.%I', relname)
+  FROM pg_class
+ WHERE relnamespace = 'warden'::regnamespace AND relkind IN ('r', 'v', 'S')
+   AND relname <> 'my_changes'
+ ORDER BY relname COLLATE "C" \gexec
+COPY warden.agents TO STDOUT;
+COPY (SELECT value FROM warden.mask_keys) TO STDOUT;
+DO $$ BEGIN PERFORM * FROM warden.audit_events; END $$;
+SELECT query_to_xml('SELECT * FROM warden.agent_tokens', false, false, '');
+WITH w AS (SELECT a FROM warden.agents a) SELECT 1 FROM w;
+SELECT EXISTS (SELECT FROM warden.exemptions);
+EXPLAIN SELECT * FROM warden.people;
+\set VERBOSITY default
+
+--
+-- must work
+--
+SELECT count(*) FROM counted;
+SELECT count(*) FROM of_open;
+SELECT last_value FROM s;
+SELECT * FROM file;
+SELECT count(*) >= 0 AS readable FROM warden.my_changes;
+SELECT relname, relkind FROM pg_class
+ WHERE relnamespace = 'regress_rel'::regnamespace AND relname ~ '^[ops]'
+ ORDER BY relname COLLATE "C";
+SELECT column_name, data_type FROM information_schema.columns
+ WHERE table_schema = 'regress_rel' AND table_name = 'people'
+ ORDER BY ordinal_position;
+-- psql's own queries
+\dt regress_rel.o*
+\d regress_rel.open
+
+-- statistics: of labelled columns none
+SELECT tablename, attname, most_common_vals IS NOT NULL AS mcv,
+       histogram_bounds IS NOT NULL AS histogram
+  FROM pg_stats WHERE schemaname = 'regress_rel'
+ ORDER BY 1, 2;
+SELECT starelid::regclass, staattnum, stavalues1 IS NOT NULL AS v
+  FROM pg_statistic
+ WHERE starelid::regclass::text IN ('people', 'open', 'expression', 'derived')
+ ORDER BY 1::text COLLATE "C", 2;
+SELECT statistics_name FROM pg_stats_ext WHERE schemaname = 'regress_rel';
+SELECT stxname FROM pg_statistic_ext_data
+  JOIN pg_statistic_ext e ON e.oid = stxoid
+ WHERE stxnamespace = 'regress_rel'::regnamespace;
+-- and the planner's estimates come from none either
+SELECT estimate('SELECT FROM people WHERE ssn = ''078-05-4801''')
+     = estimate('SELECT FROM people WHERE ssn = ''nobody''') AS equal,
+       estimate('SELECT FROM people WHERE ssn < ''1''')
+     = estimate('SELECT FROM people WHERE ssn < ''z''') AS range,
+       estimate('SELECT FROM people WHERE upper(ssn) LIKE ''219%''')
+     = estimate('SELECT FROM people WHERE upper(ssn) LIKE ''9%''') AS expression;
+-- that of a write, which is planned on the table as it is, as little
+SELECT estimate('UPDATE people SET id = id WHERE ssn = ''078-05-4801''')
+     = estimate('UPDATE people SET id = id WHERE ssn = ''nobody''') AS equal,
+       estimate('UPDATE people SET id = id WHERE ssn < ''1''')
+     = estimate('UPDATE people SET id = id WHERE ssn < ''z''') AS range,
+       estimate('UPDATE people SET id = id WHERE upper(ssn) = ''219-09-2''')
+     = estimate('UPDATE people SET id = id WHERE upper(ssn) = ''9''') AS expression,
+       estimate('UPDATE people SET id = id WHERE ssn LIKE ''078%'' AND name = ''Alice''')
+     = estimate('UPDATE people SET id = id WHERE ssn LIKE ''9%'' AND name = ''Alice''') AS combined;
+SELECT estimate('SELECT FROM people WHERE name = ''Alice''')
+    <> estimate('SELECT FROM people WHERE name = ''x''') AS unlabelled;
+
+-- what other sessions run or hold
+SELECT count(*), bool_and(pid = pg_backend_pid()) FROM pg_stat_activity;
+SELECT count(*) > 0, bool_and(pid = pg_backend_pid()) FROM pg_locks;
+SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid();
+SELECT count(*) FROM pg_cursors WHERE statement LIKE '%somebody%';
+
+-- the labels themselves are no secret
+SELECT objname, label FROM pg_seclabels
+ WHERE provider = 'warden' AND objname LIKE '%people%';
+
+\c - :superuser
+SET client_min_messages = warning;
+ROLLBACK PREPARED 'regress_rel_somebody_else';
+\set VERBOSITY terse
+REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog, warden FROM regress_rel_agent;
+REVOKE SELECT ON ALL SEQUENCES IN SCHEMA warden FROM regress_rel_agent;
+REVOKE USAGE ON SCHEMA pg_toast FROM regress_rel_agent;
+DROP SCHEMA regress_rel CASCADE;
+DROP ROLE regress_rel_agent;
