@@ -233,8 +233,8 @@ CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 	ON warden.allowed_functions FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
 COMMENT ON TRIGGER policy_changed ON warden.allowed_functions IS 'tells every session';
 
-SELECT pg_catalog.pg_extension_config_dump('warden.semantic_types',
-	'WHERE name NOT IN (''full'', ''ssn'', ''email'', ''phone'', ''card'', ''name'', ''birth_date'', ''ip'', ''secret'', ''token'', ''free_text'', ''none'')');
+-- A restore inserts the built-in types too: the trigger makes an update of it.
+SELECT pg_catalog.pg_extension_config_dump('warden.semantic_types', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.mask_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.exemptions', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.allowed_functions', '');
@@ -306,6 +306,198 @@ AS 'MODULE_PATHNAME', 'warden_sql_disallow_function';
 REVOKE ALL ON FUNCTION warden.disallow_function(pg_catalog.regprocedure) FROM PUBLIC;
 COMMENT ON FUNCTION warden.disallow_function(pg_catalog.regprocedure)
 	IS 'takes a function from that list';
+
+CREATE FUNCTION warden.coverage()
+RETURNS TABLE (kind pg_catalog.text, object pg_catalog.text,
+	"column" pg_catalog.text, label pg_catalog.text, detail pg_catalog.text)
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH RECURSIVE labelled AS (
+	SELECT l.objoid AS relid, l.objsubid::int2 AS attnum, l.label,
+		a.attname, c.relname, c.relkind
+	FROM pg_seclabel l
+	JOIN pg_class c ON c.oid = l.objoid
+	JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
+	WHERE l.provider = 'warden' AND l.classoid = 'pg_class'::regclass
+		AND l.objsubid > 0
+), tree AS (
+	SELECT relid, relid AS root FROM labelled
+	UNION
+	SELECT CASE t.relid WHEN i.inhparent THEN i.inhrelid ELSE i.inhparent END, t.root
+	FROM tree t JOIN pg_inherits i ON t.relid IN (i.inhparent, i.inhrelid)
+), dependent AS (
+	SELECT d.classid, d.objid, l.relid, l.attnum, l.attname, l.label
+	FROM labelled l
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
+		AND d.refobjid = l.relid AND d.refobjsubid IN (l.attnum, 0)
+	WHERE d.deptype IN ('n', 'a', 'i')
+), views AS (
+	SELECT r.ev_class AS relid, d.relid AS source, d.attname, d.label
+	FROM dependent d JOIN pg_rewrite r ON r.oid = d.objid
+	WHERE d.classid = 'pg_rewrite'::regclass AND r.ev_class <> d.relid
+	UNION
+	SELECT r.ev_class, v.source, v.attname, v.label
+	FROM views v
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
+		AND d.refobjid = v.relid AND d.classid = 'pg_rewrite'::regclass
+	JOIN pg_rewrite r ON r.oid = d.objid
+	WHERE r.ev_class <> v.relid
+)
+SELECT CASE l.relkind WHEN 'f' THEN 'foreign table' WHEN 'm' THEN 'materialized view'
+		WHEN 'p' THEN 'partitioned table' ELSE 'table' END,
+	l.relid::regclass::text, l.attname::text, l.label,
+	'mask ' || coalesce(t.mask, 'full, the type is not defined')
+FROM labelled l
+LEFT JOIN warden.semantic_types t ON t.name = btrim(split_part(l.label, ',', 1))
+UNION ALL
+SELECT DISTINCT 'inherited', a.attrelid::regclass::text, a.attname::text, l.label,
+	'labelled through ' || l.relid::regclass::text
+FROM tree t
+JOIN labelled l ON l.relid = t.root
+JOIN pg_attribute a ON a.attrelid = t.relid AND a.attname = l.attname AND NOT a.attisdropped
+WHERE t.relid <> t.root AND NOT EXISTS (SELECT FROM labelled x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
+UNION ALL
+SELECT DISTINCT CASE c.relkind WHEN 'm' THEN 'materialized view' WHEN 'v' THEN 'view' ELSE 'rule' END,
+	c.oid::regclass::text, v.attname::text, v.label,
+	CASE c.relkind WHEN 'm' THEN 'holds copies of ' || v.source::regclass::text || ': refused to governed roles until its columns are labelled'
+		WHEN 'v' THEN 'reads ' || v.source::regclass::text || ', masked'
+		ELSE 'a rule reads ' || v.source::regclass::text END
+FROM views v JOIN pg_class c ON c.oid = v.relid
+UNION ALL
+SELECT DISTINCT 'function', d.objid::regprocedure::text, d.attname::text, d.label,
+	'its body reads ' || d.relid::regclass::text || ', masked'
+FROM dependent d WHERE d.classid = 'pg_proc'::regclass
+UNION ALL
+SELECT DISTINCT 'function', p.oid::regprocedure::text, NULL, NULL,
+	'its text names ' || l.relid::regclass::text || CASE WHEN p.prosecdef THEN ', SECURITY DEFINER' ELSE '' END
+FROM labelled l
+JOIN pg_proc p ON p.prosqlbody IS NULL AND p.prosrc ~* ('\m' || regexp_replace(l.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M')
+JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'warden')
+UNION ALL
+SELECT DISTINCT 'index', d.objid::regclass::text, d.attname::text, d.label,
+	'keys hold raw values; its statistics are hidden'
+FROM dependent d JOIN pg_index i ON i.indexrelid = d.objid
+WHERE d.classid = 'pg_class'::regclass
+UNION ALL
+SELECT DISTINCT 'statistics', s.stxnamespace::regnamespace::text || '.' || quote_ident(s.stxname),
+	d.attname::text, d.label, 'holds raw values, hidden'
+FROM dependent d JOIN pg_statistic_ext s ON s.oid = d.objid
+WHERE d.classid = 'pg_statistic_ext'::regclass
+UNION ALL
+SELECT DISTINCT 'trigger', l.relid::regclass::text || '.' || quote_ident(g.tgname), NULL, NULL,
+	'its function ' || g.tgfoid::regprocedure::text || ' sees raw rows'
+FROM labelled l JOIN pg_trigger g ON g.tgrelid = l.relid AND NOT g.tgisinternal
+UNION ALL
+SELECT DISTINCT CASE WHEN a.attgenerated <> '' THEN 'generated column' ELSE 'default' END,
+	f.adrelid::regclass::text, a.attname::text, d.label,
+	'computed from ' || d.attname || ', treated as labelled'
+FROM dependent d
+JOIN pg_attrdef f ON f.oid = d.objid
+JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+WHERE d.classid = 'pg_attrdef'::regclass AND a.attnum <> d.attnum
+UNION ALL
+SELECT DISTINCT 'constraint', l.relid::regclass::text || '.' || quote_ident(o.conname),
+	l.attname::text, l.label, pg_get_constraintdef(o.oid)
+FROM labelled l JOIN pg_constraint o ON o.conrelid = l.relid AND l.attnum = ANY (o.conkey)
+UNION ALL
+SELECT DISTINCT 'policy', y.polrelid::regclass::text || '.' || quote_ident(y.polname),
+	d.attname::text, d.label, 'works on raw values: a declared disclosure'
+FROM dependent d JOIN pg_policy y ON y.oid = d.objid
+WHERE d.classid = 'pg_policy'::regclass
+UNION ALL
+SELECT DISTINCT 'publication', quote_ident(p.pubname), NULL, NULL,
+	'replicates raw values of ' || l.relid::regclass::text
+FROM labelled l
+JOIN pg_publication p ON p.puballtables OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = l.relid)
+UNION ALL
+SELECT DISTINCT 'foreign table', f.ftrelid::regclass::text, a.attname::text, NULL,
+	'not labelled, and named like the labelled ' || l.relid::regclass::text || '.' || quote_ident(l.attname)
+FROM labelled l
+JOIN pg_foreign_table f ON f.ftrelid <> l.relid
+JOIN pg_class c ON c.oid = f.ftrelid
+JOIN pg_attribute a ON a.attrelid = f.ftrelid AND a.attnum > 0 AND NOT a.attisdropped
+	AND (a.attname = l.attname OR ('column_name=' || l.attname) = ANY (a.attfdwoptions))
+WHERE (c.relname = l.relname OR ('table_name=' || l.relname) = ANY (f.ftoptions))
+	AND NOT EXISTS (SELECT FROM labelled x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
+ORDER BY 1, 2, 3, 5
+$$;
+REVOKE ALL ON FUNCTION warden.coverage() FROM PUBLIC;
+COMMENT ON FUNCTION warden.coverage()
+	IS 'every labelled column, and everything through which its values could be copied or seen';
+
+CREATE FUNCTION warden.suggest_labels(sample_rows pg_catalog.int4 DEFAULT 1000)
+RETURNS TABLE (relation pg_catalog.regclass, "column" pg_catalog.name,
+	semantic_type pg_catalog.text, reason pg_catalog.text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	candidate record;
+	pattern record;
+	matches float8;
+BEGIN
+	FOR candidate IN
+		SELECT c.oid::regclass AS rel, a.attname, t.typcategory, t.typname
+		FROM pg_class c
+		JOIN pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		JOIN pg_type t ON t.oid = a.atttypid
+		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
+			AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'warden', 'pg_toast')
+			AND n.nspname NOT LIKE 'pg\_temp%'
+			AND NOT EXISTS (SELECT FROM pg_seclabel l WHERE l.provider = 'warden'
+				AND l.classoid = 'pg_class'::regclass AND l.objoid = c.oid AND l.objsubid = a.attnum)
+		ORDER BY n.nspname, c.relname, a.attnum
+	LOOP
+		relation := candidate.rel;
+		"column" := candidate.attname;
+		semantic_type := CASE
+			WHEN candidate.attname ~* '(^|_)(ssn|social_security|national_id|tax_id|nin)(_|$|[0-9])' THEN 'ssn'
+			WHEN candidate.attname ~* 'e_?mail' THEN 'email'
+			WHEN candidate.attname ~* '(phone|mobile|(^|_)tel(_|$)|(^|_)fax(_|$))' THEN 'phone'
+			WHEN candidate.attname ~* '(card_?(no|num|number)|(^|_)pan(_|$)|credit_?card)' THEN 'card'
+			WHEN candidate.attname ~* '(birth|(^|_)dob(_|$))' THEN 'birth_date'
+			WHEN candidate.attname ~* '(first|last|full|middle|maiden|family|given|sur)_?name' THEN 'name'
+			WHEN candidate.attname ~* '(passw|secret|api_?key|private_?key|credential)' THEN 'secret'
+			WHEN candidate.attname ~* '(^|_)ip(_|$|addr)' OR candidate.typname = 'inet' THEN 'ip'
+			WHEN candidate.attname ~* '(^|_)token(_|$)' THEN 'token'
+			WHEN candidate.attname ~* '(salary|income|diagnos|religio|ethnic|iban|passport|address|street)' THEN 'full'
+		END;
+		IF semantic_type IS NOT NULL THEN
+			reason := 'the name of the column';
+			RETURN NEXT;
+			CONTINUE;
+		END IF;
+		CONTINUE WHEN candidate.typcategory <> 'S'
+			OR NOT has_column_privilege(candidate.rel, candidate.attname, 'SELECT');
+		FOR pattern IN
+			SELECT * FROM (VALUES
+				('ssn', '^[0-9]{3}-[0-9]{2}-[0-9]{4}$'),
+				('email', '^[^@[:space:]]+@[^@[:space:]]+\.[a-zA-Z]{2,}$'),
+				('card', '^[0-9]{4}([ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}$'),
+				('phone', '^\+?[0-9][-0-9 ().]{6,18}[0-9]$'),
+				('ip', '^[0-9]{1,3}(\.[0-9]{1,3}){3}$')) AS p (type, regex)
+		LOOP
+			EXECUTE format('SELECT avg((v::text ~ $1)::int) FROM (SELECT %I AS v FROM %s WHERE %1$I IS NOT NULL LIMIT $2) s',
+				candidate.attname, candidate.rel)
+				INTO matches USING pattern.regex, sample_rows;
+			IF matches >= 0.5 THEN
+				semantic_type := pattern.type;
+				reason := format('%s %% of the values sampled look like it', round(matches::numeric * 100));
+				RETURN NEXT;
+				EXIT;
+			END IF;
+		END LOOP;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION warden.suggest_labels(pg_catalog.int4) FROM PUBLIC;
+COMMENT ON FUNCTION warden.suggest_labels(pg_catalog.int4)
+	IS 'unlabelled columns whose name or content suggests personal data; reads a sample of each text column that the caller may read';
+
+GRANT EXECUTE ON FUNCTION warden.coverage(), warden.suggest_labels(pg_catalog.int4)
+	TO warden_admin;
 
 CREATE FUNCTION warden.see_as(agent pg_catalog.text, sql pg_catalog.text)
 RETURNS SETOF pg_catalog.jsonb

@@ -24,6 +24,7 @@
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -292,6 +293,7 @@ warden_execution_utility_intent(const PlannedStmt *pstmt, const char *source,
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		warden_identity_apply_limits();
 	record_intent(pstmt, source, params);
+	warden_identity_facts()->truncated = false;
 	audited = NULL;
 	observation = NULL;
 }
@@ -495,6 +497,13 @@ warden_execution_start(const WardenPrincipal *principal,
 		return;
 	}
 	warden_principal_require(principal);
+
+	/*
+	 * In a transaction that holds its locks already nothing else would make
+	 * a change of policy known before the statement runs.
+	 */
+	AcceptInvalidationMessages();
+	principal = warden_principal_current();
 	warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
 	warden_plan_stamp_expire();
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)

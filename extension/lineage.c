@@ -306,6 +306,9 @@ tainted_conditions(Lineage *lineage, Scope *scope)
 		/* Joined for its rows alone, maybe. */
 		if (rte->rtekind == RTE_SUBQUERY)
 			(void) taint_query(lineage, rte->subquery, scope);
+		else if (rte->rtekind == RTE_RELATION &&
+				 rte->relkind == RELKIND_VIEW)
+			(void) tainted_view(lineage, rte, 0);
 	}
 	foreach(lc, query->targetList)
 	{

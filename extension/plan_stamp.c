@@ -33,6 +33,8 @@
 #define STAMP_EXPIRES_HIGH	0x57440001
 #define STAMP_EXPIRES_LOW	0x57440002
 #define STAMP_MASKED		0x57440003
+#define STAMP_GENERATION	0x57440004
+#define STAMP_LABELS		0x57440005
 
 static char mark[40] = "";
 
@@ -88,6 +90,12 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 	pstmt->dependsOnRole = true;
 	pstmt->invalItems = lappend(pstmt->invalItems,
 								stamp(STAMP_PRINCIPAL, principal->id));
+	pstmt->invalItems = lappend(pstmt->invalItems,
+								stamp(STAMP_GENERATION,
+									  warden_policy_generation()));
+	pstmt->invalItems = lappend(pstmt->invalItems,
+								stamp(STAMP_LABELS,
+									  warden_policy_label_generation()));
 	earliest_expiry = Min(earliest_expiry, expires);
 	if (expires != DT_NOEND)
 	{
@@ -128,16 +136,25 @@ warden_plan_stamp_masked(const PlannedStmt *pstmt)
 	return result;
 }
 
+/* What a plan's stamp says. */
+typedef struct Stamp
+{
+	uint32		id;				/* of the principal; 0: made ungoverned */
+	uint32		generation;		/* of the rules */
+	uint32		labels;			/* of the labels */
+	TimestampTz expires;
+} Stamp;
+
 /* Reads the stamp; a plan without one was made for nobody in particular. */
 static void
-read_stamp(const PlannedStmt *pstmt, uint32 *id, TimestampTz *expires)
+read_stamp(const PlannedStmt *pstmt, Stamp *result)
 {
 	uint64		high = 0;
 	uint64		low = 0;
 	bool		limited = false;
 	ListCell   *lc;
 
-	*id = 0;
+	memset(result, 0, sizeof(*result));
 	foreach(lc, pstmt->invalItems)
 	{
 		PlanInvalItem *item = lfirst(lc);
@@ -145,7 +162,13 @@ read_stamp(const PlannedStmt *pstmt, uint32 *id, TimestampTz *expires)
 		switch (item->cacheId)
 		{
 			case STAMP_PRINCIPAL:
-				*id = item->hashValue;
+				result->id = item->hashValue;
+				break;
+			case STAMP_GENERATION:
+				result->generation = item->hashValue;
+				break;
+			case STAMP_LABELS:
+				result->labels = item->hashValue;
 				break;
 			case STAMP_EXPIRES_HIGH:
 				high = item->hashValue;
@@ -158,7 +181,18 @@ read_stamp(const PlannedStmt *pstmt, uint32 *id, TimestampTz *expires)
 				break;
 		}
 	}
-	*expires = limited ? (TimestampTz) (high << 32 | low) : DT_NOEND;
+	result->expires = limited ? (TimestampTz) (high << 32 | low) : DT_NOEND;
+}
+
+/* So that trying again plans anew. */
+static void
+refuse_stale(const char *message, const char *hint)
+{
+	ResetPlanCache();
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_IDENTITY),
+			 errmsg("%s", message),
+			 errhint("%s", hint)));
 }
 
 static void
@@ -185,8 +219,9 @@ warden_plan_stamp_refuse_copies(const WardenRelation *relation)
 			 errhint("%s", relation->refused_hint)));
 }
 
+/* made_for is NULL while the plan is being made. */
 static void
-verify_rte(const RangeTblEntry *rte)
+verify_rte(const RangeTblEntry *rte, const Stamp *made_for)
 {
 	const WardenRelation *relation;
 
@@ -200,6 +235,10 @@ verify_rte(const RangeTblEntry *rte)
 		return;
 	if (relation != NULL && relation->refused)
 		warden_plan_stamp_refuse_copies(relation);
+	if (made_for != NULL &&
+		made_for->labels != warden_policy_label_generation())
+		refuse_stale("a label has changed since this statement or cursor was made",
+					 "Run the statement again, or declare the cursor again.");
 	refuse_unmasked(rte->relid);
 }
 
@@ -207,32 +246,24 @@ void
 warden_plan_stamp_verify(const PlannedStmt *pstmt,
 						 const WardenPrincipal *principal)
 {
-	uint32		id;
-	TimestampTz expires;
+	Stamp		made_for;
 	ListCell   *lc;
 
-	read_stamp(pstmt, &id, &expires);
-	if (id != principal->id)
-	{
-		/* So that trying again plans anew. */
-		ResetPlanCache();
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("this statement or cursor was made under another identity"),
-				 errhint("Prepare or declare it again in the session as it is now.")));
-	}
+	read_stamp(pstmt, &made_for);
+	if (made_for.id != principal->id)
+		refuse_stale("this statement or cursor was made under another identity",
+					 "Prepare or declare it again in the session as it is now.");
 	if (!warden_principal_masks(principal))
 		return;
-	if (expires != DT_NOEND && expires <= GetCurrentTimestamp())
-	{
-		ResetPlanCache();
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("an exemption that this statement relied on has ended"),
-				 errhint("Run the statement again; what the exemption showed is masked now.")));
-	}
+	if (made_for.generation != warden_policy_generation())
+		refuse_stale("policy has changed since this statement or cursor was made",
+					 "Run the statement again, or declare the cursor again.");
+	if (made_for.expires != DT_NOEND &&
+		made_for.expires <= GetCurrentTimestamp())
+		refuse_stale("an exemption that this statement relied on has ended",
+					 "Run the statement again; what the exemption showed is masked now.");
 	foreach(lc, pstmt->rtable)
-		verify_rte(lfirst(lc));
+		verify_rte(lfirst(lc), &made_for);
 }
 
 void
@@ -243,7 +274,7 @@ warden_plan_stamp_verify_relation(PlannerInfo *root, Oid relid,
 	if (!warden_principal_masks(principal) ||
 		warden_policy_relation(relid) == NULL)
 		return;
-	verify_rte(root->simple_rte_array[rel->relid]);
+	verify_rte(root->simple_rte_array[rel->relid], NULL);
 
 	/* Extended statistics are of raw values, whatever they are asked for. */
 	rel->statlist = NIL;

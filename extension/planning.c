@@ -19,19 +19,24 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
+#include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "audit_event.h"
 #include "catalog.h"
+#include "divert.h"
 #include "function_gate.h"
 #include "guc.h"
 #include "mask_rewrite.h"
+#include "nesting.h"
 #include "plan_stamp.h"
 #include "planning.h"
 #include "policy.h"
+#include "statement.h"
 #include "warden.h"
 #include "write_gate.h"
 
@@ -120,7 +125,9 @@ static void
 check_agent_query(Query *query)
 {
 	warden_function_gate_query(query);
-	if (!is_write(query) && row_mark_walker((Node *) query, NULL))
+	if (is_write(query))
+		warden_divert_prepare(query);
+	else if (row_mark_walker((Node *) query, NULL))
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("row locks are not permitted to agents"),
@@ -130,6 +137,28 @@ check_agent_query(Query *query)
 /* ----------------------------------------------------------------------
  * Planning
  * ---------------------------------------------------------------------- */
+
+/*
+ * A statement that fails while it is planned, refused by a gate or by a
+ * function that the planner evaluates, never gets to the executor, where
+ * intents are recorded: it leaves its intent here, before the error goes on.
+ */
+static void
+record_failed(Query *parse, const char *query_string, MemoryContext context)
+{
+	ErrorData  *edata;
+	WardenIntent intent = {0};
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	intent.statement = warden_statement_text(query_string,
+											 parse->stmt_location,
+											 parse->stmt_len);
+	intent.command = GetCommandTagName(CreateCommandTag((Node *) parse));
+	warden_audit_intent(&intent);
+	ReThrowError(edata);
+}
 
 static PlannedStmt *
 plan_governed(const WardenPrincipal *principal, Query *parse,
@@ -141,6 +170,7 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	WardenRewrite rewrite = {.principal = &self, .params = boundParams,
 	.expires = DT_NOEND};
 	PlannedStmt *volatile result = NULL;
+	MemoryContext context = CurrentMemoryContext;
 
 	warden_principal_require(&self);
 	if (self.class == WARDEN_CLASS_GATEWAY)
@@ -156,11 +186,17 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 			warden_mask_rewrite(parse, &rewrite);
 		result = plan(parse, query_string, cursorOptions, boundParams, next);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		active--;
+		if (self.class == WARDEN_CLASS_AGENT && active == 0 &&
+			query_string != NULL && !warden_nesting_inside() &&
+			!warden_audit_open())
+			record_failed(parse, query_string, context);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	active--;
 	result->invalItems = list_concat(result->invalItems, rewrite.invalItems);
 	warden_plan_stamp_set(result, &self, rewrite.expires, rewrite.masked);
 	return result;

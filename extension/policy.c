@@ -273,6 +273,18 @@ warden_policy_type_mask(const char *type)
 	return NULL;
 }
 
+uint32
+warden_policy_generation(void)
+{
+	return (uint32) generation;
+}
+
+uint32
+warden_policy_label_generation(void)
+{
+	return (uint32) relation_resets;
+}
+
 void
 warden_policy_each_mask(const char *type,
 						void (*fn) (const char *mask, void *arg), void *arg)

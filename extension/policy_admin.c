@@ -172,7 +172,7 @@ check_mask(const char *type, const char *mask)
 /*
  * warden.define_type(name text, mask text, description text)
  *
- * Makes a semantic type with its default mask.  Raises unique_violation for
+ * Makes a semantic type with its default mask.  Raises duplicate_object for
  * one that exists: set_mask() changes it.
  */
 Datum
@@ -183,6 +183,11 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 	Write		write = {.sql = "INSERT INTO warden.semantic_types (name, mask, description) VALUES ($1, $2, $3)"};
 
 	require_admin("define a semantic type");
+	if (warden_policy_type_mask(name) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("semantic type \"%s\" exists already", name),
+				 errhint("Change its mask with warden.set_mask().")));
 	check_mask(name, mask);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(name), false);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(mask), false);
@@ -429,9 +434,27 @@ column_text(TriggerData *trigger, HeapTuple row, const char *column)
 	return SPI_getvalue(row, desc, SPI_fnumber(desc, column));
 }
 
+/* A type that is there already gets what the row says, as an update. */
+static bool
+merged_with_existing(TriggerData *trigger, const char *name, const char *mask)
+{
+	Write		write = {.sql = "UPDATE warden.semantic_types SET mask = $2 WHERE name = $1"};
+
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		warden_policy_type_mask(name) == NULL ||
+		strcmp(RelationGetRelationName(trigger->tg_relation),
+			   "semantic_types") != 0)
+		return false;
+	add_argument(&write, TEXTOID, CStringGetTextDatum(name), false);
+	add_argument(&write, TEXTOID, CStringGetTextDatum(mask), false);
+	warden_principal_run_internal(execute_write, &write);
+	return true;
+}
+
 /*
  * Row trigger of semantic_types and mask_rules: a mask that can not be is
- * refused however the row is written.
+ * refused however the row is written.  A restore inserts the built-in types,
+ * which the install script has made already.
  */
 Datum
 warden_sql_check_policy_row(PG_FUNCTION_ARGS)
@@ -448,7 +471,11 @@ warden_sql_check_policy_row(PG_FUNCTION_ARGS)
 	type = column_text(trigger, row, trigger->tg_trigger->tgargs[0]);
 	mask = column_text(trigger, row, "mask");
 	if (type != NULL && mask != NULL)
+	{
 		check_mask(type, mask);
+		if (merged_with_existing(trigger, type, mask))
+			return PointerGetDatum(NULL);
+	}
 	return PointerGetDatum(row);
 }
 

@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/inval.h"
 #include "utils/portal.h"
 
 #include "compat.h"
@@ -114,10 +115,10 @@ run_agent(WardenUtility *u, const WardenPrincipal *principal, bool toplevel)
 	if (change_role)
 	{
 		run_role_change(u);
+		if (recorded)
+			warden_execution_utility_done("ok", 0, 0);
 		return;
 	}
-	if (recorded)
-		warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
 	if (IsA(stmt, VariableSetStmt) && principal->bound)
 		make_local(u);
 	if (IsA(stmt, FetchStmt))
@@ -144,7 +145,6 @@ divert_agent(WardenUtility *u, bool toplevel)
 				 errmsg("a write inside a function or block can not be diverted"),
 				 errhint("Propose the whole call with warden.propose(), or send the write as a statement of its own.")));
 
-	warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
 	warden_divert_utility(u->pstmt, u->queryString, u->params, u->qc);
 	warden_execution_utility_done("diverted", 0,
 								  warden_identity_facts()->change_id);
@@ -155,6 +155,7 @@ govern_agent(WardenUtility *u, const WardenPrincipal *principal)
 {
 	Node	   *stmt = u->pstmt->utilityStmt;
 	bool		toplevel = warden_nesting_toplevel(u->pstmt);
+	bool		recorded = toplevel && is_recorded(stmt);
 	const char *reason;
 	const char *hint;
 
@@ -163,6 +164,10 @@ govern_agent(WardenUtility *u, const WardenPrincipal *principal)
 		return;
 	if (!IsA(stmt, TransactionStmt))
 		warden_utility_check_startup();
+
+	/* Refused or not: the record says what was asked for. */
+	if (recorded)
+		warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
 	switch (warden_utility_verdict(stmt, &reason, &hint))
 	{
 		case WARDEN_RUN:
@@ -238,6 +243,8 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 	Node	   *stmt = u->pstmt->utilityStmt;
 	bool		change_role;
 
+	/* So that EXECUTE meets the policy as it is now. */
+	AcceptInvalidationMessages();
 	warden_plan_stamp_expire();
 
 	/* A way out of a failed state must stay open. */
