@@ -9,7 +9,15 @@
 #include "postgres.h"
 
 #include "executor/execdesc.h"
+#include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+
+/*
+ * Called before an agent's write is planned: the planner checks the rights on
+ * a view that is written to, which is too early for a write that will not
+ * run.  Decides them as for a proposal instead.
+ */
+extern void warden_divert_prepare(Query *query);
 
 /*
  * Called by the ExecutorStart hook for a top-level write of an agent, in

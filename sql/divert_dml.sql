@@ -1,0 +1,150 @@
+-- An agent's write becomes a pending change, whatever its form, or is refused.
+\set superuser :USER
+\set VERBOSITY terse
+CREATE ROLE regress_bot LOGIN;
+CREATE ROLE regress_writer;
+CREATE SCHEMA regress_shop AUTHORIZATION regress_writer;
+CREATE SCHEMA regress_hidden AUTHORIZATION regress_writer;
+GRANT USAGE ON SCHEMA regress_shop TO regress_bot;
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.items (id int PRIMARY KEY, name text, price numeric);
+CREATE TABLE regress_shop.secret (id int PRIMARY KEY);
+CREATE TABLE regress_shop.mailbox (id int, body text);
+CREATE TABLE regress_hidden.t (id int);
+CREATE VIEW regress_shop.cheap AS SELECT * FROM regress_shop.items WHERE price < 30;
+CREATE TABLE regress_shop.log (what text);
+CREATE TABLE regress_shop.ruled (id int, name text);
+CREATE RULE also AS ON INSERT TO regress_shop.ruled DO ALSO
+	INSERT INTO regress_shop.log VALUES ('also');
+CREATE RULE instead AS ON UPDATE TO regress_shop.ruled DO INSTEAD
+	INSERT INTO regress_shop.log VALUES ('instead');
+CREATE FUNCTION regress_shop.write() RETURNS int LANGUAGE plpgsql AS
+	$$BEGIN DELETE FROM regress_shop.items; RETURN 1; END$$;
+CREATE SEQUENCE regress_shop.seq;
+INSERT INTO regress_shop.items SELECT i, 'item ' || i, 10 * i FROM generate_series(1, 5) i;
+GRANT SELECT ON regress_shop.items, regress_shop.cheap, regress_shop.ruled TO regress_bot;
+GRANT INSERT ON regress_shop.mailbox TO regress_bot;
+GRANT SELECT ON regress_hidden.t TO regress_bot;
+RESET ROLE;
+SECURITY LABEL FOR warden ON ROLE regress_bot IS 'agent';
+SELECT warden.create_agent('shop bot', 'regress_bot', 'regress_writer');
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2001;
+
+\c - regress_bot
+--
+-- Refused
+--
+INSERT INTO regress_shop.secret VALUES (1);
+UPDATE regress_shop.secret SET id = 1;
+DELETE FROM regress_shop.items USING regress_shop.secret s WHERE s.id = items.id;
+INSERT INTO regress_shop.mailbox SELECT id, 'x' FROM regress_shop.secret;
+SELECT * FROM regress_shop.mailbox;
+INSERT INTO regress_hidden.t VALUES (1);
+CREATE TABLE regress_hidden.t2 (id int);
+DROP TABLE regress_hidden.t;
+TRUNCATE regress_shop.secret;
+INSERT INTO regress_shop.nothing VALUES (1);
+UPDATE regress_shop.items SET nothing = 1;
+DROP TABLE regress_shop.nothing;
+ALTER TABLE regress_shop.nothing ADD x int;
+UPDATE pg_catalog.pg_class SET relname = 'x';
+COMMENT ON TABLE pg_catalog.pg_class IS 'mine';
+DROP TABLE warden.pending_changes;
+COMMENT ON SCHEMA warden IS 'mine';
+DROP SCHEMA warden;
+CREATE TABLE warden.mine (id int);
+CREATE TABLE regress_shop.copy AS EXECUTE nothing;
+SELECT regress_shop.write();
+DO $$BEGIN DELETE FROM regress_shop.items; END$$;
+EXPLAIN ANALYZE DELETE FROM regress_shop.items;
+COPY (DELETE FROM regress_shop.items RETURNING id) TO STDOUT;
+SELECT nextval('regress_shop.seq');
+SELECT count(*) FROM warden.my_changes;
+
+--
+-- Recorded
+--
+INSERT INTO regress_shop.items VALUES (6, 'six', 60);
+INSERT INTO regress_shop.items VALUES (7, 'seven', 70) RETURNING id, name;
+INSERT INTO regress_shop.mailbox VALUES (1, 'hello');
+UPDATE regress_shop.items SET price = price + 1 WHERE id = 1 RETURNING *;
+DELETE FROM regress_shop.items WHERE id = 2;
+MERGE INTO regress_shop.items i USING (VALUES (1, 'one')) v(id, name) ON i.id = v.id
+	WHEN MATCHED THEN UPDATE SET name = v.name
+	WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.name, 0);
+WITH gone AS (DELETE FROM regress_shop.items RETURNING *) SELECT count(*) FROM gone;
+UPDATE regress_shop.cheap SET name = 'cheap' WHERE id = 1;
+INSERT INTO regress_shop.ruled VALUES (1, 'a');
+UPDATE regress_shop.ruled SET name = 'b';
+PREPARE up (int, numeric, text) AS UPDATE regress_shop.items SET price = $2, name = $3 WHERE id = $1;
+EXECUTE up (3, 33.30, NULL);
+EXECUTE up (4, 44.40, 'it''s');
+-- not the data, not even whether there is any
+DELETE FROM regress_shop.items WHERE id = 12345;
+TRUNCATE regress_shop.items;
+CREATE TABLE regress_shop.made (id int);
+CREATE TABLE regress_shop.copy AS SELECT * FROM regress_shop.items;
+SELECT * INTO regress_shop.copy FROM regress_shop.items;
+CREATE VIEW regress_shop.view AS SELECT id FROM regress_shop.items;
+CREATE INDEX ON regress_shop.items (price);
+ALTER TABLE regress_shop.items ADD COLUMN colour text;
+COMMENT ON COLUMN regress_shop.items.name IS 'name';
+DROP VIEW regress_shop.cheap;
+CREATE FUNCTION regress_shop.one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+VACUUM regress_shop.items;
+ANALYZE regress_shop.items;
+REINDEX TABLE regress_shop.items;
+-- two statements of one message, comments and all
+/* first */ INSERT INTO regress_shop.items VALUES (8) /* in */ \; -- second
+DELETE FROM regress_shop.items WHERE id = 8;
+
+SELECT row_number() OVER (ORDER BY id) AS n, risk, s ->> 'command' AS command,
+	s ->> 'statement' AS statement
+	FROM warden.my_changes, jsonb_array_elements(statements) s
+	ORDER BY id, s ->> 'ordinal';
+SELECT * FROM regress_shop.items ORDER BY id;
+
+--
+-- One transaction, one change
+--
+BEGIN;
+DELETE FROM regress_shop.items WHERE id = 1;
+SAVEPOINT a;
+DELETE FROM regress_shop.items WHERE id = 2;
+ROLLBACK TO a;
+DELETE FROM regress_shop.items WHERE id = 3;
+COMMIT;
+BEGIN;
+SAVEPOINT a;
+DELETE FROM regress_shop.items WHERE id = 1;
+ROLLBACK TO a;
+DELETE FROM regress_shop.items WHERE id = 2;
+COMMIT;
+BEGIN READ ONLY;
+DELETE FROM regress_shop.items WHERE id = 5;
+COMMIT;
+BEGIN;
+DELETE FROM regress_shop.items WHERE id = 4;
+ROLLBACK;
+SELECT id, statement_count, s ->> 'statement' AS statement
+	FROM warden.my_changes, jsonb_array_elements(statements) s
+	WHERE id > 2029 ORDER BY id, s ->> 'ordinal';
+
+--
+-- What is stored besides the text
+--
+\c - :superuser
+SELECT parameters FROM warden.change_statements WHERE change_id BETWEEN 2011 AND 2012 ORDER BY 1;
+SELECT agent, on_behalf_of, agent_role, apply_role, context ->> 'search_path' AS path,
+	context ? 'TimeZone' AS zone, length(digest) AS digest
+	FROM warden.pending_changes WHERE id = 2001;
+SELECT o ->> 'spelled' AS spelled, o ->> 'use' AS use, o ->> 'name' AS name
+	FROM warden.change_statements, jsonb_array_elements(objects) o
+	WHERE change_id IN (2006, 2007, 2016) ORDER BY change_id, 1, 2;
+SELECT count(*) FROM regress_shop.log;
+
+SET client_min_messages = error;
+DROP SCHEMA regress_shop, regress_hidden CASCADE;
+SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
+DELETE FROM warden.agents WHERE agent = 'shop bot';
+DROP ROLE regress_bot, regress_writer;
