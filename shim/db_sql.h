@@ -56,7 +56,7 @@
  * $4 a limit.  Two columns: a line to read, and the object.  Only what the
  * session may use is listed.
  */
-#define SQL_USER_SCHEMA(oid_column) \
+#define SQL_USER_SCHEMA \
 	"n.nspname OPERATOR(pg_catalog.!~~) 'pg\\_%' " \
 	"AND n.nspname OPERATOR(pg_catalog.<>) ALL " \
 	"('{information_schema,warden}'::pg_catalog.name[]) " \
@@ -71,7 +71,7 @@
 	"JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace " \
 	"WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) " \
 	"AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND " \
-	SQL_USER_SCHEMA() "), " \
+	SQL_USER_SCHEMA "), " \
 	"col AS (SELECT r.nspname, r.relname, a.attname, a.attnum, r.oid, " \
 	"pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull, " \
 	"s.label FROM rel AS r " \
@@ -85,7 +85,7 @@
 	"SELECT 'schema' AS kind, n.nspname::pg_catalog.text AS name, " \
 	"n.nspname::pg_catalog.text AS schema, NULL::pg_catalog.text AS line, " \
 	"NULL::pg_catalog.jsonb AS more FROM pg_catalog.pg_namespace AS n WHERE " \
-	SQL_USER_SCHEMA() \
+	SQL_USER_SCHEMA \
 	" UNION ALL SELECT r.kind, r.relname::pg_catalog.text, r.nspname::pg_catalog.text, " \
 	"(SELECT pg_catalog.string_agg(pg_catalog.concat(k.attname, ' ', k.type, " \
 	"CASE WHEN k.attnotnull THEN ' not null' END, " \
@@ -119,7 +119,7 @@
 	"JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace " \
 	"WHERE $2::pg_catalog.text OPERATOR(pg_catalog.=) 'function' " \
 	"AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE') AND " \
-	SQL_USER_SCHEMA() ") " \
+	SQL_USER_SCHEMA ") " \
 	"SELECT pg_catalog.concat(o.kind, ' ', o.schema, " \
 	"CASE WHEN o.kind OPERATOR(pg_catalog.<>) 'schema' " \
 	"THEN '.' OPERATOR(pg_catalog.||) o.name END, " \
@@ -135,5 +135,72 @@
 	"OPERATOR(pg_catalog.~~*) $1::pg_catalog.text) " \
 	"ORDER BY o.schema, o.kind OPERATOR(pg_catalog.<>) 'schema', o.name " \
 	"LIMIT $4::pg_catalog.int8"
+
+#define SQL_READABLE_TABLES \
+	"pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n " \
+	"ON n.oid OPERATOR(pg_catalog.=) c.relnamespace " \
+	"WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) " \
+	"AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND " SQL_USER_SCHEMA
+
+/*
+ * Schemas (with an empty name) and tables after $1, $2 in order, at most $3:
+ * schema, name, comment.
+ */
+#define SQL_LIST_RESOURCES \
+	"SELECT o.schema, o.name, o.comment FROM (" \
+	"SELECT n.nspname::pg_catalog.text COLLATE \"C\" AS schema, " \
+	"''::pg_catalog.text COLLATE \"C\" AS name, " \
+	"pg_catalog.obj_description(n.oid, 'pg_namespace') AS comment " \
+	"FROM pg_catalog.pg_namespace AS n WHERE " SQL_USER_SCHEMA \
+	" UNION ALL SELECT n.nspname::pg_catalog.text COLLATE \"C\", " \
+	"c.relname::pg_catalog.text COLLATE \"C\", " \
+	"pg_catalog.obj_description(c.oid, 'pg_class') FROM " \
+	SQL_READABLE_TABLES ") AS o " \
+	"WHERE o.schema OPERATOR(pg_catalog.>) $1::pg_catalog.text " \
+	"OR (o.schema OPERATOR(pg_catalog.=) $1::pg_catalog.text " \
+	"AND o.name OPERATOR(pg_catalog.>) $2::pg_catalog.text) " \
+	"ORDER BY o.schema, o.name LIMIT $3::pg_catalog.int8"
+
+#define SQL_READ_TABLE \
+	"SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(" \
+	"'schema', n.nspname, 'name', c.relname, " \
+	"'comment', pg_catalog.obj_description(c.oid, 'pg_class'), " \
+	"'columns', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(" \
+	"'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod), " \
+	"'not_null', a.attnotnull, 'semantic_type', s.label, " \
+	"'comment', pg_catalog.col_description(c.oid, a.attnum)) ORDER BY a.attnum) " \
+	"FROM pg_catalog.pg_attribute AS a LEFT JOIN pg_catalog.pg_seclabel AS s " \
+	"ON s.objoid OPERATOR(pg_catalog.=) c.oid " \
+	"AND s.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass " \
+	"AND s.objsubid OPERATOR(pg_catalog.=) a.attnum " \
+	"AND s.provider OPERATOR(pg_catalog.=) 'warden' " \
+	"WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid " \
+	"AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped), " \
+	"'indexes', (SELECT pg_catalog.jsonb_agg(pg_catalog.pg_get_indexdef(" \
+	"x.indexrelid)) FROM pg_catalog.pg_index AS x " \
+	"WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid))) FROM " \
+	SQL_READABLE_TABLES " AND n.nspname OPERATOR(pg_catalog.=) $1::pg_catalog.name " \
+	"AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name"
+
+#define SQL_READ_SCHEMA \
+	"SELECT pg_catalog.jsonb_build_object('schema', n.nspname, 'tables', " \
+	"(SELECT COALESCE(pg_catalog.jsonb_agg(c.relname ORDER BY c.relname), '[]') " \
+	"FROM pg_catalog.pg_class AS c " \
+	"WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid " \
+	"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) " \
+	"AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))) " \
+	"FROM pg_catalog.pg_namespace AS n WHERE " SQL_USER_SCHEMA \
+	" AND n.nspname OPERATOR(pg_catalog.=) $1::pg_catalog.name"
+
+/* names that begin with $1, at most $2 */
+#define SQL_COMPLETE_SCHEMA \
+	"SELECT n.nspname FROM pg_catalog.pg_namespace AS n WHERE " SQL_USER_SCHEMA \
+	" AND pg_catalog.starts_with(n.nspname::pg_catalog.text, $1::pg_catalog.text) " \
+	"ORDER BY n.nspname LIMIT $2::pg_catalog.int8"
+
+#define SQL_COMPLETE_TABLE \
+	"SELECT c.relname FROM " SQL_READABLE_TABLES \
+	" AND pg_catalog.starts_with(c.relname::pg_catalog.text, $1::pg_catalog.text) " \
+	"ORDER BY c.relname LIMIT $2::pg_catalog.int8"
 
 #endif							/* DB_SQL_H */

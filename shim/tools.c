@@ -110,7 +110,7 @@ static const McpTool tools[] = {
 			  "\"reason\":{\"type\":\"string\",\"description\":"
 			  "\"why, for the reviewer\"}," ARG_DATABASE,
 			  "\"sql\",\"title\",\"reason\""),
-		SCHEMA_ONE_OF(SCHEMA_PENDING "," SCHEMA_ERROR),
+		SCHEMA_ONE_OF(SCHEMA_PENDING "," SCHEMA_ONE_CHANGE "," SCHEMA_ERROR),
 		0, tools_propose_change, NULL
 	},
 	{
@@ -126,7 +126,8 @@ static const McpTool tools[] = {
 			  "\"format\":{\"type\":\"string\",\"enum\":[\"table\",\"json\",\"csv\"],"
 			  "\"default\":\"table\",\"description\":\"of the text\"},"
 			  ARG_DATABASE, "\"sql\""),
-		SCHEMA_ONE_OF(SCHEMA_ROWS "," SCHEMA_PENDING "," SCHEMA_ERROR),
+		SCHEMA_ONE_OF(SCHEMA_ROWS "," SCHEMA_PENDING "," SCHEMA_ONE_CHANGE ","
+					  SCHEMA_ERROR),
 		0, tools_query, NULL
 	},
 	{
@@ -184,7 +185,18 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 	host->title = "pg_warden";
 	host->version = version;
 	host->instructions = instructions;
-	host->capabilities = "\"tools\":{}";
+	host->capabilities = "\"tools\":{},\"resources\":{\"subscribe\":true},"
+		"\"prompts\":{},\"completions\":{},"
+		"\"extensions\":{\"" MCP_TASKS_EXTENSION "\":{}}";
+	host->list_resources = resources_list;
+	host->resource_templates = resources_templates;
+	host->read_resource = resources_read;
+	host->prompts = prompts;
+	host->prompt_count = prompts_count;
+	host->complete = resources_complete;
+	host->get_task = tools_get_task;
+	host->cancel_task = tools_cancel_task;
+	host->update_task = tools_update_task;
 	host->tools = tools;
 	host->tool_count = sizeof(tools) / sizeof(tools[0]);
 	host->list_scope = "private";
@@ -442,7 +454,7 @@ refuse(McpCall *call, const DbError *error)
 }
 
 bool
-tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
+tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	const ToolsContext *context = tools_context(call);
 	const char *person = json_util_string(call->meta, "warden/onBehalfOf");
@@ -460,13 +472,47 @@ tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	db.request = buf_cstr(&request);
 	db_call(context->pool, &db, outcome);
 	buf_free(&request);
-	if (outcome->status == DB_DONE)
+	return outcome->status == DB_DONE;
+}
+
+bool
+tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
+{
+	if (tools_exec(call, run, outcome))
 		return true;
 	if (outcome->status == DB_REFUSED)
 		refuse(call, &outcome->error);
 	else
 		tools_fail(call, &outcome->error);
 	return false;
+}
+
+bool
+tools_fetch(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
+{
+	Buf			data;
+
+	if (tools_exec(call, run, outcome))
+		return true;
+	buf_init(&data);
+	buf_puts(&data, "{\"sqlstate\":");
+	buf_json_cstr(&data, outcome->error.sqlstate);
+	buf_putc(&data, '}');
+	if (outcome->status == DB_REFUSED && call->transport->challenges)
+		refuse(call, &outcome->error);
+	else
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, outcome->error.message,
+				  buf_ok(&data) ? data.data : NULL);
+	if (outcome->status != DB_REFUSED)
+		call->http_status = 200;
+	buf_free(&data);
+	return false;
+}
+
+const char *
+tools_cell(const DbOutcome *outcome, size_t *len)
+{
+	return db_rows(outcome) > 0 ? db_cell(outcome, 0, 0, len) : NULL;
 }
 
 void

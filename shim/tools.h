@@ -51,8 +51,18 @@ typedef struct ToolsRun
 	long long	max_rows;		/* 0: the agent's own limit */
 } ToolsRun;
 
-/* Runs the steps as one governed call; answers by itself unless it is done. */
+/* Runs the steps as one governed call and answers nothing. */
+extern bool tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome);
+
+/* The same, answering by an error result unless it is done; for tools. */
 extern bool tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome);
+
+/* The same, answering by a protocol error; for methods that are no tools. */
+extern bool tools_fetch(McpCall *call, const ToolsRun *run,
+						DbOutcome *outcome);
+
+/* The text of the only cell, NULL if there is none; lives with the outcome. */
+extern const char *tools_cell(const DbOutcome *outcome, size_t *len);
 
 /* An error result in the shape that every output schema has. */
 extern void tools_fail(McpCall *call, const DbError *error);
@@ -66,6 +76,40 @@ extern void tools_end(McpCall *call);
 /* The answer to a diverted or proposed write. */
 extern void tools_pending(McpCall *call, const char *database,
 						  const DbOutcome *outcome);
+
+/*
+ * One change as its agent sees it.  tools_change_step fills a step and its
+ * parameter; tools_load_change takes the object out of a row.
+ */
+typedef struct ToolsChangeStep
+{
+	char		id[24];
+	const char *params[1];
+	DbStep		step;
+} ToolsChangeStep;
+
+extern void tools_change_step(ToolsChangeStep *step, long long change_id);
+extern json_t *tools_load_change(const DbOutcome *outcome, int row);
+extern void tools_change_line(Buf *text, const json_t *change);
+extern void tools_put_review_url(Buf *out, const McpCall *call,
+								 long long change_id);
+
+/* tools_task.c: changes as tasks of the tasks extension */
+extern bool tools_wants_task(const McpCall *call);
+extern void tools_answer_task(McpCall *call, const char *database,
+							  const json_t *change);
+extern void tools_get_task(McpCall *call, const char *task_id);
+extern void tools_cancel_task(McpCall *call, const char *task_id);
+extern void tools_update_task(McpCall *call, const char *task_id,
+							  json_t *responses);
+
+/* resources.c and prompts.c */
+extern const char resources_templates[];
+extern void resources_list(McpCall *call, const char *cursor);
+extern void resources_read(McpCall *call, const char *uri);
+extern void resources_complete(McpCall *call, const McpReference *ref);
+extern const McpPrompt prompts[];
+extern const size_t prompts_count;
 
 /* handlers */
 extern void tools_query(McpCall *call, json_t *arguments);

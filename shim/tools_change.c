@@ -21,8 +21,8 @@
  */
 
 /* The JSON object in column 0 of a row; NULL if there is none. */
-static json_t *
-load_object(const DbOutcome *outcome, int row)
+json_t *
+tools_load_change(const DbOutcome *outcome, int row)
 {
 	size_t		len;
 	JsonFault	fault;
@@ -39,33 +39,51 @@ load_object(const DbOutcome *outcome, int row)
 	return NULL;
 }
 
+void
+tools_change_step(ToolsChangeStep *step, long long change_id)
+{
+	snprintf(step->id, sizeof(step->id), "%lld", change_id);
+	step->params[0] = step->id;
+	step->step = (DbStep) {SQL_GET_CHANGE, 1, step->params, false};
+}
+
 static long long
 change_number(const json_t *change)
 {
 	return json_integer_value(json_object_get(change, "change_id"));
 }
 
+/* The configured link to a change's review page, or nothing. */
+void
+tools_put_review_url(Buf *out, const McpCall *call, long long change_id)
+{
+	const char *template = tools_context(call)->cf->review_url;
+	const char *at = template != NULL ? strstr(template, "{change_id}") : NULL;
+
+	if (template == NULL)
+		return;
+	if (at == NULL)
+	{
+		buf_puts(out, template);
+		return;
+	}
+	buf_append(out, template, (size_t) (at - template));
+	buf_int(out, change_id);
+	buf_puts(out, at + strlen("{change_id}"));
+}
+
 static void
 put_review_url(McpCall *call, long long change_id)
 {
-	const char *template = tools_context(call)->cf->review_url;
-	const char *at;
 	Buf			url;
 
-	if (template == NULL || change_id == 0)
-		return;
 	buf_init(&url);
-	at = strstr(template, "{change_id}");
-	if (at == NULL)
-		buf_puts(&url, template);
-	else
+	tools_put_review_url(&url, call, change_id);
+	if (url.len > 0)
 	{
-		buf_append(&url, template, (size_t) (at - template));
-		buf_int(&url, change_id);
-		buf_puts(&url, at + strlen("{change_id}"));
+		mcp_member(call, "review_url");
+		buf_json_cstr(&call->out, url.data);
 	}
-	mcp_member(call, "review_url");
-	buf_json_cstr(&call->out, buf_cstr(&url));
 	buf_free(&url);
 }
 
@@ -127,8 +145,8 @@ put_review_lines(Buf *text, const json_t *change)
 	}
 }
 
-static void
-put_change_line(Buf *text, const json_t *change)
+void
+tools_change_line(Buf *text, const json_t *change)
 {
 	const char *status = json_util_string(change, "status");
 	const char *risk = json_util_string(change, "risk");
@@ -158,7 +176,7 @@ answer_change(McpCall *call, const json_t *change)
 	Buf			text;
 
 	buf_init(&text);
-	put_change_line(&text, change);
+	tools_change_line(&text, change);
 	each_finding(change, put_finding_line, &text);
 	put_review_lines(&text, change);
 	tools_begin(call, buf_cstr(&text), text.len);
@@ -183,15 +201,13 @@ static json_t *
 fetch_change(McpCall *call, const char *database, long long change_id,
 			 DbOutcome *outcome)
 {
-	char		id[24];
-	const char *params[1] = {id};
-	DbStep		step = {SQL_GET_CHANGE, 1, params, false};
-	ToolsRun	run = {&step, 1, database, 0};
+	ToolsChangeStep get;
+	ToolsRun	run = {&get.step, 1, database, 0};
 
-	snprintf(id, sizeof(id), "%lld", change_id);
+	tools_change_step(&get, change_id);
 	if (!tools_run(call, &run, outcome))
 		return NULL;
-	return load_object(outcome, 0);
+	return tools_load_change(outcome, 0);
 }
 
 /*
@@ -207,6 +223,15 @@ tools_pending(McpCall *call, const char *database, const DbOutcome *outcome)
 	const char *risk = json_util_string(change, "risk");
 	Buf			text;
 
+	call->http_status = 200;
+	call->outcome = MCP_OUTCOME_PENDING;
+	if (change != NULL && tools_wants_task(call))
+	{
+		tools_answer_task(call, database, change);
+		json_decref(change);
+		db_outcome_free(&details);
+		return;
+	}
 	if (outcome->risk[0] != '\0')
 		risk = outcome->risk;
 	buf_init(&text);
@@ -229,8 +254,6 @@ tools_pending(McpCall *call, const char *database, const DbOutcome *outcome)
 	buf_putc(&call->out, ']');
 	put_review_url(call, outcome->change_id);
 	tools_end(call);
-	call->outcome = MCP_OUTCOME_PENDING;
-	call->http_status = 200;
 	buf_free(&text);
 	json_decref(change);
 	db_outcome_free(&details);
@@ -307,20 +330,19 @@ void
 tools_withdraw_change(McpCall *call, json_t *arguments)
 {
 	long long	change_id = 0;
-	char		id[24];
-	const char *params[1] = {id};
-	DbStep		steps[2] = {
-		{SQL_WITHDRAW, 1, params, false}, {SQL_GET_CHANGE, 1, params, false}
-	};
+	ToolsChangeStep get;
+	DbStep		steps[2];
 	ToolsRun	run = {steps, 2, NULL, 0};
 	DbOutcome	outcome;
 
 	if (!read_change_id(call, arguments, &change_id, &run.database))
 		return;
-	snprintf(id, sizeof(id), "%lld", change_id);
+	tools_change_step(&get, change_id);
+	steps[0] = (DbStep) {SQL_WITHDRAW, 1, get.params, false};
+	steps[1] = get.step;
 	if (tools_run(call, &run, &outcome))
 	{
-		json_t	   *change = load_object(&outcome, 0);
+		json_t	   *change = tools_load_change(&outcome, 0);
 
 		if (change != NULL)
 			answer_change(call, change);
@@ -369,11 +391,11 @@ answer_changes(McpCall *call, const DbOutcome *outcome)
 	buf_init(&list);
 	for (int row = 0; row < rows; row++)
 	{
-		json_t	   *change = load_object(outcome, row);
+		json_t	   *change = tools_load_change(outcome, row);
 
 		last = change_number(change);
 		buf_puts(&text, row > 0 ? "\n" : "");
-		put_change_line(&text, change);
+		tools_change_line(&text, change);
 		buf_puts(&list, row > 0 ? "," : "");
 		json_util_write(&list, change);
 		json_decref(change);

@@ -6,7 +6,8 @@ CREATE ROLE support_apply NOLOGIN;
 CREATE ROLE other_agent NOLOGIN;
 CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway;
 CREATE ROLE rita LOGIN IN ROLE warden_reviewer;
-GRANT support_apply TO rita;
+CREATE ROLE rico LOGIN IN ROLE warden_reviewer;
+GRANT support_apply TO rita, rico;
 
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE TABLE customers (
@@ -50,6 +51,7 @@ SELECT warden.label_role('other_agent', 'agent');
 SELECT warden.create_agent('support', 'support_agent', 'support_apply', 'tests');
 SELECT warden.create_agent('other', 'other_agent');
 SELECT warden.add_person('rita@example.com', 'rita');
+SELECT warden.add_person('rico@example.com', 'rico');
 SELECT warden.allow_delegation('other', '*@example.com');
 
 SELECT warden.issue_token('support', 'bob@example.com');

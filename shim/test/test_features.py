@@ -1,0 +1,181 @@
+"""Resources, prompts, completion and tasks, against the real extension."""
+
+import json
+import time
+
+from harness import main
+
+TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+
+
+def code(answer):
+    return (answer or {}).get("error", {}).get("code")
+
+
+def resources(bench):
+    bench.psql('CREATE SCHEMA "odd name"; CREATE TABLE "odd name"."t/a b%" '
+               '(x int); GRANT USAGE ON SCHEMA "odd name" TO support_agent; '
+               'GRANT SELECT ON "odd name"."t/a b%" TO support_agent')
+    client = bench.stdio()
+    for modern in (False, True):
+        found = client.request("resources/list", {}, modern=modern)["result"]
+        uris = [r["uri"] for r in found["resources"]]
+        bench.check("warden://table/public/customers" in uris and
+                    "warden://schema/public" in uris and
+                    "warden://table/odd%20name/t%2Fa%20b%25" in uris,
+                    "schemas and tables are resources", uris)
+        bench.check(not any("hidden" in uri for uri in uris),
+                    "not what the agent may not read")
+        bench.equal("ttlMs" in found, modern, "cache hints if modern")
+    read = client.request("resources/read", {
+        "uri": "warden://table/public/customers"}, modern=True)["result"]
+    table = json.loads(read["contents"][0]["text"])
+    columns = {c["name"]: c for c in table["columns"]}
+    bench.equal(columns["ssn"].get("semantic_type"), "ssn", "a table")
+    read = client.request("resources/read", {
+        "uri": "warden://table/odd%20name/t%2Fa%20b%25"})["result"]
+    bench.equal(json.loads(read["contents"][0]["text"])["name"], "t/a b%",
+                "one with an odd name")
+    read = client.request("resources/read",
+                          {"uri": "warden://schema/public"})["result"]
+    bench.check("customers" in
+                json.loads(read["contents"][0]["text"])["tables"], "a schema")
+    for uri in ("warden://table/public/hidden", "warden://table/public/nope",
+                "warden://table/public", "warden://change/999999",
+                "warden://change/x", "warden://schema/pg_catalog",
+                "warden://table/%zz/x", "warden://table/%00/x",
+                "warden://table/%ff/x", "file:///etc/passwd", ""):
+        answer = client.request("resources/read", {"uri": uri}, modern=True)
+        bench.equal(code(answer), -32602, f"{uri!r} is not there")
+    bench.equal(code(client.request("resources/read", {"uri": "x"})), -32002,
+                "a legacy client gets the legacy code")
+    bench.equal(code(client.request("resources/read", {"uri": 7})), -32602,
+                "a URI that is a number")
+    bench.equal(code(client.request("resources/list", {"cursor": "%%%"})),
+                -32602, "a cursor of one's own making")
+
+
+def pages(bench):
+    bench.psql("CREATE SCHEMA many; GRANT USAGE ON SCHEMA many TO other_agent;"
+               "DO $$ BEGIN FOR i IN 1..250 LOOP EXECUTE format("
+               "'CREATE TABLE many.t%s (x int)', i); END LOOP; END $$;"
+               "GRANT SELECT ON ALL TABLES IN SCHEMA many TO other_agent")
+    client = bench.stdio(WARDEN_TOKEN=bench.env["other_token"])
+    uris, cursor, count = [], None, 0
+    while count < 10:
+        params = {"cursor": cursor} if cursor else {}
+        page = client.request("resources/list", params)["result"]
+        uris += [r["uri"] for r in page["resources"]]
+        cursor, count = page.get("nextCursor"), count + 1
+        if not cursor:
+            break
+    mine = [uri for uri in uris if "/many" in uri]
+    bench.equal((len(mine), len(set(uris)), count), (251, len(uris), 3),
+                "all of 251, once each, in 3 pages")
+
+
+def prompts(bench):
+    client = bench.stdio()
+    listed = client.request("prompts/list", {}, modern=True)["result"]
+    bench.equal([p["name"] for p in listed["prompts"]],
+                ["investigate_table", "propose_migration"], "the prompts")
+    got = client.request("prompts/get", {
+        "name": "investigate_table", "arguments": {"table": "customers"}})
+    bench.check("customers" in got["result"]["messages"][0]["content"]["text"],
+                "with its argument")
+    for params in ({"name": "nope"}, {"name": "investigate_table"},
+                   {"name": "investigate_table", "arguments": {"table": 7}},
+                   {"name": "investigate_table", "arguments": []}, {}):
+        bench.equal(code(client.request("prompts/get", params)), -32602,
+                    f"prompts/get {params}")
+
+
+def completion(bench):
+    client = bench.stdio()
+
+    def ask(ref, argument, value):
+        return client.request("completion/complete", {
+            "ref": ref, "argument": {"name": argument, "value": value}})
+
+    prompt = {"type": "ref/prompt", "name": "investigate_table"}
+    template = {"type": "ref/resource",
+                "uri": "warden://table/{schema}/{table}"}
+    values = ask(prompt, "table", "cust")["result"]["completion"]["values"]
+    bench.equal(values, ["customers"], "tables by their beginning")
+    values = ask(template, "schema", "pub")["result"]["completion"]["values"]
+    bench.equal(values, ["public"], "schemas by their beginning")
+    values = ask(template, "table", "hid")["result"]["completion"]["values"]
+    bench.equal(values, [], "not what the agent may not read")
+    values = ask(template, "other", "x")["result"]["completion"]["values"]
+    bench.equal(values, [], "an argument without suggestions")
+    bench.equal(code(ask({"type": "ref/prompt", "name": "nope"}, "a", "")),
+                -32602, "an unknown prompt")
+    bench.equal(code(ask({"type": "nope"}, "a", "")), -32602,
+                "an unknown reference")
+
+
+def propose(client, **more):
+    return client.request("tools/call", {
+        "name": "query", "arguments": {
+            "sql": "UPDATE tickets SET body = 'task' WHERE id = 1"}},
+        modern=True, capabilities=TASKS, **more)["result"]
+
+
+def get(client, task, capabilities=TASKS):
+    return client.request("tasks/get", {"taskId": task}, modern=True,
+                          capabilities=capabilities)
+
+
+def tasks(bench):
+    for client in (bench.stdio(), bench.http()):
+        task = propose(client)
+        bench.check(task.get("resultType") == "task" and
+                    task.get("status") == "working" and
+                    task.get("taskId", "").startswith("main:"),
+                    "a diverted write is a task", task)
+        bench.equal(get(client, task["taskId"])["result"].get("status"),
+                    "working", "which can be looked at")
+        bench.equal(code(get(client, task["taskId"], {})), -32021,
+                    "not without the extension")
+        for wrong in ("main:999999", "nope", "main:x", ":1", "a b:1"):
+            bench.equal(code(get(client, wrong)), -32602,
+                        f"task {wrong!r} is not there")
+    number = task["taskId"].split(":")[1]
+    again = bench.stdio()
+    bench.equal(get(again, task["taskId"])["result"].get("status"), "working",
+                "any instance of the shim knows it")
+    other = bench.stdio(WARDEN_TOKEN=bench.env["other_token"])
+    bench.equal(code(get(other, task["taskId"])), -32602,
+                "another agent does not")
+    required = int(bench.psql("SELECT required_approvals FROM "
+                              f"warden.pending_changes WHERE id = {number}"))
+    bench.psql(f"SELECT warden.approve({number}, 'yes')", "rita")
+    if required > 1:
+        bench.psql(f"SELECT warden.approve({number}, 'yes')", "rico")
+    bench.psql(f"CALL warden.apply({number})", "rita")
+    result = get(again, task["taskId"])["result"]
+    bench.check(result.get("status") == "completed" and
+                result["result"]["structuredContent"]["change"]["status"] ==
+                "applied", "an applied change completes it", result)
+    task = propose(again)
+    answer = again.request("tasks/cancel", {"taskId": task["taskId"]},
+                           modern=True, capabilities=TASKS)
+    bench.equal(answer["result"].get("resultType"), "complete",
+                "cancelling is acknowledged")
+    bench.equal(get(again, task["taskId"])["result"].get("status"),
+                "cancelled", "and withdraws the change")
+    task = propose(again)
+    number = task["taskId"].split(":")[1]
+    bench.psql(f"SELECT warden.reject({number}, 'no, sorry')", "rita")
+    result = get(again, task["taskId"])["result"]
+    bench.check(result.get("status") == "failed" and "error" in result,
+                "a rejected change fails it", result)
+    plain = again.request("tools/call", {"name": "query", "arguments": {
+        "sql": "DELETE FROM tickets"}}, modern=True)["result"]
+    bench.equal((plain.get("resultType"),
+                 plain["structuredContent"].get("status")),
+                ("complete", "pending_review"),
+                "a client without the extension gets no task")
+
+
+main(resources, pages, prompts, completion, tasks)
