@@ -233,6 +233,13 @@ CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 	ON warden.allowed_functions FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
 COMMENT ON TRIGGER policy_changed ON warden.allowed_functions IS 'tells every session';
 
+ALTER TABLE warden.semantic_types ENABLE ALWAYS TRIGGER policy_changed;
+ALTER TABLE warden.mask_rules ENABLE ALWAYS TRIGGER policy_changed;
+ALTER TABLE warden.exemptions ENABLE ALWAYS TRIGGER policy_changed;
+ALTER TABLE warden.allowed_functions ENABLE ALWAYS TRIGGER policy_changed;
+ALTER TABLE warden.semantic_types ENABLE ALWAYS TRIGGER check_policy_row;
+ALTER TABLE warden.mask_rules ENABLE ALWAYS TRIGGER check_policy_row;
+
 -- A restore inserts the built-in types too: the trigger makes an update of it.
 SELECT pg_catalog.pg_extension_config_dump('warden.semantic_types', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.mask_rules', '');

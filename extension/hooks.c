@@ -137,7 +137,7 @@ warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	if (principal != NULL && principal->class != WARDEN_CLASS_NONE)
 		warden_utility_govern(&utility, principal);
 	else
-		warden_utility_run(&utility);
+		warden_utility_run_ungoverned(&utility);
 }
 
 /* DROP EXTENSION would free every agent of this database. */

@@ -34,6 +34,7 @@
 #include "catalog.h"
 #include "label.h"
 #include "mask.h"
+#include "nesting.h"
 #include "policy.h"
 #include "principal.h"
 #include "warden.h"
@@ -372,13 +373,15 @@ warden_label_keep(Oid relid, AttrNumber attnum, const char *label)
 }
 
 static void
-require_admin(void)
+require_admin(FunctionCallInfo fcinfo, const char *name)
 {
 	if (!is_admin())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to label for others"),
 				 errhint("Only members of %s may.", WARDEN_ROLE_ADMIN)));
+	warden_nesting_require_toplevel(fcinfo, name,
+									WARDEN_ERRCODE_NOT_PERMITTED);
 }
 
 /*
@@ -390,7 +393,7 @@ require_admin(void)
 Datum
 warden_sql_label_role(PG_FUNCTION_ARGS)
 {
-	require_admin();
+	require_admin(fcinfo, "label_role");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -415,7 +418,7 @@ warden_sql_label_column(PG_FUNCTION_ARGS)
 	AttrNumber	attnum;
 	Relation	rel;
 
-	require_admin();
+	require_admin(fcinfo, "label_column");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

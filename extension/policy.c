@@ -82,6 +82,7 @@ typedef struct Exemption
 	const char *type;			/* NULL when relation is set */
 	Oid			relation;
 	AttrNumber	attnum;			/* 0: every column */
+	const char *attname;		/* of that column when it was granted */
 	TimestampTz until;
 } Exemption;
 
@@ -155,7 +156,6 @@ static void
 load_exemption(HeapTuple tuple, TupleDesc desc, void *row)
 {
 	Exemption  *exemption = row;
-	char	   *attname;
 
 	exemption->grantee = DatumGetObjectId(value_column(tuple, desc,
 													   Anum_exemptions_grantee));
@@ -166,20 +166,7 @@ load_exemption(HeapTuple tuple, TupleDesc desc, void *row)
 												   Anum_exemptions_attnum));
 	exemption->until = DatumGetTimestampTz(value_column(tuple, desc,
 														Anum_exemptions_until));
-	attname = text_column(tuple, desc, Anum_exemptions_attname);
-
-	/*
-	 * Number and name must agree: a restore renumbers columns, and an
-	 * exemption must not move to another one.
-	 */
-	if (attname != NULL)
-	{
-		char	   *actual = get_attname(exemption->relation,
-										 exemption->attnum, true);
-
-		if (actual == NULL || strcmp(actual, attname) != 0)
-			exemption->until = DT_NOBEGIN;
-	}
+	exemption->attname = text_column(tuple, desc, Anum_exemptions_attname);
 }
 
 /* Reads a whole table into an array of rows of the given size. */
@@ -337,6 +324,28 @@ mask_for_role(const char *type, Oid role)
 	return mask != NULL ? mask : "full";
 }
 
+/*
+ * Is the exemption for this column?  Number and name must agree: a restore
+ * renumbers columns, and an exemption must not move to another one.
+ */
+static bool
+covers(const Exemption *exemption, Oid relid, AttrNumber attnum,
+	   const char *type)
+{
+	char	   *name;
+
+	if (exemption->type != NULL)
+		return strcmp(exemption->type, type) == 0;
+	if (exemption->relation != relid)
+		return false;
+	if (exemption->attnum == 0)
+		return true;
+	if (exemption->attnum != attnum || exemption->attname == NULL)
+		return false;
+	name = get_attname(relid, attnum, true);
+	return name != NULL && strcmp(name, exemption->attname) == 0;
+}
+
 /* Is the column exempt for the role now? Then lowers *expires. */
 static bool
 exempt_for_role(Oid role, Oid relid, AttrNumber attnum, const char *type,
@@ -352,11 +361,8 @@ exempt_for_role(Oid role, Oid relid, AttrNumber attnum, const char *type,
 
 		if (e->until <= now || e->until <= until || !reaches(e->grantee, role))
 			continue;
-		if (e->type != NULL ? strcmp(e->type, type) != 0 :
-			(e->relation != relid ||
-			 (e->attnum != 0 && e->attnum != attnum)))
-			continue;
-		until = e->until;
+		if (covers(e, relid, attnum, type))
+			until = e->until;
 	}
 	if (until == DT_NOBEGIN)
 		return false;

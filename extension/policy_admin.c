@@ -33,6 +33,7 @@
 #include "audit_event.h"
 #include "label.h"
 #include "mask.h"
+#include "nesting.h"
 #include "policy.h"
 #include "principal.h"
 #include "warden.h"
@@ -89,14 +90,18 @@ execute_write(void *arg)
 
 /* Policy is made by ungoverned members of warden_admin only. */
 static void
-require_admin(const char *what)
+require_admin(FunctionCallInfo fcinfo, const char *name, const char *what)
 {
 	Oid			admin = get_role_oid(WARDEN_ROLE_ADMIN, true);
 
 	if (warden_principal_current()->class == WARDEN_CLASS_NONE &&
 		(superuser() ||
 		 (OidIsValid(admin) && has_privs_of_role(GetUserId(), admin))))
+	{
+		warden_nesting_require_toplevel(fcinfo, name,
+										WARDEN_ERRCODE_NOT_PERMITTED);
 		return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to %s", what),
@@ -182,7 +187,7 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 	char	   *mask = required_text(fcinfo, 1, "mask");
 	Write		write = {.sql = "INSERT INTO warden.semantic_types (name, mask, description) VALUES ($1, $2, $3)"};
 
-	require_admin("define a semantic type");
+	require_admin(fcinfo, "define_type", "define a semantic type");
 	if (warden_policy_type_mask(name) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -214,7 +219,7 @@ warden_sql_set_mask(PG_FUNCTION_ARGS)
 	Write		write = {0};
 	Oid			role = InvalidOid;
 
-	require_admin("set a mask");
+	require_admin(fcinfo, "set_mask", "set a mask");
 	if (warden_policy_type_mask(type) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -283,7 +288,7 @@ resolve_target(const char *text, Target *target)
 		return;
 	}
 	names = textToQualifiedNameList(cstring_to_text(text));
-	if (list_length(names) <= 3)
+	if (list_length(names) <= 2)
 		target->relation = find_table(names);
 	if (!OidIsValid(target->relation) && list_length(names) > 1)
 	{
@@ -318,7 +323,7 @@ warden_sql_grant_exemption(PG_FUNCTION_ARGS)
 	.returning = true};
 	Oid			grantee;
 
-	require_admin("grant an exemption");
+	require_admin(fcinfo, "grant_exemption", "grant an exemption");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -362,7 +367,7 @@ warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
 {
 	Write		write = {.sql = "DELETE FROM warden.exemptions WHERE id = $1"};
 
-	require_admin("revoke an exemption");
+	require_admin(fcinfo, "revoke_exemption", "revoke an exemption");
 	add_argument(&write, INT8OID, PG_GETARG_DATUM(0), false);
 	warden_principal_run_internal(execute_write, &write);
 	if (write.rows == 0)
@@ -382,11 +387,13 @@ warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------- */
 
 static void
-change_function_list(Oid funcid, const char *sql, const char *action)
+change_function_list(FunctionCallInfo fcinfo, const char *name,
+					 const char *sql, const char *action)
 {
+	Oid			funcid = PG_GETARG_OID(0);
 	Write		write = {.sql = sql};
 
-	require_admin("change the list of functions");
+	require_admin(fcinfo, name, "change the list of functions");
 	add_argument(&write, OIDOID, ObjectIdGetDatum(funcid), false);
 	warden_principal_run_internal(execute_write, &write);
 	warden_audit_action("policy", 0,
@@ -402,7 +409,7 @@ change_function_list(Oid funcid, const char *sql, const char *action)
 Datum
 warden_sql_allow_function(PG_FUNCTION_ARGS)
 {
-	change_function_list(PG_GETARG_OID(0),
+	change_function_list(fcinfo, "allow_function",
 						 "INSERT INTO warden.allowed_functions (function) VALUES ($1::regprocedure) ON CONFLICT DO NOTHING",
 						 "allow function");
 	PG_RETURN_VOID();
@@ -416,7 +423,7 @@ warden_sql_allow_function(PG_FUNCTION_ARGS)
 Datum
 warden_sql_disallow_function(PG_FUNCTION_ARGS)
 {
-	change_function_list(PG_GETARG_OID(0),
+	change_function_list(fcinfo, "disallow_function",
 						 "DELETE FROM warden.allowed_functions WHERE function = $1::regprocedure",
 						 "disallow function");
 	PG_RETURN_VOID();

@@ -22,8 +22,8 @@
 #include "utility_gate.h"
 #include "warden.h"
 
-void
-warden_utility_run(WardenUtility *u)
+static void
+run_statement(WardenUtility *u)
 {
 	if (u->next != NULL)
 		u->next(u->pstmt, u->queryString, u->readOnlyTree, u->context,
@@ -41,13 +41,27 @@ run_role_change(WardenUtility *u)
 	PG_TRY();
 	{
 		warden_principal_allow_role_change = true;
-		warden_utility_run(u);
+		run_statement(u);
 	}
 	PG_FINALLY();
 	{
 		warden_principal_allow_role_change = false;
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Setting the session user resets the role as well, when the principal may be
+ * a governed one already: for a person's own statement that is in order.
+ */
+void
+warden_utility_run_ungoverned(WardenUtility *u)
+{
+	if (IsA(u->pstmt->utilityStmt, VariableSetStmt) &&
+		warden_nesting_toplevel(u->pstmt))
+		run_role_change(u);
+	else
+		run_statement(u);
 }
 
 /*
@@ -80,7 +94,7 @@ run_nested(WardenUtility *u)
 
 	PG_TRY();
 	{
-		warden_utility_run(u);
+		run_statement(u);
 	}
 	PG_FINALLY();
 	{
@@ -126,7 +140,7 @@ run_agent(WardenUtility *u, const WardenPrincipal *principal, bool toplevel)
 	if (IsA(stmt, CopyStmt))
 		u->pstmt = warden_copy_rewrite(u->pstmt);
 	if (is_transparent(stmt))
-		warden_utility_run(u);
+		run_statement(u);
 	else
 		run_nested(u);
 	if (recorded)
@@ -198,7 +212,7 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 								  warden_nesting_toplevel(u->pstmt)))
 		run_role_change(u);
 	else if (is_transparent(stmt))
-		warden_utility_run(u);
+		run_statement(u);
 	else
 		run_nested(u);
 }
@@ -227,7 +241,7 @@ observe(WardenUtility *u)
 			break;
 	}
 	if (is_transparent(stmt))
-		warden_utility_run(u);
+		run_statement(u);
 	else
 		run_nested(u);
 	if (recorded)
@@ -257,7 +271,7 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 			if (change_role)
 				run_role_change(u);
 			else
-				warden_utility_run(u);
+				run_statement(u);
 			break;
 		case WARDEN_CLASS_AGENT:
 			govern_agent(u, &self);
@@ -269,7 +283,7 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 			observe(u);
 			break;
 		default:
-			warden_utility_run(u);
+			run_statement(u);
 			break;
 	}
 }

@@ -25,8 +25,8 @@ typedef struct WardenUtility
 	ProcessUtility_hook_type next;
 } WardenUtility;
 
-/* Runs the statement as the chain would. */
-extern void warden_utility_run(WardenUtility *utility);
+/* Runs a statement of an ungoverned backend as the chain would. */
+extern void warden_utility_run_ungoverned(WardenUtility *utility);
 
 /* Runs, diverts or refuses it as the principal's class demands. */
 extern void warden_utility_govern(WardenUtility *utility,
