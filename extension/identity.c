@@ -586,6 +586,8 @@ on_subxact_event(SubXactEvent event, SubTransactionId mySubid,
 				 SubTransactionId parentSubid,
 				 void *arg pg_attribute_unused())
 {
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		warden_limits_insist();
 	if (binding == NULL || binding->subid != mySubid)
 		return;
 	if (event == SUBXACT_EVENT_COMMIT_SUB)

@@ -39,6 +39,9 @@ extern void warden_limits_set(const char *name, const char *value);
  * statement timeout was. */
 extern bool warden_limits_lower(const WardenAgent *agent);
 
+/* In place of an exception handler that caught the end of its time. */
+extern void warden_limits_insist(void);
+
 /* Raises WD005 where the agent runs as much as it may besides this call. */
 extern void warden_limits_refuse_calls(const WardenAgent *agent);
 

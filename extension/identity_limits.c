@@ -13,10 +13,12 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "identity.h"
@@ -155,6 +157,39 @@ warden_identity_apply_limits(void)
 			enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
 	}
 	spend_statement(agent, warden_identity_current()->on_behalf_of);
+}
+
+/* The time that the agent has for a statement is over. */
+static bool
+out_of_time(void)
+{
+	const WardenBinding *binding = warden_binding_current();
+	const WardenAgent *agent = binding ? &binding->agent :
+		warden_binding_direct_agent();
+	int			limit = agent->statement_timeout;
+
+	if (StatementTimeout > 0 && (limit == 0 || StatementTimeout < limit))
+		limit = StatementTimeout;
+	return limit > 0 &&
+		TimestampDifferenceExceeds(GetCurrentStatementStartTimestamp(),
+								   GetCurrentTimestamp(), limit);
+}
+
+/*
+ * PL/pgSQL can catch query_canceled by name and go on, for ever: statement
+ * timeouts and cancels come once.  So where a subtransaction of an agent ends
+ * badly after its time, or after its agent was switched off, the cancel is
+ * made again, outside of the block that caught it.
+ */
+void
+warden_limits_insist(void)
+{
+	if (warden_shared_acting() &&
+		(warden_shared_cancelled() || out_of_time()))
+	{
+		QueryCancelPending = true;
+		InterruptPending = true;
+	}
 }
 
 void

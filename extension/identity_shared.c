@@ -37,6 +37,7 @@ typedef struct Slot
 {
 	slock_t		mutex;
 	bool		claimed;		/* by a backend, under the LWLock */
+	bool		cancelled;		/* since it began to act */
 	WardenActing acting;
 } Slot;
 
@@ -173,6 +174,7 @@ warden_shared_begin(const char *agent, const char *on_behalf_of, Oid role,
 	strlcpy(acting.on_behalf_of, on_behalf_of, sizeof(acting.on_behalf_of));
 	SpinLockAcquire(&my_slot->mutex);
 	my_slot->acting = acting;
+	my_slot->cancelled = false;
 	SpinLockRelease(&my_slot->mutex);
 	pg_memory_barrier();
 }
@@ -180,7 +182,7 @@ warden_shared_begin(const char *agent, const char *on_behalf_of, Oid role,
 void
 warden_shared_end(void)
 {
-	if (my_slot == NULL || my_slot->acting.pid == 0)
+	if (!warden_shared_acting())
 		return;
 	SpinLockAcquire(&my_slot->mutex);
 	my_slot->acting.pid = 0;
@@ -244,11 +246,34 @@ warden_shared_cancel(const char *agent)
 		SpinLockAcquire(&slot->mutex);
 		if (slot->acting.pid != 0 && slot->acting.database == MyDatabaseId &&
 			strcmp(slot->acting.agent, agent) == 0)
+		{
 			pid = slot->acting.pid;
+			slot->cancelled = true;
+		}
 		SpinLockRelease(&slot->mutex);
 		if (pid != 0 && pid != MyProcPid && BackendPidGetProc(pid) != NULL)
 			(void) kill(pid, SIGINT);
 	}
+}
+
+/* Only the backend itself changes this, so no lock is needed. */
+bool
+warden_shared_acting(void)
+{
+	return my_slot != NULL && my_slot->acting.pid != 0;
+}
+
+bool
+warden_shared_cancelled(void)
+{
+	bool		cancelled;
+
+	if (!warden_shared_acting())
+		return false;
+	SpinLockAcquire(&my_slot->mutex);
+	cancelled = my_slot->cancelled;
+	SpinLockRelease(&my_slot->mutex);
+	return cancelled;
 }
 
 /* ----------------------------------------------------------------------

@@ -118,6 +118,12 @@ extern WardenActing *warden_shared_list(int *n);
 /* Cancels what the agent's backends in this database run. */
 extern void warden_shared_cancel(const char *agent);
 
+/* This backend acts for an agent now. */
+extern bool warden_shared_acting(void);
+
+/* What it runs has been cancelled so. */
+extern bool warden_shared_cancelled(void);
+
 /* Bumped after a change of the registry has been committed. */
 extern uint64 warden_shared_epoch(void);
 extern void warden_shared_advance(void);

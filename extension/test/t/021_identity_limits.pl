@@ -89,11 +89,25 @@ warden_fails($node, 'gateway', call('SELECT pg_sleep(10)'), '57014',
 warden_fails($node, 'support_agent', 'SELECT pg_sleep(10)', '57014',
     'the same for the first statement of a direct login');
 warden_fails($node, 'support_agent',
-    "SET statement_timeout = '1h'; SELECT pg_sleep(10)", '57014',
+    "SET statement_timeout = '1h'; SELECT pg_sleep(10)", 'WD002',
     'it can not be raised');
 warden_fails($node, 'support_agent',
     "BEGIN; SELECT 1; SAVEPOINT a; SELECT 1; ROLLBACK TO a; SELECT pg_sleep(10)",
     '57014', 'nor got rid of by a rollback');
+my $stubborn = 'DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(10); '
+  . 'EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$';
+warden_fails($node, 'gateway', call($stubborn), '57014',
+    'a block that catches the timeout ends, too');
+warden_fails($node, 'support_agent', $stubborn, '57014',
+    'a block of a direct login likewise');
+warden_fails($node, 'support_agent',
+    'DO $$ BEGIN BEGIN PERFORM pg_sleep(10); EXCEPTION WHEN query_canceled '
+      . 'THEN LOOP PERFORM 1; END LOOP; END; END $$', '57014',
+    'and one that goes on in its handler');
+warden_ok($node, 'support_agent',
+    'DO $$ BEGIN BEGIN PERFORM 1/0; EXCEPTION WHEN division_by_zero '
+      . 'THEN NULL; END; END $$; SELECT 7;', qr/^7$/m,
+    'other errors can be caught');
 configure("statement_timeout = '60s'");
 
 # ---- settings --------------------------------------------------------------
@@ -179,12 +193,14 @@ sub stopped
 
 my $bound = start_psql('gateway', call('SELECT pg_sleep(30)'));
 my $direct = start_psql('support_agent', 'SELECT pg_sleep(30)');
+my $deaf = start_psql('support_agent', $stubborn);
 my $bystander = start_psql('second_agent', 'SELECT pg_sleep(3)');
-acting(3);
+acting(4);
 is($node->safe_psql('postgres',
         "SELECT agent, on_behalf_of, login_role, role, bound"
           . " FROM warden.acting_agents() ORDER BY 1, 5"),
     "second||second_agent|second_agent|f\n"
+      . "support||support_agent|support_agent|f\n"
       . "support||support_agent|support_agent|f\n"
       . 'support||gateway|support_agent|t',
     'who acts now is known');
@@ -192,6 +208,7 @@ my $since = time;
 $node->safe_psql('postgres', "SELECT warden.disable_agent('support')");
 stopped($bound, $since, 'a disabled agent\'s call ends');
 stopped($direct, $since, 'a disabled agent\'s own login is interrupted');
+stopped($deaf, $since, 'so is a block that catches the cancel');
 $bystander->{handle}->finish;
 is($bystander->{err}, '', 'another agent\'s statement goes on');
 warden_fails($node, 'gateway', call('SELECT 1'), 'WD001',
