@@ -29,6 +29,7 @@ typedef struct Config
 	char	   *http;
 	char	   *log_format;
 	char	   *log_level;
+	char	   *notify_dsn;
 	char	   *on_behalf_of;
 	char	   *public_url;
 	char	   *review_url;
@@ -47,6 +48,7 @@ typedef struct Config
 	long		max_queue;
 	long		max_result;
 	long		max_sessions;
+	long		poll_interval;
 	long		pool;
 	long		session_idle;
 	bool		help;

@@ -756,6 +756,42 @@ db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
 		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
 }
 
+static void
+deliver_notifications(PGconn *pg, void (*fn) (const char *payload, void *arg),
+					  void *arg)
+{
+	PGnotify   *note;
+
+	while ((note = PQnotifies(pg)) != NULL)
+	{
+		fn(note->extra, arg);
+		PQfreemem(note);
+	}
+}
+
+void
+db_listen(const char *dsn, long connect_timeout, int stop_fd,
+		  void (*fn) (const char *payload, void *arg), void *arg)
+{
+	PGconn	   *pg = connect_to(dsn, connect_timeout);
+	PGresult   *res = PQexec(pg, SQL_LISTEN);
+	struct pollfd fds[2] = {{PQsocket(pg), POLLIN, 0}, {stop_fd, POLLIN, 0}};
+	bool		alive = PQresultStatus(res) == PGRES_COMMAND_OK;
+
+	PQclear(res);
+	if (!alive)
+		log_event(LOG_LEVEL_WARN, "listen_failed", "message",
+				  PQerrorMessage(pg), NULL);
+	while (alive)
+	{
+		deliver_notifications(pg, fn, arg);
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		alive = fds[1].revents == 0 && PQconsumeInput(pg) == 1;
+	}
+	PQfinish(pg);
+}
+
 void
 db_outcome_free(DbOutcome *outcome)
 {

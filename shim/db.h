@@ -81,6 +81,13 @@ extern void db_call(DbPool *pool, const DbRequest *request,
 					DbOutcome *outcome);
 extern void db_outcome_free(DbOutcome *outcome);
 
+/*
+ * Listens on a connection of its own until stop_fd is readable; calls fn with
+ * the payload of each notification.  Returns when the connection is lost.
+ */
+extern void db_listen(const char *dsn, long connect_timeout, int stop_fd,
+					  void (*fn) (const char *payload, void *arg), void *arg);
+
 /* ------------------------------------------------------------------------
  * The result
  * ------------------------------------------------------------------------

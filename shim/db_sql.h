@@ -18,6 +18,8 @@
 #define SQL_ROLLBACK "ROLLBACK"
 #define SQL_RESET "DISCARD ALL"
 
+#define SQL_LISTEN "LISTEN warden_changes"
+
 #define SQL_WHOAMI "SELECT warden.whoami()"
 
 #define SQL_EXPLAIN "EXPLAIN EXECUTE " SQL_PREPARED

@@ -10,6 +10,7 @@
 #include "server.h"
 #include "session.h"
 #include "tools.h"
+#include "watch.h"
 #include "worker.h"
 
 #include <malloc.h>
@@ -105,6 +106,7 @@ serve(Config *cf, ToolsContext *context, Server *server, Buf *error)
 {
 	McpHost		host;
 	SessionTable *sessions = NULL;
+	Watch	   *watch = NULL;
 	int			code = 1;
 
 	tools_setup(&host, context, WARDEN_VERSION);
@@ -118,11 +120,13 @@ serve(Config *cf, ToolsContext *context, Server *server, Buf *error)
 	server->mcp = mcp_create(&host, sessions);
 	server->workers = worker_pool_create((size_t) cf->pool,
 										 (size_t) cf->max_queue);
-	if (server->mcp != NULL && server->workers != NULL &&
-		(cf->stdio || sessions != NULL))
+	if (server->mcp != NULL && server->workers != NULL)
+		watch = watch_start(cf, server->mcp, server->workers);
+	if (watch != NULL && (cf->stdio || sessions != NULL))
 		code = cf->stdio ? stdio_serve(server) : http_serve(server);
 	else
 		complain(error);
+	watch_stop(watch);
 	worker_pool_free(server->workers);
 	mcp_free(server->mcp);
 	session_table_free(sessions);

@@ -281,10 +281,19 @@ extern void mcp_progress(McpCall *call, double progress, double total,
  * ------------------------------------------------------------------------
  */
 
-/* Tells listeners that asked for it; task is a DetailedTask's JSON text. */
-extern void mcp_publish_resource(Mcp *mcp, const char *uri);
+/*
+ * Tells listeners that asked for it, those of one credential or, where that is
+ * NULL, of all; task is the members of a DetailedTask.
+ */
+extern void mcp_publish_resource(Mcp *mcp, const char *credential,
+								 const char *uri);
 extern void mcp_publish_list_changed(Mcp *mcp, const char *kind);
-extern void mcp_publish_task(Mcp *mcp, const char *task_id, const char *task);
+extern void mcp_publish_task(Mcp *mcp, const char *credential,
+							 const char *task_id, const char *task);
+
+/* Whether a stream asked for the item, in the list of its filter so named. */
+extern bool mcp_stream_wants(const McpCall *stream, const char *list,
+							 const char *item);
 
 /*
  * For a transport whose client hung up: true if the call was still an open

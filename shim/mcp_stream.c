@@ -230,20 +230,28 @@ list_contains(const json_t *list, const char *text)
 	return false;
 }
 
+bool
+mcp_stream_wants(const McpCall *stream, const char *list, const char *item)
+{
+	return list_contains(json_object_get(filter_of(stream), list), item);
+}
+
 /* To every stream whose filter names `key` in its list `filter_name`. */
 static void
-publish_to(Mcp *mcp, const char *filter_name, const char *key,
-		   const char *method, const char *members)
+publish_to(Mcp *mcp, const char *credential, const char *filter_name,
+		   const char *key, const char *method, const char *members)
 {
 	pthread_mutex_lock(&mcp->lock);
 	for (McpCall *call = mcp->streams; call != NULL; call = call->next)
-		if (list_contains(json_object_get(filter_of(call), filter_name), key))
+		if (mcp_stream_wants(call, filter_name, key) &&
+			(credential == NULL || (call->credential != NULL &&
+									strcmp(call->credential, credential) == 0)))
 			send_note(call, method, members);
 	pthread_mutex_unlock(&mcp->lock);
 }
 
 void
-mcp_publish_resource(Mcp *mcp, const char *uri)
+mcp_publish_resource(Mcp *mcp, const char *credential, const char *uri)
 {
 	Buf			members;
 
@@ -251,20 +259,22 @@ mcp_publish_resource(Mcp *mcp, const char *uri)
 	buf_puts(&members, ",\"uri\":");
 	buf_json_cstr(&members, uri);
 	if (buf_ok(&members))
-		publish_to(mcp, "resourceSubscriptions", uri,
+		publish_to(mcp, credential, "resourceSubscriptions", uri,
 				   "notifications/resources/updated", members.data);
 	buf_free(&members);
 }
 
 void
-mcp_publish_task(Mcp *mcp, const char *task_id, const char *task)
+mcp_publish_task(Mcp *mcp, const char *credential, const char *task_id,
+				 const char *task)
 {
 	Buf			members;
 
 	buf_init(&members);
 	buf_printf(&members, ",%s", task);
 	if (buf_ok(&members))
-		publish_to(mcp, "taskIds", task_id, "notifications/tasks", members.data);
+		publish_to(mcp, credential, "taskIds", task_id, "notifications/tasks",
+				   members.data);
 	buf_free(&members);
 }
 

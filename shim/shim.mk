@@ -14,7 +14,7 @@ SHIM_CORE = $(SHIM_LEAVES) mcp_ask mcp_dispatch mcp_features mcp_methods \
 	mcp_stream worker
 SHIM_TRANSPORTS = http_transport stdio_transport
 SHIM_DATABASE = db pg_types prompts resources rows tools tools_change \
-	tools_read tools_task
+	tools_read tools_task watch
 SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)
 
 # A build with a sanitizer has objects of its own.

@@ -98,6 +98,8 @@ extern void tools_put_review_url(Buf *out, const McpCall *call,
 extern bool tools_wants_task(const McpCall *call);
 extern void tools_answer_task(McpCall *call, const char *database,
 							  const json_t *change);
+extern void tools_put_task(Buf *out, const char *database,
+						   const json_t *change, bool details);
 extern void tools_get_task(McpCall *call, const char *task_id);
 extern void tools_cancel_task(McpCall *call, const char *task_id);
 extern void tools_update_task(McpCall *call, const char *task_id,
@@ -110,6 +112,12 @@ extern void resources_read(McpCall *call, const char *uri);
 extern void resources_complete(McpCall *call, const McpReference *ref);
 extern const McpPrompt prompts[];
 extern const size_t prompts_count;
+
+/*
+ * A call that comes back with the state of an earlier one asks what became of
+ * its change: answers and returns true.
+ */
+extern bool tools_resume(McpCall *call, const char *database);
 
 /* handlers */
 extern void tools_query(McpCall *call, json_t *arguments);

@@ -15,6 +15,9 @@
 
 #define PAGE_SIZE 20
 
+/* How long a user may take to look at a review page. */
+#define STATE_SECONDS 3600
+
 /* ------------------------------------------------------------------------
  * Reading a change
  * ------------------------------------------------------------------------
@@ -210,6 +213,45 @@ fetch_change(McpCall *call, const char *database, long long change_id,
 	return tools_load_change(outcome, 0);
 }
 
+/* Where a review page exists and the client can lead its user to a URL. */
+static bool
+wants_link(const McpCall *call)
+{
+	return call->era == MCP_MODERN &&
+		tools_context(call)->cf->review_url != NULL &&
+		json_object_get(call->msg.params, "requestState") == NULL &&
+		json_util_object(mcp_client_capability(call, "elicitation"),
+						 "url") != NULL;
+}
+
+/* input_required: the user looks at the change, then the call comes back. */
+static void
+answer_link(McpCall *call, long long change_id)
+{
+	char		state[32];
+	Buf			text;
+
+	snprintf(state, sizeof(state), "%lld", change_id);
+	buf_init(&text);
+	mcp_result_begin_as(call, "input_required", NULL);
+	mcp_member(call, "inputRequests");
+	buf_puts(&call->out, "{\"review\":{\"method\":\"elicitation/create\","
+			 "\"params\":{\"mode\":\"url\",\"message\":");
+	buf_printf(&text, "Change %lld waits for a person's review.", change_id);
+	buf_json_cstr(&call->out, buf_cstr(&text));
+	buf_puts(&call->out, ",\"url\":");
+	buf_reset(&text);
+	tools_put_review_url(&text, call, change_id);
+	buf_json_cstr(&call->out, buf_cstr(&text));
+	buf_puts(&call->out, "}}}");
+	mcp_member(call, "requestState");
+	buf_reset(&text);
+	mcp_state_seal(call, state, STATE_SECONDS, &text);
+	buf_json_cstr(&call->out, buf_cstr(&text));
+	mcp_result_end(call);
+	buf_free(&text);
+}
+
 /*
  * The change is committed already, so a failure to read its findings leaves
  * them out instead of hiding the change.
@@ -228,6 +270,13 @@ tools_pending(McpCall *call, const char *database, const DbOutcome *outcome)
 	if (change != NULL && tools_wants_task(call))
 	{
 		tools_answer_task(call, database, change);
+		json_decref(change);
+		db_outcome_free(&details);
+		return;
+	}
+	if (wants_link(call))
+	{
+		answer_link(call, outcome->change_id);
 		json_decref(change);
 		db_outcome_free(&details);
 		return;
@@ -259,6 +308,41 @@ tools_pending(McpCall *call, const char *database, const DbOutcome *outcome)
 	db_outcome_free(&details);
 }
 
+/* The statement is not run again: its change is looked at. */
+bool
+tools_resume(McpCall *call, const char *database)
+{
+	Buf			state;
+	bool		present;
+	DbOutcome	outcome;
+	json_t	   *change;
+	const char *status;
+
+	buf_init(&state);
+	memset(&outcome, 0, sizeof(outcome));
+	if (!mcp_state_open(call, &state, &present) || !present)
+	{
+		buf_free(&state);
+		return call->out.len > 0;
+	}
+	change = fetch_change(call, database,
+						  strtoll(buf_cstr(&state), NULL, 10), &outcome);
+	status = json_util_string(change, "status");
+	if (status != NULL && strcmp(status, "proposed") == 0)
+	{
+		outcome.change_id = change_number(change);
+		tools_pending(call, database, &outcome);
+	}
+	else if (change != NULL)
+		answer_change(call, change);
+	else if (outcome.status == DB_DONE)
+		answer_no_change(call);
+	json_decref(change);
+	db_outcome_free(&outcome);
+	buf_free(&state);
+	return true;
+}
+
 /* ------------------------------------------------------------------------
  * Handlers
  * ------------------------------------------------------------------------
@@ -280,7 +364,8 @@ tools_propose_change(McpCall *call, json_t *arguments)
 		!tools_sql(call, arguments, &params[0]) ||
 		!tools_text(call, arguments, "title", true, &params[1]) ||
 		!tools_text(call, arguments, "reason", true, &params[2]) ||
-		!tools_text(call, arguments, "database", false, &run.database))
+		!tools_text(call, arguments, "database", false, &run.database) ||
+		tools_resume(call, run.database))
 		return;
 	if (tools_run(call, &run, &outcome))
 	{

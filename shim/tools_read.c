@@ -252,6 +252,7 @@ tools_query(McpCall *call, json_t *arguments)
 					  &max_rows) &&
 		tools_choice(call, arguments, "format", formats, &format) &&
 		tools_text(call, arguments, "database", false, &database) &&
+		!tools_resume(call, database) &&
 		read_params(call, arguments, &params))
 		run_query(call, sql, params, format, database, max_rows);
 	free_params(params);

@@ -92,8 +92,9 @@ put_failure(Buf *out, const json_t *change)
 }
 
 /* The members of a DetailedTask, or of a Task where details are not wanted. */
-static void
-put_task(Buf *out, const char *database, const json_t *change, bool details)
+void
+tools_put_task(Buf *out, const char *database, const json_t *change,
+			   bool details)
 {
 	static const char *const created[] = {"created_at", NULL};
 	static const char *const updated[] = {
@@ -127,8 +128,8 @@ tools_answer_task(McpCall *call, const char *database, const json_t *change)
 {
 	mcp_result_begin_as(call, "task", NULL);
 	buf_putc(&call->out, ',');
-	put_task(&call->out, database != NULL ? database : MAIN_DATABASE, change,
-			 false);
+	tools_put_task(&call->out, database != NULL ? database : MAIN_DATABASE,
+				   change, false);
 	mcp_result_end(call);
 }
 
@@ -185,7 +186,9 @@ fetch_task(McpCall *call, const char *task_id, TaskName *name)
 	DbOutcome	outcome;
 	json_t	   *change = NULL;
 
-	if (!parse_task_id(task_id, name))
+	if (!parse_task_id(task_id, name) ||
+		(database_of(name) != NULL &&
+		 !db_has_database(tools_context(call)->pool, name->database)))
 	{
 		unknown_task(call);
 		return NULL;
@@ -212,7 +215,7 @@ tools_get_task(McpCall *call, const char *task_id)
 		return;
 	mcp_result_begin(call);
 	buf_putc(&call->out, ',');
-	put_task(&call->out, name.database, change, true);
+	tools_put_task(&call->out, name.database, change, true);
 	mcp_result_end(call);
 	json_decref(change);
 }

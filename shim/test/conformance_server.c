@@ -575,7 +575,7 @@ publish_task(const Task *task)
 	buf_init(&text);
 	put_task(&text, task);
 	if (buf_ok(&text))
-		mcp_publish_task(the_mcp, task->id, buf_cstr(&text));
+		mcp_publish_task(the_mcp, NULL, task->id, buf_cstr(&text));
 	buf_free(&text);
 }
 

@@ -3,7 +3,7 @@
 import json
 import time
 
-from harness import main
+from harness import main, modern as harness_modern
 
 TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
@@ -178,4 +178,80 @@ def tasks(bench):
                 "a client without the extension gets no task")
 
 
-main(resources, pages, prompts, completion, tasks)
+def review_links(bench):
+    client = bench.http("--review-url", "https://review.example/{change_id}")
+    capable = {"elicitation": {"url": {}}}
+    params = {"name": "query", "arguments": {
+        "sql": "UPDATE tickets SET body = 'link' WHERE id = 1"}}
+
+    def call(server=client, **more):
+        return server.request("tools/call", {**params, **more}, modern=True,
+                              capabilities=capable)
+
+    result = call()["result"]
+    url = result.get("inputRequests", {}).get("review", {}) \
+        .get("params", {}).get("url", "")
+    bench.check(result.get("resultType") == "input_required" and
+                url.startswith("https://review.example/"),
+                "a client that can open links is led to the review", result)
+    state = result["requestState"]
+    number = int(url.rsplit("/", 1)[1])
+    answers = {"review": {"action": "accept"}}
+    count = bench.psql("SELECT count(*) FROM warden.pending_changes")
+    result = call(requestState=state, inputResponses=answers)["result"]
+    bench.equal((result["structuredContent"].get("status"),
+                 result["structuredContent"].get("change_id")),
+                ("pending_review", number), "then it is told the change")
+    bench.equal(bench.psql("SELECT count(*) FROM warden.pending_changes"),
+                count, "and nothing was proposed again")
+    flipped = state[:-1] + ("0" if state[-1] != "0" else "1")
+    bench.equal(code(call(requestState=flipped)), -32602, "a forged state")
+    bench.equal(code(call(requestState=state.replace(str(number), "1", 1))),
+                -32602, "a state for another change")
+    params["arguments"]["sql"] = "DELETE FROM tickets"
+    bench.equal(code(call(requestState=state)), -32602,
+                "a state of another request")
+    params["arguments"]["sql"] = "UPDATE tickets SET body = 'link' WHERE id = 1"
+    client.token = bench.env["other_token"]
+    bench.equal(code(call(requestState=state)), -32602,
+                "a state of another credential")
+    client.token = bench.env["token"]
+    bench.psql(f"SELECT warden.reject({number}, 'no')", "rita")
+    result = call(requestState=state, inputResponses=answers)["result"]
+    bench.equal(result["structuredContent"].get("change", {}).get("status"),
+                "rejected", "a decision shows")
+
+
+def listen(bench):
+    for args in (["--poll-interval", "1"],
+                 ["--notify-dsn", bench.dsn(), "--poll-interval", "0"]):
+        client = bench.stdio(*args)
+        task = propose(client)["taskId"]
+        number = task.split(":")[1]
+        other = bench.stdio(*args, WARDEN_TOKEN=bench.env["other_token"])
+        wanted = {"notifications": {
+            "resourceSubscriptions": [f"warden://change/{number}"],
+            "taskIds": [task]}}
+        for reader in (client, other):
+            reader.next_id += 1
+            request = {"jsonrpc": "2.0", "id": f"listen-{reader.next_id}",
+                       "method": "subscriptions/listen", "params": wanted}
+            reader.send(harness_modern(request, TASKS))
+            bench.equal(reader.receive().get("method"),
+                        "notifications/subscriptions/acknowledged",
+                        "a change is listened to")
+        time.sleep(2.5)
+        bench.psql(f"SELECT warden.reject({number}, 'no')", "rita")
+        notes = {}
+        for _ in range(2):
+            note = client.receive(10) or {}
+            notes[note.get("method")] = note.get("params", {})
+        bench.equal(notes.get("notifications/resources/updated", {}).get("uri"),
+                    f"warden://change/{number}", f"an update ({args[0]})")
+        bench.equal(notes.get("notifications/tasks", {}).get("status"),
+                    "failed", "and the task's new state")
+        bench.check(other.receive(2) is None,
+                    "another agent hears nothing of it")
+
+
+main(listen, review_links, resources, pages, prompts, completion, tasks)

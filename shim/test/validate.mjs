@@ -75,6 +75,8 @@ function checkOutput(request, result) {
 function checkResult(request, message) {
     const validate = isModern(request) ? modern : legacy;
     const { method } = request;
+    if (message.result.resultType === "input_required")
+        return modern("InputRequiredResult", message.result);
     if (message.result.resultType === "task")
         return tasks("CreateTaskResult", message.result);
     if (taskResults[method])
