@@ -165,6 +165,7 @@ CREATE TABLE warden.mask_rules (
 	semantic_type pg_catalog.text NOT NULL,
 	role pg_catalog.regrole NOT NULL,
 	mask pg_catalog.text NOT NULL,
+	unless pg_catalog.text,
 	CONSTRAINT mask_rules_pkey PRIMARY KEY (semantic_type, role),
 	CONSTRAINT mask_rules_semantic_type_fkey FOREIGN KEY (semantic_type)
 		REFERENCES warden.semantic_types (name)
@@ -174,6 +175,7 @@ COMMENT ON TABLE warden.mask_rules IS 'masks that a role has in place of the def
 COMMENT ON COLUMN warden.mask_rules.semantic_type IS 'the semantic type';
 COMMENT ON COLUMN warden.mask_rules.role IS 'the governed role, or one whose privileges it inherits';
 COMMENT ON COLUMN warden.mask_rules.mask IS 'its mask';
+COMMENT ON COLUMN warden.mask_rules.unless IS 'expression over the same row, on raw values: where it is true the value is shown';
 
 CREATE TABLE warden.exemptions (
 	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
@@ -217,7 +219,7 @@ CREATE TRIGGER check_policy_row BEFORE INSERT OR UPDATE ON warden.semantic_types
 	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('name');
 COMMENT ON TRIGGER check_policy_row ON warden.semantic_types IS 'refuses a mask that can not be';
 CREATE TRIGGER check_policy_row BEFORE INSERT OR UPDATE ON warden.mask_rules
-	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('semantic_type');
+	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('semantic_type', 'unless');
 COMMENT ON TRIGGER check_policy_row ON warden.mask_rules IS 'refuses a mask that can not be';
 
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
@@ -273,13 +275,14 @@ COMMENT ON FUNCTION warden.define_type(pg_catalog.text, pg_catalog.text, pg_cata
 	IS 'makes a semantic type with its default mask';
 
 CREATE FUNCTION warden.set_mask(semantic_type pg_catalog.text,
-	mask pg_catalog.text, for_role pg_catalog.name DEFAULT NULL)
+	mask pg_catalog.text, for_role pg_catalog.name DEFAULT NULL,
+	unless pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'warden_sql_set_mask';
-REVOKE ALL ON FUNCTION warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name) FROM PUBLIC;
-COMMENT ON FUNCTION warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name)
-	IS 'the mask of a semantic type, for everyone or for one role';
+REVOKE ALL ON FUNCTION warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name, pg_catalog.text)
+	IS 'the mask of a semantic type, for everyone or for one role, perhaps unless a condition on the row holds';
 
 CREATE FUNCTION warden.grant_exemption(grantee pg_catalog.name,
 	target pg_catalog.text, until pg_catalog.timestamptz,
@@ -537,7 +540,7 @@ GRANT EXECUTE ON FUNCTION
 	warden.label_role(pg_catalog.name, pg_catalog.text),
 	warden.label_column(pg_catalog.regclass, pg_catalog.name, pg_catalog.text),
 	warden.define_type(pg_catalog.text, pg_catalog.text, pg_catalog.text),
-	warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name),
+	warden.set_mask(pg_catalog.text, pg_catalog.text, pg_catalog.name, pg_catalog.text),
 	warden.grant_exemption(pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text),
 	warden.revoke_exemption(pg_catalog.int8),
 	warden.allow_function(pg_catalog.regprocedure),

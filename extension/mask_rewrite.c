@@ -46,6 +46,7 @@
 
 #include "compat.h"
 #include "catalog.h"
+#include "condition.h"
 #include "lineage.h"
 #include "mask.h"
 #include "mask_rewrite.h"
@@ -225,12 +226,12 @@ add_system_columns(Query *outer, int rti, RangeTblEntry *rte, Query *inner,
  * One relation
  * ---------------------------------------------------------------------- */
 
-/* The masks of a relation's columns by attribute number, NULL when clear. */
-static const char **
+/* The masks of a relation's columns by attribute number. */
+static WardenMask *
 collect_masks(Relation rel, WardenRewrite *rewrite, bool *any)
 {
 	int			natts = RelationGetNumberOfAttributes(rel);
-	const char **masks = palloc0((natts + 1) * sizeof(char *));
+	WardenMask *masks = palloc0((natts + 1) * sizeof(WardenMask));
 	AttrNumber	attnum;
 
 	*any = false;
@@ -238,29 +239,56 @@ collect_masks(Relation rel, WardenRewrite *rewrite, bool *any)
 	{
 		if (TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attisdropped)
 			continue;
-		masks[attnum] = warden_policy_mask(rewrite->principal,
+		masks[attnum] = warden_policy_rule(rewrite->principal,
 										   RelationGetRelid(rel), attnum,
 										   &rewrite->expires);
-		if (masks[attnum] != NULL)
+		if (masks[attnum].spec != NULL)
 			*any = true;
 	}
 	return masks;
 }
 
+/* The mask, but the raw value in rows for which the rule's condition is true. */
+static Expr *
+make_conditional(const char *unless, Expr *raw, Expr *mask, Relation rel)
+{
+	Expr	   *condition = warden_condition_build(unless, rel, 1);
+	CaseExpr   *result;
+	CaseWhen   *when;
+
+	if (condition == NULL)
+		return mask;
+	when = makeNode(CaseWhen);
+	when->expr = condition;
+	when->result = copyObject(raw);
+	when->location = -1;
+	result = makeNode(CaseExpr);
+	result->casetype = exprType((Node *) raw);
+	result->casecollid = exprCollation((Node *) raw);
+	result->args = list_make1(when);
+	result->defresult = mask;
+	result->location = -1;
+	return (Expr *) result;
+}
+
 /* What stands for one column: itself, its mask, or NULL when dropped. */
 static TargetEntry *
-make_output(Form_pg_attribute att, const char *mask)
+make_output(Form_pg_attribute att, WardenMask mask, Relation rel)
 {
+	Expr	   *raw;
 	Expr	   *expr;
 
 	if (att->attisdropped)
 		return makeTargetEntry((Expr *) makeNullConst(INT4OID, -1, InvalidOid),
 							   att->attnum, pstrdup(""), false);
-	expr = (Expr *) makeVar(1, att->attnum, att->atttypid, att->atttypmod,
-							att->attcollation, 0);
-	if (mask != NULL)
-		expr = warden_mask_build(mask, expr, att->atttypid, att->atttypmod,
-								 att->attcollation);
+	raw = (Expr *) makeVar(1, att->attnum, att->atttypid, att->atttypmod,
+						   att->attcollation, 0);
+	expr = raw;
+	if (mask.spec != NULL)
+		expr = warden_mask_build(mask.spec, raw, att->atttypid,
+								 att->atttypmod, att->attcollation);
+	if (mask.spec != NULL && mask.unless != NULL)
+		expr = make_conditional(mask.unless, raw, expr, rel);
 	return makeTargetEntry(expr, att->attnum, pstrdup(NameStr(att->attname)),
 						   false);
 }
@@ -340,7 +368,7 @@ push_row_marks(Query *outer, int rti, Query *inner)
 
 static void
 mask_relation(Query *query, int rti, RangeTblEntry *rte, Relation rel,
-			  const char **masks, WardenRewrite *rewrite)
+			  WardenMask *masks, WardenRewrite *rewrite)
 {
 	Query	   *inner = make_inner_query(query, rti, rte);
 	int			i;
@@ -350,7 +378,7 @@ mask_relation(Query *query, int rti, RangeTblEntry *rte, Relation rel,
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
 		inner->targetList = lappend(inner->targetList,
-									make_output(att, masks[i + 1]));
+									make_output(att, masks[i + 1], rel));
 	}
 	add_system_columns(query, rti, rte, inner, rel);
 	push_row_marks(query, rti, inner);
@@ -379,6 +407,7 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	Relation	rel = table_open(rte->relid, NoLock);
 	Query	   *inner = make_inner_query(query, rti, rte);
 	Oid			funcid = warden_catalog_function(filter);
+	WardenMask	clear = {NULL, NULL};
 	List	   *args;
 	int			i;
 
@@ -387,7 +416,7 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 		inner->targetList = lappend(inner->targetList,
 									make_output(TupleDescAttr(RelationGetDescr(rel), i),
-												NULL));
+												clear, rel));
 	args = list_make1(makeVar(1, 1, OIDOID, -1, InvalidOid, 0));
 	if (rte->relid == StatisticRelationId)
 		args = lappend(args, makeVar(1, 2, INT2OID, -1, InvalidOid, 0));
@@ -406,7 +435,7 @@ rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
 {
 	const WardenRelation *relation = warden_policy_relation(rte->relid);
 	const char *filter = statistics_filter(rte->relid);
-	const char **masks;
+	WardenMask *masks;
 	bool		any;
 	Relation	rel;
 

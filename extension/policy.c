@@ -56,6 +56,7 @@
 #define Anum_rules_type			1
 #define Anum_rules_role			2
 #define Anum_rules_mask			3
+#define Anum_rules_unless		4
 #define Anum_exemptions_grantee 2
 #define Anum_exemptions_type	3
 #define Anum_exemptions_relation 4
@@ -74,6 +75,7 @@ typedef struct MaskRule
 	const char *type;
 	Oid			role;
 	const char *mask;
+	const char *unless;			/* row condition, or NULL */
 } MaskRule;
 
 typedef struct Exemption
@@ -150,6 +152,7 @@ load_rule(HeapTuple tuple, TupleDesc desc, void *row)
 	rule->type = text_column(tuple, desc, Anum_rules_type);
 	rule->role = DatumGetObjectId(value_column(tuple, desc, Anum_rules_role));
 	rule->mask = text_column(tuple, desc, Anum_rules_mask);
+	rule->unless = text_column(tuple, desc, Anum_rules_unless);
 }
 
 static void
@@ -295,33 +298,46 @@ reaches(Oid grantee, Oid role)
 		(!superuser_arg(role) && has_privs_of_role(role, grantee));
 }
 
+/* Shows less; of two that show the same, the one that always holds. */
+static bool
+stricter(WardenMask a, WardenMask b)
+{
+	int			difference = warden_mask_strictness(a.spec) -
+		warden_mask_strictness(b.spec);
+
+	return difference > 0 ||
+		(difference == 0 && a.unless == NULL && b.unless != NULL);
+}
+
 /*
  * The mask that a semantic type has for one role: the role's own rule, else
  * the strictest of those it inherits, else the type's default.
  */
-static const char *
+static WardenMask
 mask_for_role(const char *type, Oid role)
 {
-	const char *inherited = NULL;
-	const char *mask;
+	WardenMask	inherited = {NULL, NULL};
+	WardenMask	result = {NULL, NULL};
 	int			i;
 
 	for (i = 0; i < nrules; i++)
 	{
+		WardenMask	rule = {rules[i].mask, rules[i].unless};
+
 		if (strcmp(rules[i].type, type) != 0)
 			continue;
 		if (rules[i].role == role)
-			return rules[i].mask;
+			return rule;
 		if (reaches(rules[i].role, role) &&
-			(inherited == NULL ||
-			 warden_mask_strictness(rules[i].mask) >
-			 warden_mask_strictness(inherited)))
-			inherited = rules[i].mask;
+			(inherited.spec == NULL || stricter(rule, inherited)))
+			inherited = rule;
 	}
-	if (inherited != NULL)
+	if (inherited.spec != NULL)
 		return inherited;
-	mask = warden_policy_type_mask(type);
-	return mask != NULL ? mask : "full";
+	result.spec = warden_policy_type_mask(type);
+	if (result.spec == NULL)
+		result.spec = "full";
+	return result;
 }
 
 /*
@@ -370,16 +386,16 @@ exempt_for_role(Oid role, Oid relid, AttrNumber attnum, const char *type,
 	return true;
 }
 
-/* The mask of a column for one role, NULL when clear. */
-static const char *
+/* The mask of a column for one role; spec is NULL when it is clear. */
+static WardenMask
 column_mask_for_role(Oid role, Oid relid, AttrNumber attnum,
 					 const char *type, TimestampTz *expires)
 {
-	const char *mask = mask_for_role(type, role);
+	WardenMask	mask = mask_for_role(type, role);
 
-	if (warden_mask_is_clear(mask) ||
+	if (warden_mask_is_clear(mask.spec) ||
 		exempt_for_role(role, relid, attnum, type, expires))
-		return NULL;
+		mask.spec = NULL;
 	return mask;
 }
 
@@ -391,35 +407,50 @@ user_relation(Oid relid)
 		get_rel_namespace(relid) != warden_catalog_schema();
 }
 
+/* The semantic type that decides about a column, NULL for none. */
+static const char *
+type_of_column(Oid relid, AttrNumber attnum)
+{
+	const WardenColumn *column = warden_policy_column(relid, attnum);
+
+	if (column != NULL)
+		return column->type;
+	return warden_unlabelled_masked && user_relation(relid) ? "full" : NULL;
+}
+
+WardenMask
+warden_policy_rule(const WardenPrincipal *principal, Oid relid,
+				   AttrNumber attnum, TimestampTz *expires)
+{
+	const char *type = type_of_column(relid, attnum);
+	WardenMask	mask = {NULL, NULL};
+	WardenMask	login;
+
+	if (type == NULL)
+		return mask;
+	load_rules();
+	mask = column_mask_for_role(principal->role, relid, attnum, type, expires);
+	if (!principal->login_governed || principal->login_role == principal->role)
+		return mask;
+
+	/* SET ROLE inside a session whose login is governed loosens nothing. */
+	login = column_mask_for_role(principal->login_role, relid, attnum, type,
+								 expires);
+	if (mask.spec == NULL)
+		return login;
+	if (login.spec == NULL)
+		return mask;
+	if (mask.unless == NULL || login.unless == NULL ||
+		strcmp(mask.unless, login.unless) != 0)
+		mask.unless = login.unless = NULL;
+	return stricter(login, mask) ? login : mask;
+}
+
 const char *
 warden_policy_mask(const WardenPrincipal *principal, Oid relid,
 				   AttrNumber attnum, TimestampTz *expires)
 {
-	const WardenColumn *column = warden_policy_column(relid, attnum);
-	const char *type;
-	const char *mask;
-
-	if (column != NULL)
-		type = column->type;
-	else if (warden_unlabelled_masked && user_relation(relid))
-		type = "full";
-	else
-		return NULL;
-
-	load_rules();
-	mask = column_mask_for_role(principal->role, relid, attnum, type, expires);
-
-	/* SET ROLE inside a session whose login is governed loosens nothing. */
-	if (principal->login_governed && principal->login_role != principal->role)
-	{
-		const char *login = column_mask_for_role(principal->login_role, relid,
-												 attnum, type, expires);
-
-		if (mask == NULL || (login != NULL && warden_mask_strictness(login) >
-							 warden_mask_strictness(mask)))
-			mask = login;
-	}
-	return mask;
+	return warden_policy_rule(principal, relid, attnum, expires).spec;
 }
 
 /* ----------------------------------------------------------------------

@@ -37,6 +37,18 @@ extern const WardenRelation *warden_policy_relation(Oid relid);
 /* The labelled column, or NULL. */
 extern const WardenColumn *warden_policy_column(Oid relid, AttrNumber attnum);
 
+/* A mask, and the row condition under which it does not hold, or NULL. */
+typedef struct WardenMask
+{
+	const char *spec;
+	const char *unless;
+} WardenMask;
+
+/* The mask of a column for a principal; spec is NULL when it is clear. */
+extern WardenMask warden_policy_rule(const WardenPrincipal *principal,
+									 Oid relid, AttrNumber attnum,
+									 TimestampTz *expires);
+
 /*
  * The mask specification of a column for a principal: NULL when it is clear.
  * Lowers *expires to the earliest end of an exemption that was used.

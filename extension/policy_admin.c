@@ -31,6 +31,7 @@
 
 #include "compat.h"
 #include "audit_event.h"
+#include "condition.h"
 #include "label.h"
 #include "mask.h"
 #include "nesting.h"
@@ -123,10 +124,12 @@ required_text(FunctionCallInfo fcinfo, int n, const char *name)
  * Masks
  * ---------------------------------------------------------------------- */
 
-/* Every column that carries a label of the type must be able to hold the
- * mask. */
+/*
+ * Every column that carries a label of the type must be able to hold the
+ * mask, and its table to answer the condition, if there is one.
+ */
 static void
-check_labelled_columns(const char *type, const char *mask)
+check_labelled_columns(const char *type, const char *mask, const char *unless)
 {
 	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
@@ -162,16 +165,18 @@ check_labelled_columns(const char *type, const char *mask)
 		get_atttypetypmodcoll(form->objoid, form->objsubid, &typid, &typmod,
 							  &collation);
 		warden_mask_validate_type(mask, typid, typmod, collation);
+		if (unless != NULL)
+			warden_condition_check(unless, form->objoid);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 }
 
 static void
-check_mask(const char *type, const char *mask)
+check_mask(const char *type, const char *mask, const char *unless)
 {
 	warden_mask_validate(mask);
-	check_labelled_columns(type, mask);
+	check_labelled_columns(type, mask, unless);
 }
 
 /*
@@ -193,7 +198,7 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("semantic type \"%s\" exists already", name),
 				 errhint("Change its mask with warden.set_mask().")));
-	check_mask(name, mask);
+	check_mask(name, mask, NULL);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(name), false);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(mask), false);
 	add_argument(&write, TEXTOID, PG_ARGISNULL(2) ? (Datum) 0 :
@@ -205,10 +210,11 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 }
 
 /*
- * warden.set_mask(semantic_type text, mask text, for_role name)
+ * warden.set_mask(semantic_type text, mask text, for_role name, unless text)
  *
  * The mask of a semantic type for a role, or its default when for_role is
- * NULL.  A NULL mask takes a role's rule away.
+ * NULL.  A NULL mask takes a role's rule away.  "unless" is an expression
+ * over the same row, on raw values: where it is true the role sees the value.
  */
 Datum
 warden_sql_set_mask(PG_FUNCTION_ARGS)
@@ -216,6 +222,8 @@ warden_sql_set_mask(PG_FUNCTION_ARGS)
 	char	   *type = required_text(fcinfo, 0, "semantic_type");
 	char	   *mask = PG_ARGISNULL(1) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *unless = PG_ARGISNULL(3) ? NULL :
+		text_to_cstring(PG_GETARG_TEXT_PP(3));
 	Write		write = {0};
 	Oid			role = InvalidOid;
 
@@ -227,8 +235,13 @@ warden_sql_set_mask(PG_FUNCTION_ARGS)
 				 errhint("See warden.semantic_types, or make it with warden.define_type().")));
 	if (!PG_ARGISNULL(2))
 		role = get_role_oid(NameStr(*PG_GETARG_NAME(2)), false);
+	if (unless != NULL && (mask == NULL || !OidIsValid(role)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a condition goes with the mask of a role"),
+				 errhint("Give the mask and the role that it is for.")));
 	if (mask != NULL)
-		check_mask(type, mask);
+		check_mask(type, mask, unless);
 	else if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -240,18 +253,23 @@ warden_sql_set_mask(PG_FUNCTION_ARGS)
 				 mask != NULL ? CStringGetTextDatum(mask) : (Datum) 0,
 				 mask == NULL);
 	add_argument(&write, OIDOID, ObjectIdGetDatum(role), false);
+	add_argument(&write, TEXTOID,
+				 unless != NULL ? CStringGetTextDatum(unless) : (Datum) 0,
+				 unless == NULL);
 	if (!OidIsValid(role))
-		write.sql = "UPDATE warden.semantic_types SET mask = $2 WHERE name = $1 AND $3 = 0";
+		write.sql = "UPDATE warden.semantic_types SET mask = $2 WHERE name = $1 AND $3 = 0 AND $4::text IS NULL";
 	else if (mask != NULL)
-		write.sql = "INSERT INTO warden.mask_rules (semantic_type, role, mask) VALUES ($1, $3::regrole, $2)"
-			" ON CONFLICT (semantic_type, role) DO UPDATE SET mask = excluded.mask";
+		write.sql = "INSERT INTO warden.mask_rules (semantic_type, role, mask, unless) VALUES ($1, $3::regrole, $2, $4)"
+			" ON CONFLICT (semantic_type, role) DO UPDATE SET mask = excluded.mask, unless = excluded.unless";
 	else
-		write.sql = "DELETE FROM warden.mask_rules WHERE semantic_type = $1 AND role = $3::regrole AND $2::text IS NULL";
+		write.sql = "DELETE FROM warden.mask_rules WHERE semantic_type = $1 AND role = $3::regrole AND $2::text IS NULL AND $4::text IS NULL";
 	warden_principal_run_internal(execute_write, &write);
 	warden_audit_action("policy", 0,
-						psprintf("mask of %s for %s: %s", type,
+						psprintf("mask of %s for %s: %s%s%s", type,
 								 OidIsValid(role) ? GetUserNameFromId(role, false) : "everyone",
-								 mask != NULL ? mask : "default"));
+								 mask != NULL ? mask : "default",
+								 unless != NULL ? " unless " : "",
+								 unless != NULL ? unless : ""));
 	PG_RETURN_VOID();
 }
 
@@ -479,7 +497,9 @@ warden_sql_check_policy_row(PG_FUNCTION_ARGS)
 	mask = column_text(trigger, row, "mask");
 	if (type != NULL && mask != NULL)
 	{
-		check_mask(type, mask);
+		check_mask(type, mask, trigger->tg_trigger->tgnargs > 1 ?
+				   column_text(trigger, row, trigger->tg_trigger->tgargs[1]) :
+				   NULL);
 		if (merged_with_existing(trigger, type, mask))
 			return PointerGetDatum(NULL);
 	}

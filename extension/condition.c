@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ * condition.c
+ *	  Row conditions of mask rules.
+ *
+ * The text is policy, written by a member of warden_admin, and is parsed as
+ * one expression with names resolved in pg_catalog alone; what it reads is
+ * the row's raw columns.  A relation of which it does not make sense keeps
+ * its mask.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "condition.h"
+#include "warden.h"
+
+static void
+refuse(const char *text, const char *reason)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("condition \"%s\" can not be used: %s", text, reason),
+			 errhint("Write one boolean expression over columns of the table, such as region = current_setting('warden.on_behalf_of').")));
+}
+
+/* The raw expression; the text must hold nothing else. */
+static Node *
+parse_text(const char *text)
+{
+	List	   *raw = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *select = castNode(SelectStmt,
+								  linitial_node(RawStmt, raw)->stmt);
+
+	if (list_length(select->targetList) != 1 || select->fromClause != NIL ||
+		select->whereClause != NULL || select->groupClause != NIL ||
+		select->havingClause != NULL || select->sortClause != NIL ||
+		select->limitCount != NULL || select->limitOffset != NULL ||
+		select->lockingClause != NIL || select->withClause != NULL ||
+		select->op != SETOP_NONE || select->distinctClause != NIL ||
+		select->intoClause != NULL || select->valuesLists != NIL ||
+		select->windowClause != NIL)
+		refuse(text, "it is not one expression");
+	return linitial_node(ResTarget, select->targetList)->val;
+}
+
+/* As a check constraint is: no subqueries, aggregates or other relations. */
+static Expr *
+transform(const char *text, Relation rel)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+	Node	   *expr = parse_text(text);
+
+	pstate->p_sourcetext = text;
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL,
+										 false, true);
+	addNSItemToQuery(pstate, item, false, true, true);
+	expr = transformExpr(pstate, expr, EXPR_KIND_CHECK_CONSTRAINT);
+	expr = coerce_to_boolean(pstate, expr, "unless");
+	assign_expr_collations(pstate, expr);
+	free_parsestate(pstate);
+	return (Expr *) expr;
+}
+
+/* With search_path pinned, however it ends. */
+static Expr *
+transform_pinned(const char *text, Relation rel)
+{
+	int			nestlevel = NewGUCNestLevel();
+	Expr	   *result;
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	result = transform(text, rel);
+	AtEOXact_GUC(true, nestlevel);
+	return result;
+}
+
+/* Every column that the raw expression names exists in the relation. */
+static bool
+names_walker(Node *node, Relation rel)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, ColumnRef))
+	{
+		List	   *fields = ((ColumnRef *) node)->fields;
+
+		return list_length(fields) != 1 || !IsA(linitial(fields), String) ||
+			get_attnum(RelationGetRelid(rel),
+					   strVal(linitial(fields))) == InvalidAttrNumber;
+	}
+	return raw_expression_tree_walker(node, names_walker, rel);
+}
+
+Expr *
+warden_condition_build(const char *text, Relation rel, int varno)
+{
+	Expr	   *expr;
+
+	if (names_walker(parse_text(text), rel))
+		return NULL;
+	expr = transform_pinned(text, rel);
+	if (varno != 1)
+		ChangeVarNodes((Node *) expr, 1, varno, 0);
+	return expr;
+}
+
+/* Not a built-in, and not policy's own either? */
+static bool
+foreign_function(Oid funcid, void *context pg_attribute_unused())
+{
+	HeapTuple	tuple;
+	Oid			owner;
+	Oid			admin = get_role_oid(WARDEN_ROLE_ADMIN, true);
+
+	if (funcid < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return !superuser_arg(owner) &&
+		!(OidIsValid(admin) && has_privs_of_role(owner, admin));
+}
+
+static bool
+foreign_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, foreign_function, NULL))
+		return true;
+	return expression_tree_walker(node, foreign_walker, context);
+}
+
+void
+warden_condition_check(const char *text, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Expr	   *expr = transform_pinned(text, rel);
+
+	if (contain_volatile_functions((Node *) expr))
+		refuse(text, "it calls a volatile function");
+	if (foreign_walker((Node *) expr, NULL))
+		refuse(text, "it calls a function that neither a superuser nor a member of warden_admin owns");
+	table_close(rel, AccessShareLock);
+}
