@@ -36,6 +36,7 @@ Queue *warden_queue = NULL;
 static WardenStream *my_stream = NULL; /* of this backend's database */
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+static GucIntCheckHook prev_check_max_worker_processes = NULL;
 
 /* ----------------------------------------------------------------------
  * Shared memory
@@ -626,17 +627,30 @@ warden_queue_open_statements(void)
 
 /*
  * The workers' process slots are added to what the administrator configured,
- * so that parallel queries and other extensions can not use them up.  The
- * raised value goes into the WAL: a standby has to preload the library too,
- * which it needs anyway to govern agents there, and so raises it as well.
+ * so that parallel queries and other extensions can not use them up.  Done
+ * where the setting is checked, so that reading the files again gives the
+ * same value.  The raised value goes into the WAL: a standby has to preload
+ * the library too, which it needs anyway to govern agents there, and so
+ * raises it as well.
  */
+static bool
+check_max_worker_processes(int *newval, void **extra, GucSource source)
+{
+	*newval += warden_audit_workers;
+	return prev_check_max_worker_processes == NULL ||
+		prev_check_max_worker_processes(newval, extra, source);
+}
+
 static void
 reserve_workers(void)
 {
+	struct config_int *option;
 	char value[32];
 
-	snprintf(value, sizeof(value), "%d",
-			 max_worker_processes + warden_audit_workers);
+	option = (struct config_int *) warden_find_option("max_worker_processes");
+	prev_check_max_worker_processes = option->check_hook;
+	option->check_hook = check_max_worker_processes;
+	snprintf(value, sizeof(value), "%d", max_worker_processes);
 	SetConfigOption("max_worker_processes", value, PGC_POSTMASTER,
 					PGC_S_OVERRIDE);
 }

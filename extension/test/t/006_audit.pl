@@ -132,6 +132,13 @@ sub check_round
 #
 is($node->safe_psql('postgres', 'SHOW max_worker_processes'),
     8 + 4, 'process slots are reserved');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 9');
+$node->restart;
+$node->reload;
+is( $node->safe_psql('postgres',
+        q{SELECT setting, pending_restart FROM pg_settings
+           WHERE name = 'max_worker_processes'}),
+    (9 + 4) . '|f', 'on top of what is configured, without complaints');
 
 #
 # A worker that is told to go loses nothing, outcomes included
