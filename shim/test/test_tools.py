@@ -106,10 +106,10 @@ def limits(bench):
                 (1000, True), "the agent's own limit is 1000")
     client = bench.stdio("--max-result", "65536")
     result = client.call("query", {
-        "sql": "SELECT repeat('x', 1000) FROM customers LIMIT 900"})
+        "sql": "SELECT repeat('x', 200) FROM customers LIMIT 900"})
     content = result["structuredContent"]
-    bench.check(content["truncated"] and 40 < content["row_count"] < 70,
-                "bytes are limited as well", content["row_count"])
+    bench.check(content.get("truncated") and 250 < content["row_count"] < 330,
+                "bytes are limited as well", str(content)[:200])
     result = client.call("query", {
         "sql": "SELECT repeat('x', 10000) FROM customers LIMIT 900"})
     bench.equal(result["structuredContent"].get("sqlstate"), "54000",
