@@ -1483,6 +1483,7 @@ CREATE TABLE warden.change_statements (
 	risk text NOT NULL,
 	findings jsonb NOT NULL,
 	estimated_rows double precision,
+	expected_rows bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (change_id, ordinal)
 );
 COMMENT ON TABLE warden.change_statements IS 'the statements of a change, in the order and form in which they will run';
@@ -1495,6 +1496,7 @@ COMMENT ON COLUMN warden.change_statements.parameters IS 'bind parameters by typ
 COMMENT ON COLUMN warden.change_statements.risk IS 'risk of this statement';
 COMMENT ON COLUMN warden.change_statements.findings IS 'findings of the SQL review when it was proposed';
 COMMENT ON COLUMN warden.change_statements.estimated_rows IS 'the planner''s estimate, from masked statistics';
+COMMENT ON COLUMN warden.change_statements.expected_rows IS 'rows that it must touch when applied, 0 for any number';
 REVOKE ALL ON warden.change_statements FROM PUBLIC;
 
 CREATE TABLE warden.change_reviews (
@@ -1518,6 +1520,23 @@ COMMENT ON COLUMN warden.change_reviews.digest IS 'digest that was decided about
 COMMENT ON COLUMN warden.change_reviews.at IS 'time of the decision';
 CREATE INDEX change_reviews_change ON warden.change_reviews (change_id);
 REVOKE ALL ON warden.change_reviews FROM PUBLIC;
+
+-- Raw rows: nobody is granted anything on it.
+CREATE TABLE warden.change_images (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	change_id bigint NOT NULL,
+	ordinal integer NOT NULL,
+	relation regclass NOT NULL,
+	operation text NOT NULL,
+	row_count integer NOT NULL,
+	old_rows text,
+	new_rows text,
+	at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE warden.change_images IS 'rows as they were before and after an apply, for seven days, for warden.revert()';
+CREATE INDEX change_images_change ON warden.change_images (change_id, id);
+CREATE INDEX change_images_at ON warden.change_images (at);
+REVOKE ALL ON warden.change_images FROM PUBLIC;
 
 CREATE TABLE warden.approval_rules (
 	risk text NOT NULL
@@ -1680,6 +1699,18 @@ CREATE FUNCTION warden.purge(before timestamptz) RETURNS bigint
 REVOKE ALL ON FUNCTION warden.purge(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION warden.purge(timestamptz) IS 'removes changes that ended before a time; their audit records stay';
 
+CREATE FUNCTION warden.capture_image() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'warden_sql_capture_image'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.capture_image() FROM PUBLIC;
+COMMENT ON FUNCTION warden.capture_image() IS 'keeps a row that an apply changes; attached by the executor, not by CREATE TRIGGER';
+
+CREATE FUNCTION warden.revert(id bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'warden_sql_revert'
+	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION warden.revert(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION warden.revert(bigint) IS 'proposes the inverse of an applied change, from the row images kept with it';
+
 CREATE FUNCTION warden.apply_is_running(id bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'warden_sql_apply_is_running'
 	LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
@@ -1786,7 +1817,7 @@ GRANT SELECT ON warden.pending_changes, warden.change_statements,
 GRANT UPDATE (status) ON warden.pending_changes TO warden_reviewer;
 GRANT EXECUTE ON FUNCTION warden.approve(bigint, text, text),
 	warden.reject(bigint, text), warden.review(bigint),
-	warden.preview(bigint) TO warden_reviewer;
+	warden.preview(bigint), warden.revert(bigint) TO warden_reviewer;
 GRANT EXECUTE ON PROCEDURE warden.apply(bigint) TO warden_reviewer;
 GRANT EXECUTE ON FUNCTION warden.break_glass(bigint, text),
 	warden.resolve(bigint, text, text), warden.purge(timestamptz)

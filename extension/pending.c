@@ -52,6 +52,7 @@ typedef struct RecordJob
 	List	   *scopes;
 	WardenRisk	risk;			/* of the whole change, in and out */
 	int			ordinal;		/* of the last statement, in and out */
+	int64		reverts;		/* the change that it undoes, or 0 */
 	MemoryContext context;
 } RecordJob;
 
@@ -128,7 +129,9 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 	prepared->row.statement = capture->statement;
 	prepared->row.command = capture->command;
 	prepared->row.objects = warden_capture_objects(capture->names);
-	prepared->row.parameters = warden_capture_params(capture->params);
+	prepared->row.parameters = capture->parameters != NULL ?
+		capture->parameters : warden_capture_params(capture->params);
+	prepared->row.expected_rows = capture->expected_rows;
 	warden_pending_check_size(prepared->row.parameters);
 	prepared->estimated_rows = capture->estimated_rows;
 	prepared->findings = warden_review_statement(review, capture->raw,
@@ -223,7 +226,7 @@ insert_change(RecordJob *job, const char *digest)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID, REGROLEOID,
 		REGROLEOID, REGROLEOID, TEXTOID, TEXTOID, TEXTOID, INT4OID,
-	TEXTOID, JSONBOID, INT4OID};
+	TEXTOID, JSONBOID, INT4OID, INT8OID};
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types) + 1];
 	WardenChange *change = &job->change;
@@ -245,14 +248,16 @@ insert_change(RecordJob *job, const char *digest)
 	values[11] = text_or_null(digest, &nulls[11]);
 	values[12] = jsonb_or_null(change->context, &nulls[12]);
 	values[13] = Int32GetDatum(warden_pending_required(risk, job->scopes));
+	values[14] = Int64GetDatum(job->reverts);
+	nulls[14] = job->reverts != 0 ? ' ' : 'n';
 	run_plan(kept_plan(&plan,
 					   "INSERT INTO warden.pending_changes (id, agent,"
 					   " on_behalf_of, asserted, token_issuer, agent_role,"
 					   " apply_role, title, reason, risk, statement_count,"
-					   " digest, context, required_approvals)"
+					   " digest, context, required_approvals, reverts)"
 					   " OVERRIDING SYSTEM VALUE"
 					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-					   " $11, $12, $13, $14)",
+					   " $11, $12, $13, $14, $15)",
 					   lengthof(types), types),
 			 values, nulls, SPI_OK_INSERT);
 }
@@ -282,7 +287,7 @@ insert_statement(int64 change_id, Prepared *prepared)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
-	JSONBOID, TEXTOID, JSONBOID, FLOAT8OID};
+	JSONBOID, TEXTOID, JSONBOID, FLOAT8OID, INT8OID};
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types) + 1];
 	WardenStatement *row = &prepared->row;
@@ -300,11 +305,12 @@ insert_statement(int64 change_id, Prepared *prepared)
 							  &nulls[7]);
 	values[8] = Float8GetDatum(prepared->estimated_rows);
 	nulls[8] = prepared->estimated_rows < 0 ? 'n' : ' ';
+	values[9] = Int64GetDatum(row->expected_rows);
 	run_plan(kept_plan(&plan,
 					   "INSERT INTO warden.change_statements (change_id,"
 					   " ordinal, statement, command, objects, parameters,"
-					   " risk, findings, estimated_rows)"
-					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+					   " risk, findings, estimated_rows, expected_rows)"
+					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 					   lengthof(types), types),
 			 values, nulls, SPI_OK_INSERT);
 }
@@ -424,7 +430,9 @@ warden_pending_record(const WardenCapture *capture)
 }
 
 int64
-warden_pending_propose(List *captures, const char *title, const char *reason)
+warden_pending_propose_as(const WardenChange *as, List *captures,
+						  const char *title, const char *reason,
+						  int64 reverts)
 {
 	RecordJob	job = {0};
 	WardenReviewContext *review = warden_review_begin();
@@ -435,6 +443,7 @@ warden_pending_propose(List *captures, const char *title, const char *reason)
 	job.context = CurrentMemoryContext;
 	job.title = title;
 	job.reason = reason;
+	job.reverts = reverts;
 	foreach(cell, captures)
 	{
 		Prepared   *prepared = prepare_statement(lfirst(cell), 0, review);
@@ -444,14 +453,27 @@ warden_pending_propose(List *captures, const char *title, const char *reason)
 		job.risk = Max(job.risk, prepared->risk);
 		size += strlen(prepared->row.statement);
 	}
-	fill_identity(&job.change);
+	if (as != NULL)
+	{
+		job.change = *as;
+		job.change.id = 0;
+	}
+	else
+		fill_identity(&job.change);
 	warden_principal_run_internal(record_internally, &job);
 	warden_pending_notify(job.change.id, WARDEN_CHANGE_PROPOSED);
 	warden_audit_action("proposed", job.change.id,
 						psprintf("%d statements, %zu bytes", job.ordinal,
 								 size));
-	fill_facts(&job);
+	if (as == NULL)
+		fill_facts(&job);
 	return job.change.id;
+}
+
+int64
+warden_pending_propose(List *captures, const char *title, const char *reason)
+{
+	return warden_pending_propose_as(NULL, captures, title, reason, 0);
 }
 
 /* ---- transactions ------------------------------------------------------- */
@@ -494,4 +516,5 @@ warden_pending_init(void)
 	RegisterSubXactCallback(pending_subxact_callback, NULL);
 	warden_pending_state_init();
 	warden_toplevel_init();
+	warden_images_init();
 }

@@ -22,7 +22,9 @@ typedef struct WardenCapture
 	RawStmt    *raw;			/* its raw parse tree */
 	const char *command;		/* command tag text, e.g. UPDATE */
 	ParamListInfo params;		/* bind values, or NULL */
+	const char *parameters;		/* instead of params: as jsonb text */
 	double		estimated_rows; /* planner's estimate, -1 when unknown */
+	int64		expected_rows;	/* that it must touch when applied; 0: any */
 	List	   *names;			/* of WardenName *, resolved */
 } WardenCapture;
 
@@ -76,6 +78,7 @@ typedef struct WardenStatement
 	const char *command;
 	const char *objects;
 	const char *parameters;		/* may be NULL */
+	int64		expected_rows;	/* 0: any */
 } WardenStatement;
 
 /*
@@ -88,6 +91,14 @@ extern WardenRecorded warden_pending_record(const WardenCapture *capture);
 /* Records a whole script (of WardenCapture *) as a change of its own. */
 extern int64 warden_pending_propose(List *captures, const char *title,
 									const char *reason);
+
+/*
+ * The same for a person: "as" says in whose name, for whom and as which role.
+ * "reverts" is the change that it undoes.
+ */
+extern int64 warden_pending_propose_as(const WardenChange *as, List *captures,
+									   const char *title, const char *reason,
+									   int64 reverts);
 
 /* Raises where a text is longer than warden.change_size. */
 extern void warden_pending_check_size(const char *text);
@@ -229,6 +240,22 @@ extern void warden_apply_constraints(void);
 extern void warden_apply_lock_timeout(int limit);
 
 extern void warden_apply_set_running(bool running);
+
+/*
+ * Row images (pending_images.c): captured between _begin and _end, per
+ * statement; _store, in internal mode and connected to SPI, keeps them.
+ * _begin with NULL drops what has been captured.
+ */
+extern void warden_images_begin(MemoryContext context);
+extern void warden_images_statement(int ordinal);
+extern void warden_images_end(void);
+extern void warden_images_store(int64 change_id);
+
+/* Rows of an image, checked against what the statement was recorded with. */
+extern char *warden_images_fetch(const char *id, bool old,
+								 const char *sha256);
+
+extern void warden_images_init(void);	/* called by warden_pending_init */
 
 /* The sign that somebody is running a change's barred statement. */
 extern bool warden_toplevel_lock(int64 change_id);

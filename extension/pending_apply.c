@@ -385,6 +385,15 @@ warden_apply_statement(const WardenChange *change, WardenStatement *statement)
 				 errhint("Have it proposed again without transaction control or COPY.")));
 	rows = result == SPI_OK_UTILITY ? 0 : SPI_processed;
 	SPI_finish();
+	if (statement->expected_rows != 0 &&
+		(uint64) statement->expected_rows != rows)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("rows of change " INT64_FORMAT " have changed since",
+						change->id),
+				 errdetail("Statement %d was to touch " INT64_FORMAT " rows and found " UINT64_FORMAT ".",
+						   statement->ordinal, statement->expected_rows, rows),
+				 errhint("Have it proposed again from what the rows are now.")));
 	return rows;
 }
 
@@ -447,6 +456,7 @@ run_statements(ApplyJob *job)
 		WardenStatement *statement = lfirst(cell);
 
 		ordinal = statement->ordinal;
+		warden_images_statement(ordinal);
 		(void) warden_apply_statement(&job->change, statement);
 	}
 	/* deferred triggers must fire as the apply role too */
@@ -469,6 +479,7 @@ try_statements(ApplyJob *job)
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	applying = true;
+	warden_images_begin(job->context);
 	PG_TRY();
 	{
 		run_statements(job);
@@ -483,6 +494,10 @@ try_statements(ApplyJob *job)
 	}
 	PG_END_TRY();
 	applying = false;
+	if (job->error != NULL)
+		warden_images_begin(NULL);
+	else
+		warden_images_end();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return job->error == NULL;
@@ -552,6 +567,7 @@ mark_applied_internally(void *arg)
 						" SET applied_by = $2, broken_glass = $3"
 						" WHERE id OPERATOR(pg_catalog.=) $1",
 						3, types, values, nulls);
+	warden_images_store(job->change.id);
 	SPI_finish();
 }
 

@@ -153,6 +153,7 @@ warden_digest_add(const char *digest, const WardenStatement *statement)
 	hash_text_in(hash, statement->command);
 	hash_text_in(hash, statement->objects);
 	hash_text_in(hash, statement->parameters);
+	hash_number_in(hash, statement->expected_rows);
 	return hash_end(hash, PG_SHA256_DIGEST_LENGTH);
 }
 
@@ -347,6 +348,19 @@ warden_capture_params(ParamListInfo params)
 	return warden_capture_canonical(json.data);
 }
 
+/* The value itself, or the row images that it refers to. */
+static char *
+param_value(JsonbContainer *param)
+{
+	char	   *image = json_member(param, "image");
+	char	   *side = json_member(param, "side");
+	char	   *sha256 = json_member(param, "sha256");
+
+	if (image == NULL || side == NULL || sha256 == NULL)
+		return json_member(param, "value");
+	return warden_images_fetch(image, strcmp(side, "old") == 0, sha256);
+}
+
 int
 warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 					  char **nulls)
@@ -366,7 +380,7 @@ warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 	*nulls = palloc0(list_length(elements) + 1);
 	foreach(cell, elements)
 	{
-		char	   *value = json_member(lfirst(cell), "value");
+		char	   *value = param_value(lfirst(cell));
 		char	   *type = json_member(lfirst(cell), "oid");
 		Oid			input;
 		Oid			ioparam;

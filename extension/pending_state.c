@@ -454,7 +454,7 @@ warden_pending_statements(int64 id, MemoryContext context)
 
 	if (SPI_execute_with_args("SELECT ordinal, statement, command,"
 							  " objects::pg_catalog.text,"
-							  " parameters::pg_catalog.text"
+							  " parameters::pg_catalog.text, expected_rows"
 							  " FROM warden.change_statements"
 							  " WHERE change_id OPERATOR(pg_catalog.=) $1"
 							  " ORDER BY ordinal USING OPERATOR(pg_catalog.<)",
@@ -471,6 +471,7 @@ warden_pending_statements(int64 id, MemoryContext context)
 		statement->command = copy_text(context, column_text(i, 3));
 		statement->objects = copy_text(context, column_text(i, 4));
 		statement->parameters = copy_text(context, column_text(i, 5));
+		statement->expected_rows = strtoll(column_text(i, 6), NULL, 10);
 		old = MemoryContextSwitchTo(context);
 		statements = lappend(statements, statement);
 		MemoryContextSwitchTo(old);
