@@ -2,34 +2,21 @@
  * audit_worker.c
  *	  The background worker that writes one database's audit records.
  *
- * It is the only writer of warden.audit_events: it numbers the records
- * without gaps, chains them by their hashes, writes all that are queued in
- * one transaction, and only then takes them off the queue.  An error leaves
+ * It is the only writer of warden.audit_events.  It writes all that is queued
+ * in one transaction, and only then takes it off the queue.  An error leaves
  * the queue as it was; the next attempt numbers the same records anew.
  *
  * Interrupts are held while a batch is written, so that a batch is either not
- * committed or taken off, never half of each.  In exchange nothing in there
- * may wait without bound: table locks are asked for conditionally.
- *
- * It inserts into the table directly, below SQL: that is how the triggers
- * that refuse every SQL command on the table do not meet it, and what keeps a
- * record at a few microseconds.
+ * committed or taken off, never half of each.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/index.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -41,17 +28,16 @@
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "audit_queue.h"
 #include "audit_record.h"
+#include "audit_store.h"
 #include "audit_worker.h"
 #include "catalog.h"
 #include "guc.h"
@@ -61,10 +47,6 @@
 #define BATCH_RECORDS 4096
 #define BATCH_BYTES (8 * 1024 * 1024)
 
-/* Rows that go to the table in one call. */
-#define INSERT_ROWS 64
-
-#define LOCK_WAIT_MS 1000
 #define NAP_BUSY_MS 20
 #define NAP_IDLE_MS 100
 #define RETRY_FIRST_MS 100
@@ -73,276 +55,30 @@
 /* Outcomes of statements that end with the server get that long. */
 #define FAREWELL_MS 300
 
-/* The last record of the chain. */
-typedef struct ChainHead
-{
-	bool known; /* read from the table, or written here */
-	int64 id;	/* 0: the table is empty */
-	int64 epoch;
-	uint8 hash[WARDEN_HASH_BYTES];
-} ChainHead;
-
 /* What is being written. */
 typedef struct Batch
 {
 	WardenQueued *queued;
 	int nqueued;
-	ChainHead head;		   /* after what was written so far */
-	bool outbox;		   /* the outbox was emptied in it */
-	const char *new_epoch; /* its record goes before the next one */
-
-	/* valid between open_store and close_store */
-	Relation rel;
-	EState *estate;
-	ResultRelInfo *target; /* rel and its indexes */
-	pg_cryptohash_ctx *hasher;
-	TupleTableSlot *slots[INSERT_ROWS];
-	int nslots;
+	bool outbox; /* the outbox was emptied in it */
+	WardenStore *store;
+	WardenChainHead head; /* after it */
 } Batch;
 
 int warden_audit_head_interval = 0;
 
 static WardenStream *stream = NULL;
-static Oid store_relid = InvalidOid;
-static ChainHead head;		/* as committed */
-static ChainHead attempted; /* of a batch whose commit was asked for */
-static int attempted_n;		/* records of the queue in it */
+static WardenChainHead head;	  /* as committed */
+static WardenChainHead attempted; /* of a batch whose commit was asked for */
+static int attempted_n;			  /* records of the queue in it */
 static char database_name[NAMEDATALEN];
 static MemoryContext batch_context = NULL;
 static int64 logged_head = 0;
 static TimestampTz logged_at = 0;
 
 /* ----------------------------------------------------------------------
- * The chain's head and epochs
- * ---------------------------------------------------------------------- */
-
-/* The row with the highest id, or with that id; false when there is none. */
-static bool
-fetch_record(Relation rel, int64 id, WardenRecord *record)
-{
-	Relation index = index_open(RelationGetPrimaryKeyIndex(rel),
-								AccessShareLock);
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, WARDEN_REC_ID, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(id));
-	scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(),
-									  id != 0 ? 1 : 0, &key);
-	tuple = systable_getnext_ordered(scan,
-									 id != 0 ? ForwardScanDirection :
-											   BackwardScanDirection);
-	if (HeapTupleIsValid(tuple))
-	{
-		tuple = heap_copytuple(tuple);
-		heap_deform_tuple(tuple, RelationGetDescr(rel), record->values,
-						  record->nulls);
-	}
-	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
-	return HeapTupleIsValid(tuple);
-}
-
-static void
-read_head(Relation rel, ChainHead *result)
-{
-	WardenRecord record;
-	bytea *hash;
-
-	memset(result, 0, sizeof(*result));
-	result->known = true;
-	if (!fetch_record(rel, 0, &record))
-		return;
-	hash = DatumGetByteaPP(WARDEN_RECORD_VALUE(&record, WARDEN_REC_HASH));
-	if (VARSIZE_ANY_EXHDR(hash) != WARDEN_HASH_BYTES)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("the last audit record has no valid hash"),
-			 errhint(
-				 "Run warden.verify_audit() and restore the audit table.")));
-	result->id = DatumGetInt64(WARDEN_RECORD_VALUE(&record, WARDEN_REC_ID));
-	result->epoch = DatumGetInt64(
-		WARDEN_RECORD_VALUE(&record, WARDEN_REC_EPOCH));
-	memcpy(result->hash, VARDATA_ANY(hash), WARDEN_HASH_BYTES);
-}
-
-/* What must be the same for the chain to go on without a new epoch. */
-static char *
-epoch_detail(void)
-{
-	return psprintf("format=1 system=" UINT64_FORMAT " timeline=%u database=%u",
-					GetSystemIdentifier(), GetWALInsertionTimeLine(),
-					MyDatabaseId);
-}
-
-/* A restore, a copied database or a failover since the last epoch record. */
-static bool
-epoch_is_over(Relation rel, const ChainHead *last, const char *detail)
-{
-	WardenRecord record;
-
-	if (last->id == 0 || !fetch_record(rel, last->epoch, &record) ||
-		WARDEN_RECORD_NULL(&record, WARDEN_REC_DETAIL))
-		return true;
-	return strcmp(TextDatumGetCString(
-					  WARDEN_RECORD_VALUE(&record, WARDEN_REC_DETAIL)),
-				  detail) != 0;
-}
-
-/* ----------------------------------------------------------------------
  * Writing
  * ---------------------------------------------------------------------- */
-
-/*
- * The lock without waiting behind somebody for long: that one may be waiting
- * for us, in a way that no deadlock detector sees.
- */
-static void
-lock_table(Oid relid, const char *name)
-{
-	TimestampTz give_up;
-
-	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_WAIT_MS);
-	while (!ConditionalLockRelationOid(relid, RowExclusiveLock))
-	{
-		if (GetCurrentTimestamp() >= give_up)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("table \"warden.%s\" is locked", name),
-					 errhint("End the transaction that holds the lock.")));
-		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, NAP_BUSY_MS,
-						 PG_WAIT_EXTENSION);
-	}
-}
-
-static void
-open_store(Batch *batch)
-{
-	Oid relid = warden_catalog_relation("audit_events");
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"warden.audit_events\" does not exist"),
-				 errhint("Reinstall the extension.")));
-	lock_table(relid, "audit_events");
-	store_relid = relid;
-	batch->rel = table_open(relid, NoLock);
-	warden_record_check_table(RelationGetDescr(batch->rel));
-	batch->estate = CreateExecutorState();
-	batch->target = makeNode(ResultRelInfo);
-	InitResultRelInfo(batch->target, batch->rel, 1, NULL, 0);
-	ExecOpenIndices(batch->target, false);
-	batch->nslots = 0;
-	batch->hasher = pg_cryptohash_create(PG_SHA256);
-	if (batch->hasher == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-				 errhint("The audit worker tries again.")));
-}
-
-static void
-flush_slots(Batch *batch)
-{
-	int i;
-
-	if (batch->nslots == 0)
-		return;
-	table_multi_insert(batch->rel, batch->slots, batch->nslots,
-					   GetCurrentCommandId(true), 0, NULL);
-	for (i = 0; i < batch->nslots; i++)
-	{
-		(void) ExecInsertIndexTuples(batch->target, batch->slots[i],
-									 batch->estate, false, false, NULL, NIL,
-									 false);
-		ResetPerTupleExprContext(batch->estate);
-		ExecClearTuple(batch->slots[i]);
-	}
-	batch->nslots = 0;
-}
-
-static void
-close_store(Batch *batch)
-{
-	int i;
-
-	flush_slots(batch);
-	for (i = 0; i < INSERT_ROWS && batch->slots[i] != NULL; i++)
-		ExecDropSingleTupleTableSlot(batch->slots[i]);
-	pg_cryptohash_free(batch->hasher);
-	ExecCloseIndices(batch->target);
-	FreeExecutorState(batch->estate);
-	table_close(batch->rel, NoLock);
-}
-
-static void
-insert_row(Batch *batch, const WardenRecord *record)
-{
-	TupleTableSlot *slot = batch->slots[batch->nslots];
-
-	if (slot == NULL)
-	{
-		/* it outlives the outbox's SPI connection */
-		MemoryContext old = MemoryContextSwitchTo(batch_context);
-
-		slot = table_slot_create(batch->rel, NULL);
-		batch->slots[batch->nslots] = slot;
-		MemoryContextSwitchTo(old);
-	}
-	batch->nslots++;
-	memcpy(slot->tts_values, record->values, sizeof(record->values));
-	memcpy(slot->tts_isnull, record->nulls, sizeof(record->nulls));
-	ExecStoreVirtualTuple(slot);
-	if (batch->nslots == INSERT_ROWS)
-		flush_slots(batch);
-}
-
-static Datum
-hash_datum(const uint8 *hash)
-{
-	bytea *value = palloc(VARHDRSZ + WARDEN_HASH_BYTES);
-
-	SET_VARSIZE(value, VARHDRSZ + WARDEN_HASH_BYTES);
-	memcpy(VARDATA(value), hash, WARDEN_HASH_BYTES);
-	return PointerGetDatum(value);
-}
-
-/* Numbers the record, chains it, and hands it to the table. */
-static void
-append_record(Batch *batch, WardenRecord *record)
-{
-	ChainHead *last = &batch->head;
-
-	warden_record_set(record, WARDEN_REC_ID, Int64GetDatum(last->id + 1));
-	warden_record_set(record, WARDEN_REC_EPOCH, Int64GetDatum(last->epoch));
-	warden_record_set(record, WARDEN_REC_PREV, hash_datum(last->hash));
-	warden_record_hash(record, batch->hasher, last->hash);
-	warden_record_set(record, WARDEN_REC_HASH, hash_datum(last->hash));
-	last->id++;
-
-	insert_row(batch, record);
-}
-
-/* The same, after the record of a new epoch where one is due. */
-static int64
-write_record(Batch *batch, WardenRecord *record)
-{
-	if (batch->new_epoch != NULL)
-	{
-		WardenRecord epoch;
-
-		warden_record_init(&epoch, "epoch");
-		warden_record_set_text(&epoch, WARDEN_REC_DETAIL, batch->new_epoch,
-							   WARDEN_RECORD_FIELD_BYTES);
-		batch->new_epoch = NULL;
-		batch->head.epoch = batch->head.id + 1;
-		append_record(batch, &epoch);
-	}
-	append_record(batch, record);
-	return batch->head.id;
-}
 
 static void
 write_queued(Batch *batch)
@@ -363,7 +99,7 @@ write_queued(Batch *batch)
 				warden_record_set(&record, WARDEN_REC_STATEMENT_ID,
 								  Int64GetDatum(statement_id));
 		}
-		queued->id = write_record(batch, &record);
+		queued->id = warden_store_append(batch->store, &record);
 		if (queued->is_intent)
 			warden_queue_note_intent(stream, queued);
 	}
@@ -400,7 +136,7 @@ write_outbox_row(Batch *batch, HeapTuple tuple, TupleDesc desc)
 		if (!isnull)
 			warden_record_set(&record, column, value);
 	}
-	(void) write_record(batch, &record);
+	(void) warden_store_append(batch->store, &record);
 }
 
 static void
@@ -414,7 +150,7 @@ write_outbox(Batch *batch)
 	for (i = 0; i < SPI_processed; i++)
 		write_outbox_row(batch, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	/* before the rows' memory goes away */
-	flush_slots(batch);
+	warden_store_flush(batch->store);
 	SPI_finish();
 }
 
@@ -427,41 +163,25 @@ write_outbox(Batch *batch)
  * where it was to end, it did happen.
  */
 static bool
-was_committed(const ChainHead *stored)
+was_committed(const WardenChainHead *stored)
 {
 	return attempted.id != 0 && stored->id == attempted.id &&
 		memcmp(stored->hash, attempted.hash, WARDEN_HASH_BYTES) == 0;
-}
-
-/* Where the chain stands; true if that is where this batch would take it. */
-static bool
-find_head(Batch *batch)
-{
-	const char *detail;
-
-	batch->head = head;
-	if (head.known)
-		return false;
-	read_head(batch->rel, &batch->head);
-	if (was_committed(&batch->head))
-		return true;
-	detail = epoch_detail();
-	if (epoch_is_over(batch->rel, &batch->head, detail))
-		batch->new_epoch = detail;
-	return false;
 }
 
 static void
 write_batch(Batch *batch)
 {
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(batch_context);
 
+	/* a snapshot from before the lock could miss where the chain ends now */
 	if (batch->outbox)
-		lock_table(warden_catalog_relation("audit_outbox"), "audit_outbox");
-	open_store(batch);
-	if (find_head(batch))
+		(void) warden_store_lock("audit_outbox");
+	(void) warden_store_lock("audit_events");
+	PushActiveSnapshot(GetTransactionSnapshot());
+	batch->store = warden_store_open(&head);
+	if (!head.known && was_committed(warden_store_head(batch->store)))
 	{
 		batch->nqueued = attempted_n;
 		batch->outbox = false;
@@ -472,7 +192,7 @@ write_batch(Batch *batch)
 		if (batch->outbox)
 			write_outbox(batch);
 	}
-	close_store(batch);
+	batch->head = warden_store_close(batch->store);
 
 	PopActiveSnapshot();
 	ForceSyncCommit();
@@ -486,8 +206,6 @@ static void
 finish_batch(Batch *batch)
 {
 	head = batch->head;
-	/* nothing written yet: the epoch is still to be looked at */
-	head.known = (batch->new_epoch == NULL);
 	attempted.id = 0;
 	if (batch->outbox)
 		warden_queue_outbox_done(stream, true);
@@ -734,7 +452,7 @@ warden_audit_is_worker(void)
 static void
 forget_head(Datum arg pg_attribute_unused(), Oid relid)
 {
-	if (relid == InvalidOid || relid == store_relid)
+	if (relid == InvalidOid || relid == warden_store_relation())
 		head.known = false;
 }
 

@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ * audit_store.h
+ *	  The tail of the audit chain.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_AUDIT_STORE_H
+#define WARDEN_AUDIT_STORE_H
+
+#include "postgres.h"
+
+#include "audit_record.h"
+
+/* The last record of the chain. */
+typedef struct WardenChainHead
+{
+	bool known; /* read from the table, or written by this process */
+	int64 id;	/* 0: the table is empty */
+	int64 epoch;
+	uint8 hash[WARDEN_HASH_BYTES];
+} WardenChainHead;
+
+typedef struct WardenStore WardenStore;
+
+/*
+ * Locks a table of the library for writing, waiting a second at most: whoever
+ * holds the lock may be waiting for us, in a way that no deadlock detector
+ * sees.
+ */
+extern Oid warden_store_lock(const char *name);
+
+/*
+ * Opens the store for appending, in a transaction with an active snapshot that
+ * was taken after the table's lock; its memory is the current context's.  A
+ * head that is not known is read.
+ */
+extern WardenStore *warden_store_open(const WardenChainHead *head);
+extern const WardenChainHead *warden_store_head(const WardenStore *store);
+
+/* Numbers, chains and inserts a record; returns its id. */
+extern int64 warden_store_append(WardenStore *store, WardenRecord *record);
+
+/* Rows appended so far leave the memory that the records are in. */
+extern void warden_store_flush(WardenStore *store);
+
+/* Returns the head as it is once the transaction is committed. */
+extern WardenChainHead warden_store_close(WardenStore *store);
+
+/* The table, once it was opened. */
+extern Oid warden_store_relation(void);
+
+#endif /* WARDEN_AUDIT_STORE_H */
