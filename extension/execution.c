@@ -307,19 +307,27 @@ warden_execution_utility_done(const char *outcome, uint64 rows,
 	observation = NULL;
 }
 
-/* SELECT warden.leave(key) and nothing else. */
+/*
+ * SELECT warden.leave(key), of a constant or a parameter and with nothing
+ * else in it: whatever else it computed would go unrecorded.
+ */
 static bool
 is_leave(const PlannedStmt *pstmt)
 {
 	Plan	   *tree = pstmt->planTree;
-	TargetEntry *entry;
+	FuncExpr   *call;
 
-	if (tree == NULL || !IsA(tree, Result) ||
+	if (!warden_identity_bound() || tree == NULL || !IsA(tree, Result) ||
+		pstmt->subplans != NIL || tree->initPlan != NIL ||
+		outerPlan(tree) != NULL ||
+		((Result *) tree)->resconstantqual != NULL ||
 		list_length(tree->targetlist) != 1)
 		return false;
-	entry = linitial(tree->targetlist);
-	return IsA(entry->expr, FuncExpr) &&
-		((FuncExpr *) entry->expr)->funcid == warden_catalog_function("leave");
+	call = (FuncExpr *) linitial_node(TargetEntry, tree->targetlist)->expr;
+	return IsA(call, FuncExpr) &&
+		call->funcid == warden_catalog_function("leave") &&
+		list_length(call->args) == 1 &&
+		(IsA(linitial(call->args), Const) || IsA(linitial(call->args), Param));
 }
 
 /* ----------------------------------------------------------------------

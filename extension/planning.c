@@ -64,30 +64,68 @@ plan(Query *parse, const char *query_string, int cursorOptions,
  * Gates
  * ---------------------------------------------------------------------- */
 
-/* A constant, a bind parameter, or the call of enter() or whoami(). */
+/* A constant or a bind parameter, perhaps cast by its type's own input. */
+static bool
+plain_value(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_Const:
+		case T_Param:
+			return true;
+		case T_NamedArgExpr:
+			return plain_value((Node *) ((NamedArgExpr *) node)->arg);
+		case T_RelabelType:
+			return plain_value((Node *) ((RelabelType *) node)->arg);
+		case T_CoerceViaIO:
+			return ((CoerceViaIO *) node)->resulttype < FirstNormalObjectId &&
+				plain_value((Node *) ((CoerceViaIO *) node)->arg);
+		default:
+			return false;
+	}
+}
+
+/* Such a value, or enter() or leave() of such values. */
 static bool
 gateway_expression(Node *node)
 {
-	Oid			funcid;
+	FuncExpr   *call = (FuncExpr *) node;
+	ListCell   *lc;
 
-	if (IsA(node, Const) || IsA(node, Param))
-		return true;
 	if (!IsA(node, FuncExpr))
+		return plain_value(node);
+	if (!OidIsValid(call->funcid) ||
+		(call->funcid != warden_catalog_function("enter") &&
+		 call->funcid != warden_catalog_function("leave")))
 		return false;
-	funcid = ((FuncExpr *) node)->funcid;
-	return OidIsValid(funcid) &&
-		(funcid == warden_catalog_function("enter") ||
-		 funcid == warden_catalog_function("leave"));
+	foreach(lc, call->args)
+	{
+		if (!plain_value(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+/* SELECT with a target list and no other clause at all. */
+static bool
+bare_select(const Query *query)
+{
+	return query->commandType == CMD_SELECT && query->rtable == NIL &&
+		query->jointree->fromlist == NIL && query->jointree->quals == NULL &&
+		query->cteList == NIL && query->setOperations == NULL &&
+		query->havingQual == NULL && query->limitCount == NULL &&
+		query->limitOffset == NULL && query->groupClause == NIL &&
+		query->groupingSets == NIL && query->windowClause == NIL &&
+		query->distinctClause == NIL && query->sortClause == NIL &&
+		query->rowMarks == NIL && !query->hasSubLinks && !query->hasAggs &&
+		!query->hasTargetSRFs && !query->hasWindowFuncs;
 }
 
 /* Until it has badged in a gateway may ask for nothing else. */
 static void
 check_gateway_query(Query *query)
 {
-	bool		allowed = query->commandType == CMD_SELECT &&
-		list_length(query->jointree->fromlist) == 0 &&
-		query->jointree->quals == NULL && query->cteList == NIL &&
-		query->setOperations == NULL && !query->hasSubLinks;
+	bool		allowed = bare_select(query);
 	ListCell   *lc;
 
 	foreach(lc, query->targetList)
