@@ -593,8 +593,8 @@ warden_audit_action(const char *action, int64 change_id, const char *detail)
 {
 	WardenRecord record;
 
-	/* the install script is nobody's action */
-	if (creating_extension || !warden_catalog_installed())
+	/* the install script and pg_upgrade are nobody's action */
+	if (creating_extension || IsBinaryUpgrade || !warden_catalog_installed())
 		return;
 	warden_record_init(&record, "action");
 	fill_actor(&record);
