@@ -167,7 +167,7 @@ review_dependents(WardenReviewContext *context, Oid classid, Oid objid,
 
 	if (dependents != NULL)
 		warden_review_add(context, "drop.dependents", -1,
-						  psprintf("%s depend on %s", dependents, name),
+						  psprintf("%s is used by %s", name, dependents),
 						  "Change or drop them first, in the same change.");
 }
 
@@ -225,15 +225,17 @@ review_drop(WardenReviewContext *context, DropStmt *drop)
 			case OBJECT_TABLE:
 			case OBJECT_FOREIGN_TABLE:
 			case OBJECT_MATVIEW:
-				review_drop_table(context, makeRangeVarFromNameList(
-																	castNode(List, object)));
+				review_drop_table(context,
+								  makeRangeVarFromNameList((List *) object));
 				break;
 			case OBJECT_INDEX:
 				review_drop_index(context,
-								  makeRangeVarFromNameList(castNode(List, object)),
+								  makeRangeVarFromNameList((List *) object),
 								  drop->concurrent);
 				break;
 			case OBJECT_SCHEMA:
+				if (!OidIsValid(get_namespace_oid(strVal(object), true)))
+					break;
 				warden_review_add(context, "schema.drop", -1,
 								  psprintf("drops schema \"%s\"",
 										   strVal(object)),
@@ -244,8 +246,9 @@ review_drop(WardenReviewContext *context, DropStmt *drop)
 				{
 					ReviewTable table;
 
-					warden_review_table(context, makeRangeVarFromNameList(
-																		  castNode(List, object)), &table);
+					warden_review_table(context,
+										makeRangeVarFromNameList((List *) object),
+										&table);
 					warden_review_add(context, "object.drop", -1,
 									  psprintf("drops %s", table.name),
 									  "Running clients may still use it.");
