@@ -8,6 +8,7 @@
  */
 #include "auth.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -145,6 +146,69 @@ auth_equal(const AuthDigest *a, const AuthDigest *b)
 	for (size_t i = 0; i < AUTH_DIGEST_SIZE; i++)
 		diff |= a->bytes[i] ^ b->bytes[i];
 	return diff == 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Limit of failed attempts
+ * ------------------------------------------------------------------------
+ */
+
+#define SLOTS 1024
+#define WINDOW_SECONDS 60
+
+typedef struct Failures
+{
+	AuthDigest	peer;
+	long		count;
+	time_t		since;
+} Failures;
+
+/* A newcomer takes the slot that its digest falls on; both under the lock. */
+static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
+static Failures failures[SLOTS];
+static AuthDigest accepted_lately[SLOTS];
+
+static size_t
+slot_of(const AuthDigest *digest)
+{
+	return (digest->bytes[0] | (size_t) digest->bytes[1] << 8) % SLOTS;
+}
+
+bool
+auth_may_try(const AuthDigest *peer, const AuthDigest *credential,
+			 long per_minute, time_t now)
+{
+	const Failures *f = &failures[slot_of(peer)];
+	bool		known;
+	bool		within;
+
+	pthread_mutex_lock(&limit_lock);
+	known = auth_equal(&accepted_lately[slot_of(credential)], credential);
+	within = !auth_equal(&f->peer, peer) || f->count < per_minute ||
+		now - f->since >= WINDOW_SECONDS;
+	pthread_mutex_unlock(&limit_lock);
+	return known || within || per_minute == 0;
+}
+
+void
+auth_note(const AuthDigest *peer, const AuthDigest *credential, bool accepted,
+		  time_t now)
+{
+	Failures   *f = &failures[slot_of(peer)];
+	AuthDigest *known = &accepted_lately[slot_of(credential)];
+
+	pthread_mutex_lock(&limit_lock);
+	if (accepted)
+		*known = *credential;
+	else
+	{
+		if (auth_equal(known, credential))
+			memset(known, 0, sizeof(*known));
+		if (!auth_equal(&f->peer, peer) || now - f->since >= WINDOW_SECONDS)
+			*f = (Failures) {*peer, 0, now};
+		f->count++;
+	}
+	pthread_mutex_unlock(&limit_lock);
 }
 
 const char *

@@ -56,6 +56,8 @@ static const Setting settings[] = {
 	"Host header to accept besides loopback names (repeatable)"},
 	{"allowed_origin", SETTING_LIST, ANYWHERE, AT(allowed_origins), NULL, 0, 0,
 	"Origin to accept besides loopback ones (repeatable)"},
+	{"auth_failures", SETTING_INT, ANYWHERE, AT(auth_failures), "10", 0, 1000000,
+	"refused credentials of one address per minute until it has to wait; 0: any"},
 	{"authorization_server", SETTING_LIST, ANYWHERE, AT(authorization_servers),
 	NULL, 0, 0, "issuer named in the protected-resource metadata (repeatable)"},
 	{"call_timeout", SETTING_INT, ANYWHERE, AT(call_timeout), "300", 1, 86400,

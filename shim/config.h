@@ -37,6 +37,7 @@ typedef struct Config
 	char	   *tls_key;
 	char	   *token;
 	char	   *token_file;
+	long		auth_failures;
 	long		call_timeout;
 	long		cancel_timeout;
 	long		connect_timeout;

@@ -1,6 +1,6 @@
 /*
  * http_transport.c
- *		Streamable HTTP on libmicrohttpd; the only module that knows it.
+ *		Streamable HTTP on libmicrohttpd: one request.
  *
  * One thread polls all connections and never waits for PostgreSQL: a request
  * that needs the database suspends its connection, a worker runs it and wakes
@@ -8,63 +8,19 @@
  * worker's (or stream's), and goes when both are done; its lock guards what
  * the two share.
  */
-#include "server.h"
+#include "http_internal.h"
 
-#include "auth.h"
 #include "log.h"
 #include "metrics.h"
 
 #include <arpa/inet.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
-
-#define MCP_PATH "/mcp"
-#define METADATA_PATH "/.well-known/oauth-protected-resource"
-#define SCOPES "query propose"
-#define KEEPALIVE_MS 15000
 
 /* What is discarded of a body that is too large before the line is cut. */
 #define MAX_DISCARD (8L * 1024 * 1024)
-
-typedef struct Http
-{
-	Server	   *server;
-	bool		loopback;
-	char	   *origin;			/* scheme://host:port of this server */
-	char	   *challenge;		/* WWW-Authenticate of a 401 */
-	char	   *metadata;		/* RFC 9728 document */
-	size_t		metadata_len;
-	atomic_int	requests;		/* HttpCalls that exist */
-} Http;
-
-typedef struct HttpCall
-{
-	McpCall		call;			/* first: a McpCall is its HttpCall */
-	Http	   *http;
-	struct MHD_Connection *connection;
-	Buf			body;
-	bool		too_large;
-	size_t		discarded;
-	bool		accepted;		/* the body was handed to the core */
-	char	   *credential;
-	char	   *origin;			/* allowed Origin to echo, or NULL */
-
-	pthread_mutex_t lock;
-	int			references;
-	bool		suspended;
-	bool		finished;
-	bool		gone;			/* the connection is no more */
-	bool		streaming;		/* answered as text/event-stream */
-	Buf			events;
-	size_t		sent;			/* of events */
-} HttpCall;
 
 /* ------------------------------------------------------------------------
  * Life of a request
@@ -177,9 +133,9 @@ create_call(Http *http, struct MHD_Connection *connection)
 	return hc;
 }
 
-static void
-request_completed(void *arg, struct MHD_Connection *connection, void **state,
-				  enum MHD_RequestTerminationCode code)
+void
+http_request_completed(void *arg, struct MHD_Connection *connection, void **state,
+					   enum MHD_RequestTerminationCode code)
 {
 	HttpCall   *hc = *state;
 
@@ -241,8 +197,9 @@ respond(struct MHD_Connection *connection, HttpCall *hc, unsigned status,
 								hc->http->challenge);
 	if (status == 405)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST, DELETE");
-	if (status == 503)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	if (status == 503 || status == 429)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER,
+								status == 503 ? "1" : "60");
 	if (hc != NULL && hc->call.session_opened)
 		MHD_add_response_header(response, "Mcp-Session-Id", hc->call.session);
 	add_cors(hc, response);
@@ -264,14 +221,25 @@ refuse(HttpCall *hc, unsigned status, int code, const char *message)
 				   body.len);
 }
 
+/* What the database made of the credential, for the limit of failures. */
+static void
+note_credential(HttpCall *hc)
+{
+	bool		refused = hc->call.http_status == 401;
+
+	if (refused)
+		metrics_count(METRICS_AUTH_FAILED);
+	if (hc->judged)
+		auth_note(&hc->peer, &hc->credential_digest, !refused, time(NULL));
+}
+
 static enum MHD_Result
 respond_answer(HttpCall *hc)
 {
 	char	   *data = hc->call.out.data;
 	size_t		len = hc->call.out.len;
 
-	if (hc->call.http_status == 401)
-		metrics_count(METRICS_AUTH_FAILED);
+	note_credential(hc);
 	if (len == 0)
 		return respond(hc->connection, hc, 202, NULL, NULL, 0);
 	buf_init(&hc->call.out);
@@ -330,8 +298,8 @@ respond_stream(HttpCall *hc)
 	return result;
 }
 
-static void
-keep_alive(McpCall *call, void *arg)
+void
+http_keep_alive(McpCall *call, void *arg)
 {
 	HttpCall   *hc = (HttpCall *) call;
 
@@ -518,6 +486,32 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
 }
 
+/* False when this address has had too many credentials refused. */
+static bool
+may_try(HttpCall *hc)
+{
+	const union MHD_ConnectionInfo *info;
+	const struct sockaddr *address = NULL;
+
+	if (hc->credential == NULL)
+		return true;			/* readiness */
+	info = MHD_get_connection_info(hc->connection,
+								   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info != NULL)
+		address = info->client_addr;
+	if (address != NULL && address->sa_family == AF_INET)
+		hc->peer = auth_digest(&((const struct sockaddr_in *) address)->sin_addr,
+							   sizeof(struct in_addr));
+	else if (address != NULL && address->sa_family == AF_INET6)
+		hc->peer = auth_digest(&((const struct sockaddr_in6 *) address)->sin6_addr,
+							   sizeof(struct in6_addr));
+	hc->credential_digest = auth_digest(hc->credential,
+										strlen(hc->credential));
+	hc->judged = true;
+	return auth_may_try(&hc->peer, &hc->credential_digest,
+						hc->http->server->cf->auth_failures, time(NULL));
+}
+
 /*
  * Hands the call to a worker.  The connection is suspended first: the worker
  * may be done before this returns.
@@ -564,8 +558,15 @@ accept_body(HttpCall *hc)
 	if (taken == MCP_STREAMING)
 		return respond_stream(hc);
 	hc->references--;
-	if (taken == MCP_DEFERRED)
+	if (taken == MCP_DEFERRED && may_try(hc))
 		return defer(hc);
+	if (taken == MCP_DEFERRED)
+	{
+		hc->judged = false;
+		mcp_error(&hc->call, MCP_TOO_MANY,
+				  "Too many credentials were refused; wait a minute", NULL);
+		hc->call.http_status = 429;
+	}
 	pthread_mutex_lock(&hc->lock);
 	hc->finished = true;
 	pthread_mutex_unlock(&hc->lock);
@@ -700,8 +701,8 @@ handle_get(HttpCall *hc, const char *path)
 		return handle_readiness(hc);
 	if (strcmp(path, "/metrics") == 0)
 		return handle_metrics(hc);
-	if (strcmp(path, METADATA_PATH) == 0 ||
-		strcmp(path, METADATA_PATH MCP_PATH) == 0)
+	if (strcmp(path, HTTP_METADATA_PATH) == 0 ||
+		strcmp(path, HTTP_METADATA_PATH HTTP_MCP_PATH) == 0)
 		return respond(hc->connection, hc, 200, "application/json",
 					   strndup(http->metadata, http->metadata_len),
 					   http->metadata_len);
@@ -715,7 +716,7 @@ begin_request(HttpCall *hc, const char *path, const char *method)
 		return refuse(hc, 403, MCP_FORBIDDEN, "This Host is not served here");
 	if (!origin_is_allowed(hc))
 		return refuse(hc, 403, MCP_FORBIDDEN, "This Origin is not allowed");
-	if (strcmp(path, MCP_PATH) == 0)
+	if (strcmp(path, HTTP_MCP_PATH) == 0)
 		return strcmp(method, "POST") == 0 ? check_post(hc) :
 			handle_mcp_other(hc, method);
 	if (strcmp(method, "GET") == 0)
@@ -723,10 +724,10 @@ begin_request(HttpCall *hc, const char *path, const char *method)
 	return respond_text(hc, 404, "not found\n");
 }
 
-static enum MHD_Result
-handle_request(void *arg, struct MHD_Connection *connection, const char *url,
-			   const char *method, const char *version, const char *data,
-			   size_t *size, void **state)
+enum MHD_Result
+http_handle_request(void *arg, struct MHD_Connection *connection,
+					const char *url, const char *method, const char *version,
+					const char *data, size_t *size, void **state)
 {
 	HttpCall   *hc = *state;
 
@@ -738,253 +739,4 @@ handle_request(void *arg, struct MHD_Connection *connection, const char *url,
 		return MHD_NO;
 	*state = hc;
 	return begin_request(hc, url, method);
-}
-
-/* ------------------------------------------------------------------------
- * Start and end
- * ------------------------------------------------------------------------
- */
-
-/* "127.0.0.1:8642", "[::1]:8642" */
-static bool
-parse_address(const char *text, struct sockaddr_storage *address,
-			  bool *loopback)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *) address;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) address;
-	const char *colon = strrchr(text, ':');
-	char		host[64];
-	size_t		n;
-	char	   *end;
-	unsigned long port;
-
-	if (colon == NULL || (n = (size_t) (colon - text)) >= sizeof(host) || n == 0)
-		return false;
-	port = strtoul(colon + 1, &end, 10);
-	if (end == colon + 1 || *end != '\0' || port > 65535)
-		return false;
-	memcpy(host, text, n);
-	host[n] = '\0';
-	memset(address, 0, sizeof(*address));
-	if (host[0] == '[' && host[n - 1] == ']')
-	{
-		host[n - 1] = '\0';
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t) port);
-		*loopback = strcmp(host + 1, "::1") == 0;
-		return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1;
-	}
-	v4->sin_family = AF_INET;
-	v4->sin_port = htons((uint16_t) port);
-	if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
-				  &v4->sin_addr) != 1)
-		return false;
-	*loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	return true;
-}
-
-static void
-put_string_list(Buf *out, const ConfigList *list)
-{
-	buf_putc(out, '[');
-	for (size_t i = 0; i < list->count; i++)
-	{
-		if (i > 0)
-			buf_putc(out, ',');
-		buf_json_cstr(out, list->items[i]);
-	}
-	buf_putc(out, ']');
-}
-
-/* The texts that depend on the public URL only. */
-static bool
-prepare_texts(Http *http, const Config *cf)
-{
-	Buf			metadata;
-	Buf			challenge;
-	Buf			resource;
-
-	buf_init(&metadata);
-	buf_init(&challenge);
-	buf_init(&resource);
-	buf_printf(&resource, "%s" MCP_PATH, http->origin);
-	buf_puts(&metadata, "{\"resource\":");
-	buf_json_string(&metadata, buf_cstr(&resource), resource.len);
-	buf_puts(&metadata, ",\"authorization_servers\":");
-	put_string_list(&metadata, &cf->authorization_servers);
-	buf_puts(&metadata, ",\"scopes_supported\":[\"query\",\"propose\"],"
-			 "\"bearer_methods_supported\":[\"header\"],"
-			 "\"resource_name\":\"pg_warden\"}");
-	buf_printf(&challenge, "Bearer resource_metadata=\"%s" METADATA_PATH MCP_PATH
-			   "\", scope=\"" SCOPES "\"", http->origin);
-	buf_free(&resource);
-	http->metadata = metadata.data;
-	http->metadata_len = metadata.len;
-	http->challenge = challenge.data;
-	return buf_ok(&metadata) && buf_ok(&challenge);
-}
-
-static bool
-setup(Http *http, Server *server, struct sockaddr_storage *address)
-{
-	const Config *cf = server->cf;
-	Buf			origin;
-
-	memset(http, 0, sizeof(*http));
-	http->server = server;
-	if (!parse_address(cf->http, address, &http->loopback))
-	{
-		log_event(LOG_LEVEL_ERROR, "bad_address", "http", cf->http, NULL);
-		return false;
-	}
-	if (cf->default_token_file != NULL && !http->loopback)
-	{
-		log_event(LOG_LEVEL_ERROR, "refused", "message",
-				  "default_token_file is for loopback addresses only", NULL);
-		return false;
-	}
-	if ((cf->tls_cert == NULL) != (cf->tls_key == NULL))
-	{
-		log_event(LOG_LEVEL_ERROR, "refused", "message",
-				  "tls_cert and tls_key go together", NULL);
-		return false;
-	}
-	buf_init(&origin);
-	if (cf->public_url != NULL)
-		buf_puts(&origin, cf->public_url);
-	else
-		buf_printf(&origin, "%s://%s", cf->tls_cert != NULL ? "https" : "http",
-				   cf->http);
-	while (origin.len > 0 && origin.data[origin.len - 1] == '/')
-		buf_truncate(&origin, origin.len - 1);
-	http->origin = origin.data;
-	return buf_ok(&origin) && prepare_texts(http, cf);
-}
-
-static char *
-read_pem(const char *path)
-{
-	Buf			error;
-	char	   *text;
-
-	if (path == NULL)
-		return NULL;
-	buf_init(&error);
-	text = config_read_secret(path, &error);
-	if (text == NULL)
-		log_event(LOG_LEVEL_ERROR, "tls", "message", buf_cstr(&error), NULL);
-	buf_free(&error);
-	return text;
-}
-
-static void
-log_mhd(void *arg, const char *fmt, va_list args)
-{
-	char		message[256];
-
-	(void) arg;
-	if (!log_enabled(LOG_LEVEL_DEBUG))
-		return;
-	vsnprintf(message, sizeof(message), fmt, args);
-	log_event(LOG_LEVEL_DEBUG, "microhttpd", "message", message, NULL);
-}
-
-static struct MHD_Daemon *
-start_daemon(Http *http, struct sockaddr_storage *address)
-{
-	const Config *cf = http->server->cf;
-	char	   *cert = read_pem(cf->tls_cert);
-	char	   *key = read_pem(cf->tls_key);
-	struct MHD_Daemon *daemon = NULL;
-	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD |
-		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
-	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_MEM_CERT, 0, cert},
-		{MHD_OPTION_HTTPS_MEM_KEY, 0, key},
-		{MHD_OPTION_END, 0, NULL}
-	};
-
-	if (address->ss_family == AF_INET6)
-		flags |= MHD_USE_IPv6;
-	if (cf->tls_cert != NULL)
-		flags |= MHD_USE_TLS;
-	else
-		tls[0].option = MHD_OPTION_END;
-	if (cf->tls_cert == NULL || (cert != NULL && key != NULL))
-		daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle_request, http,
-								  MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
-								  MHD_OPTION_SOCK_ADDR, address,
-								  MHD_OPTION_CONNECTION_LIMIT,
-								  (unsigned) cf->max_connections,
-								  MHD_OPTION_CONNECTION_TIMEOUT,
-								  (unsigned) cf->idle_timeout,
-								  MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-								  (size_t) cf->header_memory,
-								  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-								  MHD_OPTION_NOTIFY_COMPLETED,
-								  request_completed, NULL,
-								  MHD_OPTION_ARRAY, tls,
-								  MHD_OPTION_END);
-	if (key != NULL)
-		explicit_bzero(key, strlen(key));
-	free(cert);
-	free(key);
-	return daemon;
-}
-
-static void
-wait_for_stop(Http *http)
-{
-	struct pollfd fd = {http->server->stop_fd, POLLIN, 0};
-
-	while (poll(&fd, 1, KEEPALIVE_MS) <= 0)
-		mcp_each_stream(http->server->mcp, keep_alive, NULL);
-}
-
-/* No new connections, streams get their end, running calls their time. */
-static void
-drain(Http *http, struct MHD_Daemon *daemon)
-{
-	Server	   *server = http->server;
-	int			listener = MHD_quiesce_daemon(daemon);
-	uint64_t	deadline = metrics_clock() +
-		(uint64_t) server->cf->drain_timeout * UINT64_C(1000000000);
-
-	if (listener >= 0)
-		close(listener);
-	mcp_close_streams(server->mcp);
-	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
-		usleep(2000);
-	mcp_cancel_all(server->mcp);
-	deadline = metrics_clock() +
-		(uint64_t) (server->cf->cancel_timeout + 1) * UINT64_C(1000000000);
-	while (atomic_load(&http->requests) > 0 && metrics_clock() < deadline)
-		usleep(2000);
-}
-
-int
-http_serve(Server *server)
-{
-	Http		http;
-	struct sockaddr_storage address;
-	struct MHD_Daemon *daemon = NULL;
-
-	if (setup(&http, server, &address))
-		daemon = start_daemon(&http, &address);
-	if (daemon == NULL)
-		log_event(LOG_LEVEL_ERROR, "start_failed", "http", server->cf->http,
-				  NULL);
-	else
-	{
-		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
-				  server->cf->http, NULL);
-		wait_for_stop(&http);
-		drain(&http, daemon);
-		MHD_stop_daemon(daemon);
-		log_event(LOG_LEVEL_INFO, "stopped", NULL);
-	}
-	free(http.origin);
-	free(http.challenge);
-	free(http.metadata);
-	return daemon != NULL ? 0 : 1;
 }

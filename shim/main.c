@@ -31,14 +31,31 @@ extern char **environ;
 
 /* written to by the signal handler, read by the transports */
 static int	stop_fd = -1;
+static int	reload_fd = -1;
+
+/* Settings that a reload replaced: running calls may still look at them. */
+typedef struct Reloaded
+{
+	Config		cf;
+	char	   *token;
+	struct Reloaded *older;
+} Reloaded;
+
+typedef struct Startup
+{
+	int			argc;
+	char	  **argv;
+	ToolsContext *context;
+	Reloaded   *reloaded;
+} Startup;
 
 static void
-request_stop(int signum)
+on_signal(int signum)
 {
 	uint64_t	one = 1;
-	ssize_t		ignored = write(stop_fd, &one, sizeof(one));
+	ssize_t		ignored = write(signum == SIGHUP ? reload_fd : stop_fd, &one,
+								sizeof(one));
 
-	(void) signum;
 	(void) ignored;
 }
 
@@ -48,16 +65,17 @@ install_signals(void)
 	struct sigaction action;
 
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (stop_fd < 0)
+	reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (stop_fd < 0 || reload_fd < 0)
 		return false;
 	memset(&action, 0, sizeof(action));
-	action.sa_handler = request_stop;
+	action.sa_handler = on_signal;
 	action.sa_flags = SA_RESTART;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
 	return true;
 }
 
@@ -95,6 +113,67 @@ read_token(const Config *cf, char **token, Buf *error)
 	return *token != NULL;
 }
 
+static void
+wipe_token(char *token)
+{
+	if (token != NULL)
+		explicit_bzero(token, strlen(token));
+	free(token);
+}
+
+/*
+ * SIGHUP: log settings, allowed hosts and origins, limits of requests, default
+ * token, review link and certificates change; addresses, pool and databases
+ * are those of the start.
+ */
+static bool
+reload_settings(Server *server)
+{
+	Startup    *startup = server->reload_arg;
+	Reloaded   *next = calloc(1, sizeof(*next));
+	Buf			error;
+	bool		ok;
+
+	buf_init(&error);
+	ok = next != NULL &&
+		config_load(&next->cf, startup->argc, startup->argv, environ, &error) &&
+		read_token(&next->cf, &next->token, &error) &&
+		log_setup(next->cf.log_level, next->cf.log_format);
+	if (ok)
+	{
+		next->older = startup->reloaded;
+		startup->reloaded = next;
+		server->cf = &next->cf;
+		startup->context->cf = &next->cf;
+		server->default_token = next->token;
+		log_event(LOG_LEVEL_INFO, "reloaded", NULL);
+	}
+	else
+	{
+		log_event(LOG_LEVEL_ERROR, "reload_failed", "message", buf_cstr(&error),
+				  NULL);
+		if (next != NULL)
+			config_free(&next->cf);
+		free(next);
+	}
+	buf_free(&error);
+	return ok;
+}
+
+static void
+free_reloaded(Startup *startup)
+{
+	while (startup->reloaded != NULL)
+	{
+		Reloaded   *newest = startup->reloaded;
+
+		startup->reloaded = newest->older;
+		config_free(&newest->cf);
+		wipe_token(newest->token);
+		free(newest);
+	}
+}
+
 static bool
 is_ready(void *pool)
 {
@@ -102,21 +181,24 @@ is_ready(void *pool)
 }
 
 static int
-serve(Config *cf, ToolsContext *context, Server *server, Buf *error)
+serve(Config *cf, Startup *startup, Server *server, Buf *error)
 {
 	McpHost		host;
 	SessionTable *sessions = NULL;
 	Watch	   *watch = NULL;
 	int			code = 1;
 
-	tools_setup(&host, context, WARDEN_VERSION);
+	tools_setup(&host, startup->context, WARDEN_VERSION);
 	if (!cf->stdio)
 		sessions = session_table_create((size_t) cf->max_sessions,
 										cf->session_idle);
 	server->cf = cf;
 	server->stop_fd = stop_fd;
+	server->reload_fd = reload_fd;
+	server->reload = reload_settings;
+	server->reload_arg = startup;
 	server->ready = is_ready;
-	server->ready_arg = context->pool;
+	server->ready_arg = startup->context->pool;
 	server->mcp = mcp_create(&host, sessions);
 	server->workers = worker_pool_create((size_t) cf->pool,
 										 (size_t) cf->max_queue);
@@ -134,11 +216,13 @@ serve(Config *cf, ToolsContext *context, Server *server, Buf *error)
 }
 
 static int
-start(Config *cf, Buf *error)
+start(Config *cf, int argc, char **argv, Buf *error)
 {
 	ToolsContext context = {cf, NULL};
+	Startup		startup = {argc, argv, &context, NULL};
 	Server		server;
-	int			code = 2;
+	char	   *token = NULL;
+	int			code;
 
 	memset(&server, 0, sizeof(server));
 	if (cf->stdio == (cf->http != NULL))
@@ -147,15 +231,18 @@ start(Config *cf, Buf *error)
 		buf_puts(error, "log_level must be debug, info, warn or error");
 	else if (!auth_init() || !install_signals())
 		buf_puts(error, "the system gives neither randomness nor descriptors");
-	else if (read_token(cf, &server.default_token, error))
+	else if (read_token(cf, &token, error))
 		context.pool = db_pool_create(cf, error);
 	if (context.pool == NULL)
-		return complain(error);
-	code = serve(cf, &context, &server, error);
+		code = complain(error);
+	else
+	{
+		server.default_token = token;
+		code = serve(cf, &startup, &server, error);
+	}
 	db_pool_free(context.pool);
-	if (server.default_token != NULL)
-		explicit_bzero(server.default_token, strlen(server.default_token));
-	free(server.default_token);
+	free_reloaded(&startup);
+	wipe_token(token);
 	return code;
 }
 
@@ -178,7 +265,7 @@ main(int argc, char **argv)
 	else if (cf.version)
 		puts("warden-mcp " WARDEN_VERSION);
 	else
-		code = start(&cf, &text);
+		code = start(&cf, argc, argv, &text);
 	config_free(&cf);
 	buf_free(&text);
 	return code;

@@ -28,6 +28,7 @@
 #define MCP_UNAUTHORIZED 401
 #define MCP_FORBIDDEN 403
 #define MCP_UNKNOWN_SESSION 404
+#define MCP_TOO_MANY 429
 #define MCP_OVERLOADED 503
 
 #define MCP_TASKS_EXTENSION "io.modelcontextprotocol/tasks"

@@ -9,17 +9,21 @@
 #include "mcp.h"
 #include "worker.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct Server
 {
-	const Config *cf;
+	_Atomic(const Config *) cf; /* replaced by a reload, never changed */
 	Mcp		   *mcp;
 	WorkerPool *workers;
-	char	   *default_token;	/* NULL: none */
+	_Atomic(const char *) default_token;	/* NULL: none */
 	int			stop_fd;		/* readable when the process should end */
+	int			reload_fd;		/* readable when settings should be read again */
+	bool		(*reload) (struct Server *server);
 	bool		(*ready) (void *arg);	/* for /readyz */
 	void	   *ready_arg;
+	void	   *reload_arg;
 } Server;
 
 /* Each serves until its client or stop_fd ends it; the exit code. */

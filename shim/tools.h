@@ -11,7 +11,7 @@
 
 typedef struct ToolsContext
 {
-	const Config *cf;
+	_Atomic(const Config *) cf; /* replaced by a reload */
 	DbPool	   *pool;
 } ToolsContext;
 

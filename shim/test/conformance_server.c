@@ -1132,6 +1132,7 @@ main(int argc, char **argv)
 	signal(SIGTERM, request_stop);
 	signal(SIGPIPE, SIG_IGN);
 	server.stop_fd = stop_fd;
+	server.reload_fd = -1;
 	server.default_token = strdup("anybody");
 	server.mcp = the_mcp = mcp_create(&host, session_table_create(1000, 3600));
 	server.workers = worker_pool_create(16, 1000);

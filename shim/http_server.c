@@ -1,0 +1,328 @@
+/*
+ * http_server.c
+ *		The HTTP daemon: address, texts, TLS, reload and drain.
+ */
+#include "http_internal.h"
+
+#include "log.h"
+#include "metrics.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCOPES "query propose"
+#define KEEPALIVE_MS 15000
+
+/* "127.0.0.1:8642", "[::1]:8642" */
+static bool
+parse_address(const char *text, struct sockaddr_storage *address,
+			  bool *loopback)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *) address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) address;
+	const char *colon = strrchr(text, ':');
+	char		host[64];
+	size_t		n;
+	char	   *end;
+	unsigned long port;
+
+	if (colon == NULL || (n = (size_t) (colon - text)) >= sizeof(host) || n == 0)
+		return false;
+	port = strtoul(colon + 1, &end, 10);
+	if (end == colon + 1 || *end != '\0' || port > 65535)
+		return false;
+	memcpy(host, text, n);
+	host[n] = '\0';
+	memset(address, 0, sizeof(*address));
+	if (host[0] == '[' && host[n - 1] == ']')
+	{
+		host[n - 1] = '\0';
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t) port);
+		*loopback = strcmp(host + 1, "::1") == 0;
+		return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1;
+	}
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons((uint16_t) port);
+	if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+				  &v4->sin_addr) != 1)
+		return false;
+	*loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return true;
+}
+
+static void
+put_string_list(Buf *out, const ConfigList *list)
+{
+	buf_putc(out, '[');
+	for (size_t i = 0; i < list->count; i++)
+	{
+		if (i > 0)
+			buf_putc(out, ',');
+		buf_json_cstr(out, list->items[i]);
+	}
+	buf_putc(out, ']');
+}
+
+/* The texts that depend on the public URL only. */
+static bool
+prepare_texts(Http *http, const Config *cf)
+{
+	Buf			metadata;
+	Buf			challenge;
+	Buf			resource;
+
+	buf_init(&metadata);
+	buf_init(&challenge);
+	buf_init(&resource);
+	buf_printf(&resource, "%s" HTTP_MCP_PATH, http->origin);
+	buf_puts(&metadata, "{\"resource\":");
+	buf_json_string(&metadata, buf_cstr(&resource), resource.len);
+	buf_puts(&metadata, ",\"authorization_servers\":");
+	put_string_list(&metadata, &cf->authorization_servers);
+	buf_puts(&metadata, ",\"scopes_supported\":[\"query\",\"propose\"],"
+			 "\"bearer_methods_supported\":[\"header\"],"
+			 "\"resource_name\":\"pg_warden\"}");
+	buf_printf(&challenge, "Bearer resource_metadata=\"%s" HTTP_METADATA_PATH HTTP_MCP_PATH
+			   "\", scope=\"" SCOPES "\"", http->origin);
+	buf_free(&resource);
+	http->metadata = metadata.data;
+	http->metadata_len = metadata.len;
+	http->challenge = challenge.data;
+	return buf_ok(&metadata) && buf_ok(&challenge);
+}
+
+static bool
+setup(Http *http, Server *server, struct sockaddr_storage *address)
+{
+	const Config *cf = server->cf;
+	Buf			origin;
+
+	memset(http, 0, sizeof(*http));
+	http->server = server;
+	if (!parse_address(cf->http, address, &http->loopback))
+	{
+		log_event(LOG_LEVEL_ERROR, "bad_address", "http", cf->http, NULL);
+		return false;
+	}
+	if (cf->default_token_file != NULL && !http->loopback)
+	{
+		log_event(LOG_LEVEL_ERROR, "refused", "message",
+				  "default_token_file is for loopback addresses only", NULL);
+		return false;
+	}
+	if ((cf->tls_cert == NULL) != (cf->tls_key == NULL))
+	{
+		log_event(LOG_LEVEL_ERROR, "refused", "message",
+				  "tls_cert and tls_key go together", NULL);
+		return false;
+	}
+	buf_init(&origin);
+	if (cf->public_url != NULL)
+		buf_puts(&origin, cf->public_url);
+	else
+		buf_printf(&origin, "%s://%s", cf->tls_cert != NULL ? "https" : "http",
+				   cf->http);
+	while (origin.len > 0 && origin.data[origin.len - 1] == '/')
+		buf_truncate(&origin, origin.len - 1);
+	http->origin = origin.data;
+	return buf_ok(&origin) && prepare_texts(http, cf);
+}
+
+static char *
+read_pem(const char *path)
+{
+	Buf			error;
+	char	   *text;
+
+	if (path == NULL)
+		return NULL;
+	buf_init(&error);
+	text = config_read_secret(path, &error);
+	if (text == NULL)
+		log_event(LOG_LEVEL_ERROR, "tls", "message", buf_cstr(&error), NULL);
+	buf_free(&error);
+	return text;
+}
+
+static void
+log_mhd(void *arg, const char *fmt, va_list args)
+{
+	char		message[256];
+
+	(void) arg;
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	vsnprintf(message, sizeof(message), fmt, args);
+	log_event(LOG_LEVEL_DEBUG, "microhttpd", "message", message, NULL);
+}
+
+/* Certificate and key for a daemon with TLS; false if they can not be had. */
+static bool
+read_certificate(const Config *cf, char **cert, char **key)
+{
+	*cert = *key = NULL;
+	if (cf->tls_cert == NULL)
+		return true;
+	*cert = read_pem(cf->tls_cert);
+	*key = read_pem(cf->tls_key);
+	return *cert != NULL && *key != NULL;
+}
+
+/* Listens on the address, or takes over a listening socket (else -1). */
+static struct MHD_Daemon *
+start_daemon(Http *http, struct sockaddr_storage *address, int listener)
+{
+	const Config *cf = http->server->cf;
+	char	   *cert;
+	char	   *key;
+	struct MHD_Daemon *daemon = NULL;
+	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD |
+		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+	bool		have_pem = read_certificate(cf, &cert, &key);
+	struct MHD_OptionItem more[] = {
+		{listener >= 0 ? MHD_OPTION_LISTEN_SOCKET : MHD_OPTION_SOCK_ADDR,
+		listener, listener >= 0 ? NULL : (void *) address},
+		{cert != NULL ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, cert},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, key},
+		{MHD_OPTION_END, 0, NULL}
+	};
+
+	if (address->ss_family == AF_INET6)
+		flags |= MHD_USE_IPv6;
+	if (cf->tls_cert != NULL)
+		flags |= MHD_USE_TLS;
+	if (have_pem)
+		daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_handle_request,
+								  http, MHD_OPTION_EXTERNAL_LOGGER, log_mhd,
+								  NULL, MHD_OPTION_CONNECTION_LIMIT,
+								  (unsigned) cf->max_connections,
+								  MHD_OPTION_CONNECTION_TIMEOUT,
+								  (unsigned) cf->idle_timeout,
+								  MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+								  (size_t) cf->header_memory,
+								  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+								  MHD_OPTION_NOTIFY_COMPLETED,
+								  http_request_completed, NULL,
+								  MHD_OPTION_ARRAY, more,
+								  MHD_OPTION_END);
+	if (key != NULL)
+		explicit_bzero(key, strlen(key));
+	free(cert);
+	free(key);
+	return daemon;
+}
+
+/*
+ * Certificates belong to a daemon: a new one takes over the listening socket,
+ * the old one keeps the connections that it has.
+ */
+static void
+renew_daemon(Http *http, struct sockaddr_storage *address)
+{
+	struct MHD_Daemon *current = http->daemons[http->daemon_count - 1];
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(current, MHD_DAEMON_INFO_LISTEN_FD);
+	int			listener = info != NULL ? dup(info->listen_fd) : -1;
+	struct MHD_Daemon *next = NULL;
+
+	if (listener >= 0 && http->daemon_count < MAX_DAEMONS)
+		next = start_daemon(http, address, listener);
+	if (next == NULL)
+	{
+		log_event(LOG_LEVEL_ERROR, "certificate_not_loaded", NULL);
+		return;
+	}
+	http->daemons[http->daemon_count++] = next;
+	close(MHD_quiesce_daemon(current));
+}
+
+static void
+reload(Http *http, struct sockaddr_storage *address)
+{
+	Server	   *server = http->server;
+	uint64_t	stale;
+	ssize_t		ignored = read(server->reload_fd, &stale, sizeof(stale));
+
+	(void) ignored;
+	if (server->reload(server) && server->cf->tls_cert != NULL)
+		renew_daemon(http, address);
+}
+
+static void
+wait_for_stop(Http *http, struct sockaddr_storage *address)
+{
+	struct pollfd fds[2] = {
+		{http->server->stop_fd, POLLIN, 0}, {http->server->reload_fd, POLLIN, 0}
+	};
+
+	for (;;)
+	{
+		int			n = poll(fds, 2, KEEPALIVE_MS);
+
+		if (n > 0 && fds[0].revents != 0)
+			return;
+		if (n > 0 && fds[1].revents != 0)
+			reload(http, address);
+		if (n == 0)
+			mcp_each_stream(http->server->mcp, http_keep_alive, NULL);
+	}
+}
+
+/* No new connections, streams get their end, running calls their time. */
+static void
+drain(Http *http)
+{
+	Server	   *server = http->server;
+	int			listener =
+		MHD_quiesce_daemon(http->daemons[http->daemon_count - 1]);
+	uint64_t	deadline = metrics_clock() +
+		(uint64_t) server->cf->drain_timeout * UINT64_C(1000000000);
+
+	if (listener >= 0)
+		close(listener);
+	mcp_close_streams(server->mcp);
+	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
+		usleep(2000);
+	mcp_cancel_all(server->mcp);
+	deadline = metrics_clock() +
+		(uint64_t) (server->cf->cancel_timeout + 1) * UINT64_C(1000000000);
+	while (atomic_load(&http->requests) > 0 && metrics_clock() < deadline)
+		usleep(2000);
+	for (int i = 0; i < http->daemon_count; i++)
+		MHD_stop_daemon(http->daemons[i]);
+}
+
+int
+http_serve(Server *server)
+{
+	Http		http;
+	struct sockaddr_storage address;
+	bool		started = false;
+
+	if (setup(&http, server, &address))
+	{
+		http.daemons[0] = start_daemon(&http, &address, -1);
+		started = http.daemons[0] != NULL;
+	}
+	if (started)
+	{
+		http.daemon_count = 1;
+		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
+				  server->cf->http, NULL);
+		wait_for_stop(&http, &address);
+		drain(&http);
+		log_event(LOG_LEVEL_INFO, "stopped", NULL);
+	}
+	else
+		log_event(LOG_LEVEL_ERROR, "start_failed", "http", server->cf->http,
+				  NULL);
+	free(http.origin);
+	free(http.challenge);
+	free(http.metadata);
+	return started ? 0 : 1;
+}
