@@ -3,11 +3,14 @@
 import base64
 import http.client
 import json
+import signal
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
-from harness import LEGACY, MODERN, main, modern
+from harness import LEGACY, MODERN, SHIM, main, modern
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -411,6 +414,99 @@ def memory(bench):
     bench.check(rss < 12 * 1024, f"idle resident memory: {rss} KiB < 12 MiB")
 
 
+def failed_attempts(bench):
+    server = bench.http("--auth-failures", "3")
+    server.call("whoami")
+    statuses = [server.post(tool("whoami"),
+                            {"Authorization": f"Bearer guess-{n}"})[0]
+                for n in range(5)]
+    bench.equal(statuses, [401, 401, 401, 429, 429],
+                "after three refused credentials an address has to wait")
+    bench.equal(server.post(tool("whoami"))[0], 200,
+                "but not with a credential that was accepted lately")
+    bench.equal(server.post(tool("whoami"), {
+        "Authorization": f"Bearer {bench.env['other_token']}"})[0], 429,
+        "another one has to wait too")
+
+
+def certificate(bench, name):
+    cert, key = bench.dir / f"{name}.pem", bench.dir / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
+                    "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+def peer_name(port):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        with context.wrap_socket(line) as secure:
+            return secure.getpeercert(True)
+
+
+def der(path):
+    return ssl.PEM_cert_to_DER_cert(path.read_text())
+
+
+def tls(bench):
+    first, first_key = certificate(bench, "first")
+    second, second_key = certificate(bench, "second")
+    cert, key = bench.dir / "live.pem", bench.dir / "live.key"
+    cert.write_bytes(first.read_bytes())
+    key.write_bytes(first_key.read_bytes())
+    server = bench.http("--tls-cert", str(cert), "--tls-key", str(key))
+    bench.equal(peer_name(server.port), der(first), "https is served")
+    context = ssl.create_default_context(cafile=str(first))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port,
+                                             timeout=20, context=context)
+    request = tool("whoami")
+
+    def call():
+        connection.request("POST", "/mcp", json.dumps(request),
+                           server.headers(request))
+        return json.loads(connection.getresponse().read())
+
+    bench.equal(call()["result"]["structuredContent"].get("agent"), "support",
+                "a call over https")
+    cert.write_bytes(second.read_bytes())
+    key.write_bytes(second_key.read_bytes())
+    server.process.send_signal(signal.SIGHUP)
+    bench.check(wait_for(lambda: peer_name(server.port) == der(second)),
+                "SIGHUP: new connections get the new certificate")
+    bench.equal(call()["result"]["structuredContent"].get("agent"), "support",
+                "and the old ones go on")
+    connection.close()
+    cert.write_text("nonsense")
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    bench.equal(peer_name(server.port), der(second),
+                "a certificate that can not be read changes nothing")
+    bench.equal(server.terminate(), 0, "exit code 0")
+
+
+def reload(bench):
+    config = bench.dir / "settings.json"
+    config.write_text('{"allowed_origin": ["https://one.example"]}')
+    server = bench.http("--config", str(config))
+
+    def status(origin):
+        return server.post(PING, {"Origin": origin})[0]
+
+    bench.equal(status("https://one.example"), 200, "an origin of the settings")
+    config.write_text('{"allowed_origin": ["https://two.example"]}')
+    server.process.send_signal(signal.SIGHUP)
+    bench.check(wait_for(lambda: status("https://two.example") == 200),
+                "SIGHUP: the settings are read again")
+    bench.equal(status("https://one.example"), 403, "the old ones are gone")
+    config.write_text('{"nonsense": 1}')
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    bench.equal(status("https://two.example"), 200,
+                "settings that are wrong change nothing")
+
+
 def addresses(bench):
     path = bench.dir / "token"
     path.write_text(bench.env["token"] + "\n")
@@ -420,8 +516,6 @@ def addresses(bench):
              "a default token on all addresses"),
             (["--http", "127.0.0.1:0", "--tls-cert", str(path)],
              "a certificate without a key")):
-        import subprocess
-        from harness import SHIM
         done = subprocess.run([str(SHIM), *args], capture_output=True,
                               timeout=20)
         bench.check(done.returncode != 0, f"{what} is refused")
@@ -429,4 +523,5 @@ def addresses(bench):
 
 main(credentials, default_token, origins, methods, bodies, modern_headers,
      sessions, disconnects, cancelled, call_timeout, restarts, lazy,
-     concurrency, queue_limit, listening, drains, shed, memory, addresses)
+     concurrency, queue_limit, listening, drains, shed, failed_attempts, tls, reload,
+     memory, addresses)
