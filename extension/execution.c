@@ -261,8 +261,8 @@ describe_plan(WardenIntent *intent, const WardenPrincipal *principal,
 		perms = warden_rte_perms(WARDEN_PLAN_PERMS(pstmt), rte);
 		if (perms == NULL || perms->requiredPerms == 0)
 			continue;			/* a child that its parent stands for */
-		name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(rte->relid)),
-										  get_rel_name(rte->relid));
+		name = get_namespace_name(get_rel_namespace(rte->relid));
+		name = quote_qualified_identifier(name, get_rel_name(rte->relid));
 		if (!list_has_string(intent->relations, name))
 			intent->relations = lappend(intent->relations, name);
 		add_columns(intent, principal, rte, perms, name);
@@ -766,7 +766,7 @@ warden_execution_error(ErrorData *edata)
 							 edata->message);
 }
 
-/* An error that reached neither the log nor the client still ends the record. */
+/* An error that reached neither the log nor the client ends the record too. */
 static void
 at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
 {

@@ -186,8 +186,11 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	else if (access == OAT_DROP && classId == ExtensionRelationId)
 		check_drop_extension(objectId);
 	else if (access == OAT_POST_ALTER && classId == InheritsRelationId)
-		warden_policy_keep_labels(objectId,
-								  ((ObjectAccessPostAlter *) arg)->auxiliary_id);
+	{
+		ObjectAccessPostAlter *alter = arg;
+
+		warden_policy_keep_labels(objectId, alter->auxiliary_id);
+	}
 	if (prev_object_access != NULL)
 		prev_object_access(access, classId, objectId, subId, arg);
 }

@@ -202,9 +202,9 @@ add_system_columns(Query *outer, int rti, RangeTblEntry *rte, Query *inner,
 		return;
 
 	if (columns.whole_row)
-		columns.whole_row_position = append_output(inner, rte,
-												   make_row(inner, rel),
-												   RelationGetRelationName(rel));
+		columns.whole_row_position =
+			append_output(inner, rte, make_row(inner, rel),
+						  RelationGetRelationName(rel));
 	for (attnum = -1; attnum > FirstLowInvalidHeapAttributeNumber; attnum--)
 	{
 		const FormData_pg_attribute *att;
@@ -248,7 +248,7 @@ collect_masks(Relation rel, WardenRewrite *rewrite, bool *any)
 	return masks;
 }
 
-/* The mask, but the raw value in rows for which the rule's condition is true. */
+/* The mask, but the raw value in rows for which the rule's condition holds. */
 static Expr *
 make_conditional(const char *unless, Expr *raw, Expr *mask, Relation rel)
 {
@@ -414,9 +414,12 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	if (!OidIsValid(funcid))
 		elog(ERROR, "function %s.%s is missing", WARDEN_SCHEMA, filter);
 	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
+
 		inner->targetList = lappend(inner->targetList,
-									make_output(TupleDescAttr(RelationGetDescr(rel), i),
-												clear, rel));
+									make_output(attribute, clear, rel));
+	}
 	args = list_make1(makeVar(1, 1, OIDOID, -1, InvalidOid, 0));
 	if (rte->relid == StatisticRelationId)
 		args = lappend(args, makeVar(1, 2, INT2OID, -1, InvalidOid, 0));
@@ -547,9 +550,10 @@ narrow_function(RangeTblEntry *rte, AttrNumber pid)
 	expandRTE(entry, 1, 0, -1, true, &names, &vars);
 	forboth(lc, vars, lname, names)
 	{
+		AttrNumber	position = list_length(inner->targetList) + 1;
+
 		inner->targetList = lappend(inner->targetList,
-									makeTargetEntry(lfirst(lc),
-													list_length(inner->targetList) + 1,
+									makeTargetEntry(lfirst(lc), position,
 													strVal(lfirst(lname)),
 													false));
 	}

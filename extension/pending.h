@@ -205,7 +205,7 @@ extern void warden_pending_require_reviewer(void);
 /* Raises unless the login role is a member of warden_admin. */
 extern void warden_pending_require_admin(void);
 
-/* ---- apply (pending_apply.c, pending_toplevel.c) -------------------------- */
+/* ---- apply (pending_apply.c, pending_toplevel.c) ------------------------- */
 
 /*
  * Applies a change; connected to SPI.  "glass" is the reason for doing so

@@ -185,8 +185,11 @@ json_member(JsonbContainer *object, const char *key)
 	if (found.type == jbvString)
 		return pnstrdup(found.val.string.val, found.val.string.len);
 	if (found.type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(found.val.numeric)));
+	{
+		Datum		number = NumericGetDatum(found.val.numeric);
+
+		return DatumGetCString(DirectFunctionCall1(numeric_out, number));
+	}
 	return NULL;
 }
 

@@ -5,9 +5,9 @@
  *
  * While a change is applied, every table that a statement writes to has one
  * more row trigger in the executor's copy of its trigger list: nothing in the
- * catalogs, no lock, and it sees what trigger functions write as well.  Rows are kept
- * in the text form of their composite type, which reads back exactly under
- * the settings of the change.
+ * catalogs, no lock, and it sees what trigger functions write as well.  Rows
+ * are kept in the text form of their composite type, which reads back exactly
+ * under the settings of the change.
  *
  * Invariants:
  * - Images are inserted in the transaction that applies the change.
@@ -461,8 +461,8 @@ same_row(Relation relation, const char *alias)
 	for (i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
 	{
 		int			attnum = index->rd_index->indkey.values[i];
-		const char *name = quote_identifier(
-											NameStr(TupleDescAttr(desc, attnum - 1)->attname));
+		Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
+		const char *name = quote_identifier(NameStr(attribute->attname));
 
 		appendStringInfo(&text, "t.%s = %s.%s AND ", name, alias, name);
 	}
@@ -499,10 +499,11 @@ static char *
 inverse_statement(Relation relation, const char *operation)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
-	char	   *name = quote_qualified_identifier(
-												  get_namespace_name(RelationGetNamespace(relation)),
-												  RelationGetRelationName(relation));
+	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+	char	   *name;
 
+	name = quote_qualified_identifier(schema,
+									  RelationGetRelationName(relation));
 	if (strcmp(operation, "INSERT") == 0)
 		return psprintf("DELETE FROM %s AS t USING pg_catalog.unnest($1) AS n WHERE %s",
 						name, same_row(relation, "n"));
@@ -615,6 +616,17 @@ require_reverter(void)
 	return person;
 }
 
+static const char *
+why_not_reverted(const RevertJob *job)
+{
+	if (!job->found)
+		return "It does not exist.";
+	if (job->change.status == WARDEN_CHANGE_APPLIED)
+		return "There are no row images of it.";
+	return psprintf("It is %s.",
+					warden_pending_status_name(job->change.status));
+}
+
 PG_FUNCTION_INFO_V1(warden_sql_revert);
 Datum
 warden_sql_revert(PG_FUNCTION_ARGS)
@@ -633,11 +645,7 @@ warden_sql_revert(PG_FUNCTION_ARGS)
 				(errcode(WARDEN_ERRCODE_TRANSITION),
 				 errmsg("change " INT64_FORMAT " can not be reverted",
 						reverted),
-				 errdetail("%s", !job.found ? "It does not exist." :
-						   job.change.status != WARDEN_CHANGE_APPLIED ?
-						   psprintf("It is %s.",
-									warden_pending_status_name(job.change.status)) :
-						   "There are no row images of it."),
+				 errdetail("%s", why_not_reverted(&job)),
 				 errhint("Images are kept for 7 days, of INSERT, UPDATE and DELETE on tables with a primary key, up to 8 MB.")));
 	job.change.on_behalf_of = require_reverter();
 	job.change.asserted = false;

@@ -389,9 +389,12 @@ ddl_bar(Node *stmt, WardenStatement *statement)
 									  NULL);
 			break;
 		case T_IndexStmt:
-			safe = !unsafe_raw_walker((Node *) ((IndexStmt *) stmt)->indexParams,
-									  NULL) &&
-				!unsafe_raw_walker(((IndexStmt *) stmt)->whereClause, NULL);
+			{
+				IndexStmt  *index = (IndexStmt *) stmt;
+
+				safe = !unsafe_raw_walker((Node *) index->indexParams, NULL) &&
+					!unsafe_raw_walker(index->whereClause, NULL);
+			}
 			break;
 		case T_AlterTableStmt:
 			safe = alter_is_safe((AlterTableStmt *) stmt);

@@ -141,6 +141,7 @@ check_labelled_columns(const char *type, const char *mask, const char *unless)
 		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
 		bool		isnull;
 		char	   *provider;
+		Datum		label;
 		char	   *label_type;
 		bool		untrusted;
 		Oid			typid;
@@ -155,11 +156,10 @@ check_labelled_columns(const char *type, const char *mask, const char *unless)
 													&isnull));
 		if (strcmp(provider, WARDEN_PROVIDER) != 0)
 			continue;
-		warden_label_parse_column(TextDatumGetCString(heap_getattr(tuple,
-																   Anum_pg_seclabel_label,
-																   RelationGetDescr(rel),
-																   &isnull)),
-								  &label_type, &untrusted);
+		label = heap_getattr(tuple, Anum_pg_seclabel_label,
+							 RelationGetDescr(rel), &isnull);
+		warden_label_parse_column(TextDatumGetCString(label), &label_type,
+								  &untrusted);
 		if (strcmp(label_type, type) != 0)
 			continue;
 		get_atttypetypmodcoll(form->objoid, form->objsubid, &typid, &typmod,

@@ -50,11 +50,12 @@ load_agent(void *arg)
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(see->agent)};
 	bool		isnull;
+	int			status;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT role::oid, max_rows FROM warden.agents WHERE agent = $1",
-							  1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed == 1)
+	status = SPI_execute_with_args("SELECT role::oid, max_rows FROM warden.agents WHERE agent = $1",
+								   1, types, values, NULL, true, 1);
+	if (status == SPI_OK_SELECT && SPI_processed == 1)
 	{
 		see->role = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
 												   SPI_tuptable->tupdesc, 1,

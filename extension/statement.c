@@ -478,6 +478,8 @@ names_of_relation_statement(Node *stmt, NameWalk *walk)
 static bool
 names_of_object_statement(Node *stmt, NameWalk *walk)
 {
+	List	   *names;
+
 	switch (nodeTag(stmt))
 	{
 		case T_CreateSchemaStmt:
@@ -504,14 +506,14 @@ names_of_object_statement(Node *stmt, NameWalk *walk)
 			add_created(walk, ((DefineStmt *) stmt)->defnames);
 			return true;
 		case T_AlterEnumStmt:
-			add_name(walk, WARDEN_USE_ALTER, OBJECT_TYPE, (Node *)
-					 makeTypeNameFromNameList(
-											  ((AlterEnumStmt *) stmt)->typeName));
+			names = ((AlterEnumStmt *) stmt)->typeName;
+			add_name(walk, WARDEN_USE_ALTER, OBJECT_TYPE,
+					 (Node *) makeTypeNameFromNameList(names));
 			return true;
 		case T_AlterDomainStmt:
-			add_name(walk, WARDEN_USE_ALTER, OBJECT_DOMAIN, (Node *)
-					 makeTypeNameFromNameList(
-											  ((AlterDomainStmt *) stmt)->typeName));
+			names = ((AlterDomainStmt *) stmt)->typeName;
+			add_name(walk, WARDEN_USE_ALTER, OBJECT_DOMAIN,
+					 (Node *) makeTypeNameFromNameList(names));
 			return true;
 		case T_AlterFunctionStmt:
 			add_name(walk, WARDEN_USE_ALTER,
@@ -593,6 +595,8 @@ warden_statement_names(Node *stmt, List **names)
 char *
 warden_statement_spelling(const WardenName *name)
 {
+	List	   *names;
+
 	switch (nodeTag(name->name))
 	{
 		case T_RangeVar:
@@ -607,12 +611,11 @@ warden_statement_spelling(const WardenName *name)
 			return pstrdup(quote_identifier(strVal(name->name)));
 		case T_TypeName:
 			if (((TypeName *) name->name)->names != NIL)
-				return NameListToQuotedString(
-											  ((TypeName *) name->name)->names);
+				return NameListToQuotedString(((TypeName *) name->name)->names);
 			break;
 		case T_ObjectWithArgs:
-			return NameListToQuotedString(
-										  ((ObjectWithArgs *) name->name)->objname);
+			names = ((ObjectWithArgs *) name->name)->objname;
+			return NameListToQuotedString(names);
 		default:
 			break;
 	}

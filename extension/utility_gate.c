@@ -719,7 +719,8 @@ warden_utility_check_run(Node *stmt, const WardenPrincipal *principal,
 				refuse_bound("PREPARE");
 			break;
 		case T_CallStmt:
-			warden_function_gate_expression((Node *) ((CallStmt *) stmt)->funcexpr);
+			warden_function_gate_expression((Node *)
+											((CallStmt *) stmt)->funcexpr);
 			break;
 		default:
 			break;
