@@ -169,7 +169,8 @@ kept_plan(SPIPlanPtr *plan, const char *sql, int nargs, Oid *types)
 {
 	if (*plan == NULL)
 	{
-		SPIPlanPtr	made = SPI_prepare(sql, nargs, types);
+		SPIPlanPtr	made = SPI_prepare_cursor(sql, nargs, types,
+												   CURSOR_OPT_GENERIC_PLAN);
 
 		if (made == NULL || SPI_keepplan(made) != 0)
 			elog(ERROR, "could not prepare \"%s\"", sql);

@@ -536,7 +536,7 @@ warden_pending_required(const char *risk, List *scopes)
 	{
 		SPIPlanPtr	made;
 
-		made = SPI_prepare("SELECT pg_catalog.max(approvals)"
+		made = SPI_prepare_cursor("SELECT pg_catalog.max(approvals)"
 						   " FROM warden.approval_rules WHERE"
 						   " pg_catalog.array_position(ARRAY['low', 'moderate',"
 						   "  'high', 'critical'], risk) OPERATOR(pg_catalog.<=)"
@@ -544,7 +544,7 @@ warden_pending_required(const char *risk, List *scopes)
 						   "  'high', 'critical'], $1)"
 						   " AND (scope OPERATOR(pg_catalog.=) ''"
 						   " OR scope OPERATOR(pg_catalog.=) ANY ($2))",
-						   2, types);
+						   2, types, CURSOR_OPT_GENERIC_PLAN);
 		if (made == NULL || SPI_keepplan(made) != 0)
 			elog(ERROR, "could not read the approval rules");
 		plan = made;

@@ -418,8 +418,9 @@ configured_level(const char *rule)
 	{
 		SPIPlanPtr	made;
 
-		made = SPI_prepare("SELECT level FROM warden.review_rules"
-						   " WHERE rule OPERATOR(pg_catalog.=) $1", 1, &type);
+		made = SPI_prepare_cursor("SELECT level FROM warden.review_rules"
+								  " WHERE rule OPERATOR(pg_catalog.=) $1",
+								  1, &type, CURSOR_OPT_GENERIC_PLAN);
 		if (made == NULL || SPI_keepplan(made) != 0)
 			elog(ERROR, "could not read the review rules");
 		plan = made;
