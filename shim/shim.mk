@@ -94,9 +94,17 @@ check-fuzz: $(SHIM_FUZZ_BINARIES)
 
 # ---- install, clean --------------------------------------------------------
 
+SHIM_BINDIR = $(DESTDIR)$(shell $(PG_CONFIG) --bindir)
+SHIM_MANDIR = $(DESTDIR)$(shell $(PG_CONFIG) --mandir)/man1
+SHIM_DOCDIR = $(DESTDIR)$(shell $(PG_CONFIG) --docdir)/warden-mcp
+
 install-shim: shim/warden-mcp
-	install -d '$(DESTDIR)$(shell $(PG_CONFIG) --bindir)'
-	install -m 755 shim/warden-mcp '$(DESTDIR)$(shell $(PG_CONFIG) --bindir)'
+	install -d '$(SHIM_BINDIR)' '$(SHIM_MANDIR)' '$(SHIM_DOCDIR)/examples'
+	install -m 755 shim/warden-mcp '$(SHIM_BINDIR)'
+	install -m 644 shim/warden-mcp.1 '$(SHIM_MANDIR)'
+	install -m 644 shim/warden-mcp.json.sample shim/warden-mcp.service \
+		'$(SHIM_DOCDIR)'
+	install -m 644 shim/examples/*.json '$(SHIM_DOCDIR)/examples'
 
 clean-shim:
 	rm -rf shim/obj shim/obj-* shim/warden-mcp shim/test/node_modules
