@@ -1472,7 +1472,7 @@ REVOKE ALL ON warden.pending_changes FROM PUBLIC;
 
 -- The reviewers' queue and an agent's own list are one index scan each,
 -- however many decided changes there are.
-CREATE INDEX pending_changes_open ON warden.pending_changes (status, id)
+CREATE INDEX pending_changes_open ON warden.pending_changes (id)
 	WHERE status IN ('proposed', 'approved', 'applying', 'unknown');
 CREATE INDEX pending_changes_agent ON warden.pending_changes (agent, id);
 
@@ -1759,23 +1759,17 @@ CREATE FUNCTION warden.acting_person() RETURNS text
 REVOKE ALL ON FUNCTION warden.acting_person() FROM PUBLIC;
 COMMENT ON FUNCTION warden.acting_person() IS 'the person that this backend''s agent acts for, or NULL';
 
--- Two branches, so that the first one, which is long, is an index scan.
 CREATE VIEW warden.open_changes AS
-	SELECT c.id, c.status, c.agent, c.on_behalf_of, c.title, c.reason,
-		c.risk, c.statement_count, c.approvals, c.required_approvals,
-		c.digest, c.created_at, c.expires_at, c.attempts, c.last_error
-	FROM warden.pending_changes c
-	WHERE c.status IN ('proposed', 'approved')
-		AND c.expires_at > pg_catalog.now()
-	UNION ALL
 	SELECT c.id,
 		CASE WHEN c.status = 'applying' AND NOT warden.apply_is_running(c.id)
-			THEN 'unknown' ELSE c.status END,
+			THEN 'unknown' ELSE c.status END AS status,
 		c.agent, c.on_behalf_of, c.title, c.reason,
 		c.risk, c.statement_count, c.approvals, c.required_approvals,
 		c.digest, c.created_at, c.expires_at, c.attempts, c.last_error
 	FROM warden.pending_changes c
-	WHERE c.status IN ('applying', 'unknown');
+	WHERE c.status IN ('proposed', 'approved', 'applying', 'unknown')
+		AND (c.expires_at > pg_catalog.now()
+			OR c.status IN ('applying', 'unknown'));
 COMMENT ON VIEW warden.open_changes IS 'the reviewers'' queue: changes that wait for a decision, an apply or a resolution';
 REVOKE ALL ON warden.open_changes FROM PUBLIC;
 

@@ -20,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -69,6 +70,8 @@ static QueryDesc *audited = NULL;
 
 /* The statement is leave(), whose text may hold its key. */
 static bool secret_statement = false;
+
+static void flush_at_exit(int code, Datum arg);
 
 /* What an observed agent's open statement would have met. */
 static const char *observation = NULL;
@@ -343,6 +346,24 @@ start(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		standard_ExecutorStart(queryDesc, eflags);
 }
 
+/* A foreign key's own query is exempt; what it runs is not. */
+static void
+start_foreign_key(QueryDesc *queryDesc, int eflags,
+				  ExecutorStart_hook_type next)
+{
+	bool		saved = warden_nesting_enter_foreign_key();
+
+	PG_TRY();
+	{
+		start(queryDesc, eflags, next);
+	}
+	PG_FINALLY();
+	{
+		warden_nesting_restore_foreign_key(saved);
+	}
+	PG_END_TRY();
+}
+
 static bool
 is_write(const PlannedStmt *pstmt)
 {
@@ -499,9 +520,14 @@ warden_execution_start(const WardenPrincipal *principal,
 					   ExecutorStart_hook_type next)
 {
 	/* A worker's plan was verified by its leader, and carries no stamp. */
-	if (IsParallelWorker() || InNoForceRLSOperation())
+	if (IsParallelWorker())
 	{
 		start(queryDesc, eflags, next);
+		return;
+	}
+	if (warden_nesting_foreign_key())
+	{
+		start_foreign_key(queryDesc, eflags, next);
 		return;
 	}
 	warden_principal_require(principal);
@@ -545,9 +571,19 @@ rethrow_redacted(MemoryContext context)
 }
 
 static void
+leave_run(int depth, bool foreign_key, bool saved)
+{
+	warden_nesting_restore(depth);
+	if (foreign_key)
+		warden_nesting_restore_foreign_key(saved);
+}
+
+static void
 run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 {
 	MemoryContext context = CurrentMemoryContext;
+	bool		foreign_key = warden_nesting_foreign_key();
+	bool		saved = foreign_key && warden_nesting_enter_foreign_key();
 	int			depth = warden_nesting_enter();
 
 	PG_TRY();
@@ -559,11 +595,11 @@ run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 	}
 	PG_CATCH();
 	{
-		warden_nesting_restore(depth);
+		leave_run(depth, foreign_key, saved);
 		rethrow_redacted(context);
 	}
 	PG_END_TRY();
-	warden_nesting_restore(depth);
+	leave_run(depth, foreign_key, saved);
 }
 
 /* Runs with a receiver between the executor and the client's. */
@@ -604,7 +640,7 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 
 	if (warden_divert_started(queryDesc))
 		return;
-	if (!IsParallelWorker() && !InNoForceRLSOperation())
+	if (!IsParallelWorker() && !warden_nesting_foreign_key())
 	{
 		warden_principal_require(principal);
 		warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
@@ -630,10 +666,13 @@ void
 warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 {
 	MemoryContext context = CurrentMemoryContext;
+	bool		foreign_key = warden_nesting_foreign_key();
+	bool		saved;
 	int			depth;
 
 	if (warden_divert_started(queryDesc))
 		return;
+	saved = foreign_key && warden_nesting_enter_foreign_key();
 	depth = warden_nesting_enter();
 	PG_TRY();
 	{
@@ -644,11 +683,11 @@ warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 	}
 	PG_CATCH();
 	{
-		warden_nesting_restore(depth);
+		leave_run(depth, foreign_key, saved);
 		rethrow_redacted(context);
 	}
 	PG_END_TRY();
-	warden_nesting_restore(depth);
+	leave_run(depth, foreign_key, saved);
 }
 
 void
@@ -727,6 +766,55 @@ warden_execution_check_relations(List *rangeTable, List *permInfos)
  * Errors
  * ---------------------------------------------------------------------- */
 
+/*
+ * An error of a backend whose principal is not known yet, a syntax error in
+ * its first statement: kept until it is, or until the backend ends.
+ */
+typedef struct EarlyError
+{
+	char	   *statement;		/* in TopMemoryContext */
+	char	   *message;
+	int			sqlstate;
+} EarlyError;
+
+static EarlyError early = {NULL, NULL, 0};
+
+static void
+keep_early_error(ErrorData *edata)
+{
+	static bool registered = false;
+
+	if (early.message != NULL || !IsNormalProcessingMode() ||
+		!OidIsValid(MyDatabaseId) || MyBackendType != B_BACKEND)
+		return;
+	if (!registered)
+		before_shmem_exit(flush_at_exit, (Datum) 0);
+	registered = true;
+	early.statement = debug_query_string == NULL ? NULL :
+		MemoryContextStrdup(TopMemoryContext, debug_query_string);
+	early.message = MemoryContextStrdup(TopMemoryContext, edata->message);
+	early.sqlstate = edata->sqlerrcode;
+}
+
+/* Its principal is known now: a record of it, if it is governed. */
+void
+warden_execution_flush_early(const WardenPrincipal *principal)
+{
+	EarlyError	error = early;
+
+	if (likely(error.message == NULL))
+		return;
+	memset(&early, 0, sizeof(early));
+	if (principal->class == WARDEN_CLASS_GATEWAY)
+		warden_audit_failure(NULL, "BADGE IN", error.sqlstate, error.message);
+	else if (principal->class >= WARDEN_CLASS_OBSERVED)
+		warden_audit_failure(error.statement, NULL, error.sqlstate,
+							 error.message);
+	if (error.statement != NULL)
+		pfree(error.statement);
+	pfree(error.message);
+}
+
 /* Refused by us, or an ordinary error? */
 static const char *
 outcome_of(int sqlstate)
@@ -745,8 +833,11 @@ warden_execution_error(ErrorData *edata)
 {
 	const WardenPrincipal *principal = warden_principal_cached();
 
-	if (principal == NULL || principal->class == WARDEN_CLASS_NONE ||
-		edata->elevel < ERROR || edata->elevel > FATAL)
+	if (edata->elevel < ERROR || edata->elevel > FATAL)
+		return;
+	if (principal == NULL)
+		keep_early_error(edata);
+	if (principal == NULL || principal->class == WARDEN_CLASS_NONE)
 		return;
 
 	/* Deferred constraints fail outside the executor. */
@@ -764,6 +855,18 @@ warden_execution_error(ErrorData *edata)
 	else
 		warden_audit_failure(debug_query_string, NULL, edata->sqlerrcode,
 							 edata->message);
+}
+
+/* The backend ends without a statement that got further. */
+static void
+flush_at_exit(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
+{
+	if (early.message == NULL)
+		return;
+	AbortOutOfAnyTransaction();
+	StartTransactionCommand();
+	warden_execution_flush_early(warden_principal_current());
+	CommitTransactionCommand();
 }
 
 /* An error that reached neither the log nor the client ends the record too. */

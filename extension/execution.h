@@ -48,6 +48,9 @@ extern void warden_execution_observe(const char *what);
 /* An error is on its way to the client or the log. */
 extern void warden_execution_error(ErrorData *edata);
 
+/* Records an error that came before the backend's principal was known. */
+extern void warden_execution_flush_early(const WardenPrincipal *principal);
+
 extern void warden_execution_init(void);
 
 #endif							/* WARDEN_EXECUTION_H */

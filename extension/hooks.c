@@ -59,9 +59,11 @@ static PlannedStmt *
 warden_planner(Query *parse, const char *query_string, int cursorOptions,
 			   ParamListInfo boundParams)
 {
-	return warden_planning_run(warden_principal_current(), parse,
-							   query_string, cursorOptions, boundParams,
-							   prev_planner);
+	const WardenPrincipal *principal = warden_principal_current();
+
+	warden_execution_flush_early(principal);
+	return warden_planning_run(principal, parse, query_string, cursorOptions,
+							   boundParams, prev_planner);
 }
 
 static void
@@ -161,7 +163,7 @@ check_function_execution(Oid funcid)
 	const WardenPrincipal *principal = warden_principal_current();
 
 	if (principal->class == WARDEN_CLASS_NONE ||
-		InitializingParallelWorker)
+		principal->class == WARDEN_CLASS_MASKED || InitializingParallelWorker)
 		return;
 	if (ActivePortal == NULL && !warden_nesting_inside() &&
 		principal->class != WARDEN_CLASS_OBSERVED &&

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "tcop/pquery.h"
@@ -23,6 +24,7 @@
 #include "warden.h"
 
 static int	depth = 0;
+static bool inside_foreign_key = false;
 
 int
 warden_nesting_enter(void)
@@ -40,6 +42,27 @@ bool
 warden_nesting_inside(void)
 {
 	return depth > 0;
+}
+
+bool
+warden_nesting_foreign_key(void)
+{
+	return InNoForceRLSOperation() && !inside_foreign_key;
+}
+
+bool
+warden_nesting_enter_foreign_key(void)
+{
+	bool		saved = inside_foreign_key;
+
+	inside_foreign_key = true;
+	return saved;
+}
+
+void
+warden_nesting_restore_foreign_key(bool saved)
+{
+	inside_foreign_key = saved;
 }
 
 bool

@@ -22,6 +22,17 @@ extern void warden_nesting_restore(int saved);
 /* A governed statement is running around this one. */
 extern bool warden_nesting_inside(void);
 
+/*
+ * The query at hand checks or carries out a foreign key, and not something
+ * that such a query runs in turn: a trigger or a function inherits the
+ * security context of the check, and must not inherit its exemption.
+ */
+extern bool warden_nesting_foreign_key(void);
+
+/* Marks what an exempt query runs; the answer goes to _restore as above. */
+extern bool warden_nesting_enter_foreign_key(void);
+extern void warden_nesting_restore_foreign_key(bool saved);
+
 /* The plan is one of the active portal's own (the fastpath protocol has no
  * portal), and no governed statement is running around it. */
 extern bool warden_nesting_toplevel(const PlannedStmt *pstmt);

@@ -33,7 +33,7 @@
 #define STAMP_EXPIRES_HIGH	0x57440001
 #define STAMP_EXPIRES_LOW	0x57440002
 #define STAMP_MASKED		0x57440003
-#define STAMP_GENERATION	0x57440004
+#define STAMP_RULES			0x57440004
 #define STAMP_LABELS		0x57440005
 
 static char mark[40] = "";
@@ -79,7 +79,8 @@ stamp(int cacheid, uint32 value)
 
 void
 warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
-					  TimestampTz expires, List *masked)
+					  const WardenPolicyState *policy, TimestampTz expires,
+					  List *masked)
 {
 	Oid			anchor = warden_policy_anchor();
 	ListCell   *lc;
@@ -91,11 +92,9 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 	pstmt->invalItems = lappend(pstmt->invalItems,
 								stamp(STAMP_PRINCIPAL, principal->id));
 	pstmt->invalItems = lappend(pstmt->invalItems,
-								stamp(STAMP_GENERATION,
-									  warden_policy_generation()));
+								stamp(STAMP_RULES, policy->rules));
 	pstmt->invalItems = lappend(pstmt->invalItems,
-								stamp(STAMP_LABELS,
-									  warden_policy_label_generation()));
+								stamp(STAMP_LABELS, policy->labels));
 	earliest_expiry = Min(earliest_expiry, expires);
 	if (expires != DT_NOEND)
 	{
@@ -140,8 +139,7 @@ warden_plan_stamp_masked(const PlannedStmt *pstmt)
 typedef struct Stamp
 {
 	uint32		id;				/* of the principal; 0: made ungoverned */
-	uint32		generation;		/* of the rules */
-	uint32		labels;			/* of the labels */
+	WardenPolicyState policy;
 	TimestampTz expires;
 } Stamp;
 
@@ -164,11 +162,11 @@ read_stamp(const PlannedStmt *pstmt, Stamp *result)
 			case STAMP_PRINCIPAL:
 				result->id = item->hashValue;
 				break;
-			case STAMP_GENERATION:
-				result->generation = item->hashValue;
+			case STAMP_RULES:
+				result->policy.rules = item->hashValue;
 				break;
 			case STAMP_LABELS:
-				result->labels = item->hashValue;
+				result->policy.labels = item->hashValue;
 				break;
 			case STAMP_EXPIRES_HIGH:
 				high = item->hashValue;
@@ -236,7 +234,7 @@ verify_rte(const RangeTblEntry *rte, const Stamp *made_for)
 	if (relation != NULL && relation->refused)
 		warden_plan_stamp_refuse_copies(relation);
 	if (made_for != NULL &&
-		made_for->labels != warden_policy_label_generation())
+		made_for->policy.labels != warden_policy_state().labels)
 		refuse_stale("a label has changed since this statement or cursor was made",
 					 "Run the statement again, or declare the cursor again.");
 	refuse_unmasked(rte->relid);
@@ -255,7 +253,7 @@ warden_plan_stamp_verify(const PlannedStmt *pstmt,
 					 "Prepare or declare it again in the session as it is now.");
 	if (!warden_principal_masks(principal))
 		return;
-	if (made_for.generation != warden_policy_generation())
+	if (made_for.policy.rules != warden_policy_state().rules)
 		refuse_stale("policy has changed since this statement or cursor was made",
 					 "Run the statement again, or declare the cursor again.");
 	if (made_for.expires != DT_NOEND &&

@@ -19,12 +19,14 @@ extern const char *warden_plan_stamp_mark(void);
 extern bool warden_plan_stamp_marked(const RangeTblEntry *rte);
 
 /*
- * Stamps a plan with its principal, the earliest end of an exemption it
+ * Stamps a plan with its principal, the state of the policy that it was made
+ * under (read before the policy was looked at), the earliest end of an exemption it
  * relies on and which result columns are masked, and makes it depend on the
  * policy and the role.
  */
 extern void warden_plan_stamp_set(PlannedStmt *pstmt,
 								  const WardenPrincipal *principal,
+								  const WardenPolicyState *policy,
 								  TimestampTz expires, List *masked);
 
 /*

@@ -210,6 +210,9 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	PlannedStmt *volatile result = NULL;
 	MemoryContext context = CurrentMemoryContext;
 
+	/* Before it is looked at: what changes meanwhile makes the plan stale. */
+	WardenPolicyState policy = warden_policy_state();
+
 	warden_principal_require(&self);
 	if (self.class == WARDEN_CLASS_GATEWAY)
 		check_gateway_query(parse);
@@ -236,7 +239,32 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	PG_END_TRY();
 	active--;
 	result->invalItems = list_concat(result->invalItems, rewrite.invalItems);
-	warden_plan_stamp_set(result, &self, rewrite.expires, rewrite.masked);
+	warden_plan_stamp_set(result, &self, &policy, rewrite.expires,
+						  rewrite.masked);
+	return result;
+}
+
+/*
+ * Foreign key checks run as the table's owner on raw values, whoever wrote
+ * the row; no row of theirs reaches the statement.  What such a query calls
+ * is governed again.
+ */
+static PlannedStmt *
+plan_foreign_key(Query *parse, const char *query_string, int cursorOptions,
+				 ParamListInfo boundParams, planner_hook_type next)
+{
+	bool		saved = warden_nesting_enter_foreign_key();
+	PlannedStmt *volatile result = NULL;
+
+	PG_TRY();
+	{
+		result = plan(parse, query_string, cursorOptions, boundParams, next);
+	}
+	PG_FINALLY();
+	{
+		warden_nesting_restore_foreign_key(saved);
+	}
+	PG_END_TRY();
 	return result;
 }
 
@@ -245,18 +273,22 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 					const char *query_string, int cursorOptions,
 					ParamListInfo boundParams, planner_hook_type next)
 {
+	WardenPolicyState policy = warden_policy_state();
 	PlannedStmt *result;
 
-	/*
-	 * Foreign key checks run as the table's owner on raw values, whoever
-	 * wrote the row; no row of theirs reaches the statement.
-	 */
-	if (principal->class != WARDEN_CLASS_NONE && !InNoForceRLSOperation())
+	if (principal->class == WARDEN_CLASS_NONE)
+	{
+		result = plan(parse, query_string, cursorOptions, boundParams, next);
+		if (warden_principal_labels_exist() && !warden_principal_internal())
+			warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL);
+		return result;
+	}
+	if (!warden_nesting_foreign_key())
 		return plan_governed(principal, parse, query_string, cursorOptions,
 							 boundParams, next);
-	result = plan(parse, query_string, cursorOptions, boundParams, next);
-	if (warden_principal_labels_exist() && !warden_principal_internal())
-		warden_plan_stamp_set(result, principal, DT_NOEND, NIL);
+	result = plan_foreign_key(parse, query_string, cursorOptions, boundParams,
+							  next);
+	warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL);
 	return result;
 }
 

@@ -263,16 +263,12 @@ warden_policy_type_mask(const char *type)
 	return NULL;
 }
 
-uint32
-warden_policy_generation(void)
+WardenPolicyState
+warden_policy_state(void)
 {
-	return (uint32) generation;
-}
+	WardenPolicyState state = {(uint32) generation, (uint32) relation_resets};
 
-uint32
-warden_policy_label_generation(void)
-{
-	return (uint32) relation_resets;
+	return state;
 }
 
 void
@@ -513,9 +509,10 @@ add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
 /*
  * Adds the labels that "source" carries to "relation", matching columns by
  * name, which inheritance keeps equal, unless they are the same relation.
+ * *labelled collects the names of labelled columns, of the relation or not.
  */
 static void
-add_labels_of(WardenRelation *relation, Oid source)
+add_labels_of(WardenRelation *relation, Oid source, List **labelled)
 {
 	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
 	SysScanDesc scan;
@@ -533,19 +530,22 @@ add_labels_of(WardenRelation *relation, Oid source)
 		AttrNumber	attnum = form->objsubid;
 		char	   *provider = text_column(tuple, RelationGetDescr(rel),
 										   Anum_pg_seclabel_provider);
+		char	   *name;
 		char	   *type;
 		bool		untrusted;
 
 		if (attnum <= 0 || strcmp(provider, WARDEN_PROVIDER) != 0)
 			continue;
-		if (source != relation->relid)
-			attnum = get_attnum(relation->relid,
-								get_attname(source, attnum, false));
-		if (attnum == InvalidAttrNumber)
-			continue;
 		warden_label_parse_column(text_column(tuple, RelationGetDescr(rel),
 											  Anum_pg_seclabel_label),
 								  &type, &untrusted);
+		name = get_attname(source, attnum, false);
+		if (strcmp(type, "none") != 0)
+			*labelled = lappend(*labelled, name);
+		if (source != relation->relid)
+			attnum = get_attnum(relation->relid, name);
+		if (attnum == InvalidAttrNumber)
+			continue;
 		add_column(relation, attnum, type, untrusted);
 	}
 	systable_endscan(scan);
@@ -597,39 +597,61 @@ warden_policy_tree(Oid relid)
 	return tree;
 }
 
-/* A stored generated column shows what it was computed from. */
-static void
-add_generated_columns(WardenRelation *relation, Relation rel)
+/* Does the expression use a column of rel that is labelled, by its name? */
+static bool
+uses_labelled(const char *adbin, Relation rel, List *labelled)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	TupleConstr *constr = desc->constr;
-	int			i;
+	Bitmapset  *used = NULL;
+	int			member = -1;
 
-	if (constr == NULL || relation->ncolumns == 0)
-		return;
-	for (i = 0; i < constr->num_defval; i++)
+	pull_varattnos(stringToNode(adbin), 1, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
 	{
-		AttrNumber	attnum = constr->defval[i].adnum;
-		Bitmapset  *used = NULL;
-		int			j;
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+		ListCell   *lc;
 
-		if (TupleDescAttr(desc, attnum - 1)->attgenerated == '\0' ||
-			find_column(relation, attnum) != NULL)
-			continue;
-		pull_varattnos(stringToNode(constr->defval[i].adbin), 1, &used);
-		for (j = 0; j < relation->ncolumns; j++)
+		if (attnum == 0)
+			return true;
+		foreach(lc, labelled)
 		{
-			AttrNumber	source = relation->columns[j].attnum -
-				FirstLowInvalidHeapAttributeNumber;
-
-			if (strcmp(relation->columns[j].type, "none") != 0 &&
-				bms_is_member(source, used))
-			{
-				add_column(relation, attnum, "full", false);
-				break;
-			}
+			if (attnum > 0 &&
+				strcmp(NameStr(TupleDescAttr(RelationGetDescr(rel),
+											 attnum - 1)->attname),
+					   lfirst(lc)) == 0)
+				return true;
 		}
 	}
+	return false;
+}
+
+/*
+ * A stored generated column shows what it was computed from, through the
+ * parents of its table as well, where it can be an ordinary column.
+ */
+static void
+add_generated_columns(WardenRelation *relation, Oid member, List *labelled)
+{
+	Relation	rel = try_relation_open(member, AccessShareLock);
+	TupleConstr *constr;
+	int			i;
+
+	if (rel == NULL)
+		return;
+	constr = RelationGetDescr(rel)->constr;
+	for (i = 0; constr != NULL && i < constr->num_defval; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  constr->defval[i].adnum - 1);
+		AttrNumber	attnum;
+
+		if (att->attgenerated == '\0' ||
+			!uses_labelled(constr->defval[i].adbin, rel, labelled))
+			continue;
+		attnum = get_attnum(relation->relid, NameStr(att->attname));
+		if (attnum > 0 && find_column(relation, attnum) == NULL)
+			add_column(relation, attnum, "full", false);
+	}
+	relation_close(rel, AccessShareLock);
 }
 
 /*
@@ -673,6 +695,8 @@ static void
 build_relation(WardenRelation *relation)
 {
 	Relation	rel = try_relation_open(relation->relid, AccessShareLock);
+	List	   *tree;
+	List	   *labelled = NIL;
 	ListCell   *lc;
 
 	if (rel == NULL)
@@ -684,12 +708,16 @@ build_relation(WardenRelation *relation)
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_FOREIGN_TABLE:
 		case RELKIND_MATVIEW:
-			foreach(lc, warden_policy_tree(relation->relid))
+			tree = warden_policy_tree(relation->relid);
+			foreach(lc, tree)
 			{
 				watch(lfirst_oid(lc));
-				add_labels_of(relation, lfirst_oid(lc));
+				add_labels_of(relation, lfirst_oid(lc), &labelled);
 			}
-			add_generated_columns(relation, rel);
+			if (labelled == NIL)
+				tree = NIL;
+			foreach(lc, tree)
+				add_generated_columns(relation, lfirst_oid(lc), labelled);
 			check_copies(relation, rel);
 			break;
 		default:

@@ -60,10 +60,15 @@ extern const char *warden_policy_mask(const WardenPrincipal *principal,
 /* The default mask of a semantic type, or NULL when it is not defined. */
 extern const char *warden_policy_type_mask(const char *type);
 
-/* Change whenever rules, or labels that this backend looked at, do; for
- * stamping plans. */
-extern uint32 warden_policy_generation(void);
-extern uint32 warden_policy_label_generation(void);
+/* Counters that change whenever rules, or labels that this backend looked
+ * at, do; for stamping plans. */
+typedef struct WardenPolicyState
+{
+	uint32		rules;
+	uint32		labels;
+} WardenPolicyState;
+
+extern WardenPolicyState warden_policy_state(void);
 
 /* Calls fn for the default mask of a type and for each rule's. */
 extern void warden_policy_each_mask(const char *type,

@@ -62,7 +62,10 @@ bool		warden_principal_allow_role_change = false;
 
 static WardenPrincipal current;
 static bool current_valid = false;
+static Oid	current_session = InvalidOid;	/* what it was resolved for */
+static Oid	current_outer = InvalidOid;
 static Oid	current_authenticated = InvalidOid;
+static Oid	current_restricted = InvalidOid;	/* see restricted_user() */
 static bool ever_resolved = false;
 
 /* Labelled roles of the cluster, in TopMemoryContext. */
@@ -339,6 +342,31 @@ decide_refusal(WardenPrincipal *principal)
 	}
 }
 
+/*
+ * Maintenance runs a table owner's functions as that owner, in anybody's
+ * session and in autovacuum: there they must not see more than their owner.
+ * InvalidOid outside of such an operation.
+ */
+static Oid
+restricted_user(void)
+{
+	if (likely(!InSecurityRestrictedOperation()))
+		return InvalidOid;
+	return GetUserId();
+}
+
+/* Governs such an operation of a labelled owner: it reads masked. */
+static void
+govern_restricted(WardenPrincipal *result, Oid owner)
+{
+	if (!OidIsValid(owner) || result->class != WARDEN_CLASS_NONE ||
+		class_of_role(owner) == WARDEN_CLASS_NONE)
+		return;
+	result->class = WARDEN_CLASS_MASKED;
+	result->login_role = owner;
+	result->role = owner;
+}
+
 /* Computes the principal from the catalogs. */
 static void
 resolve(WardenPrincipal *result)
@@ -377,6 +405,7 @@ resolve(WardenPrincipal *result)
 		result->login_governed = true;
 	}
 	result->class = class;
+	govern_restricted(result, restricted_user());
 	decide_refusal(result);
 	result->id = principal_id(result);
 }
@@ -385,10 +414,11 @@ static bool
 current_is_fresh(void)
 {
 	return current_valid &&
-		current.login_role == GetSessionUserId() &&
-		current.role == GetOuterUserId() &&
+		current_session == GetSessionUserId() &&
+		current_outer == GetOuterUserId() &&
 		current.bound == warden_identity_bound() &&
-		current_authenticated == GetAuthenticatedUserId();
+		current_authenticated == GetAuthenticatedUserId() &&
+		current_restricted == restricted_user();
 }
 
 const WardenPrincipal *
@@ -406,6 +436,9 @@ warden_principal_current(void)
 		/* Looking things up can process invalidations: then look again. */
 		resolve(&result);
 		current = result;
+		current_session = GetSessionUserId();
+		current_outer = GetOuterUserId();
+		current_restricted = restricted_user();
 		current_authenticated = GetAuthenticatedUserId();
 		current_valid = (generation == started);
 		ever_resolved = true;
