@@ -1716,7 +1716,7 @@ COMMENT ON FUNCTION warden.revert(bigint) IS 'proposes the inverse of an applied
 
 CREATE FUNCTION warden.apply_is_running(id bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'warden_sql_apply_is_running'
-	LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+	LANGUAGE C STRICT STABLE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION warden.apply_is_running(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION warden.apply_is_running(bigint) IS 'a session is running the statement of this change now';
 
