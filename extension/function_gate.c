@@ -293,6 +293,12 @@ warden_function_gate_check(Oid funcid)
 	if (warden_function_gate_allows(funcid))
 		return;
 	name = get_func_name(funcid);
+	if (get_func_namespace(funcid) == warden_catalog_schema())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("function %s.%s is not for agents", WARDEN_SCHEMA,
+						name != NULL ? name : "?"),
+				 errhint("Agents may call warden.propose, warden.withdraw and warden.whoami.")));
 	ereport(ERROR,
 			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 			 errmsg("function %s is not permitted to agents",

@@ -156,7 +156,10 @@ check_drop_extension(Oid extension)
 				 errhint("A superuser can drop it after SET warden.allow_drop = on; agents are refused in this database afterwards.")));
 }
 
-/* The fastpath protocol calls a function with no portal around it. */
+/*
+ * The fastpath protocol calls a function with no portal around it, and unlike
+ * binding a parameter of a domain type, with no error context either.
+ */
 static void
 check_function_execution(Oid funcid)
 {
@@ -165,7 +168,8 @@ check_function_execution(Oid funcid)
 	if (principal->class == WARDEN_CLASS_NONE ||
 		principal->class == WARDEN_CLASS_MASKED || InitializingParallelWorker)
 		return;
-	if (ActivePortal == NULL && !warden_nesting_inside() &&
+	if (ActivePortal == NULL && error_context_stack == NULL &&
+		!warden_nesting_inside() &&
 		principal->class != WARDEN_CLASS_OBSERVED &&
 		!IsParallelWorker() && !warden_planning_active())
 		ereport(ERROR,

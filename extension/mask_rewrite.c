@@ -47,6 +47,7 @@
 #include "compat.h"
 #include "catalog.h"
 #include "condition.h"
+#include "function_gate.h"
 #include "lineage.h"
 #include "mask.h"
 #include "mask_rewrite.h"
@@ -493,6 +494,10 @@ inline_function_entry(Query *query, RangeTblEntry *rte,
 									  root->glob->invalItems);
 	if (body == NULL)
 		return;
+
+	/* The gate's walk has seen the call, and not what it stands for. */
+	if (rewrite->principal->class == WARDEN_CLASS_AGENT)
+		warden_function_gate_query(body);
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = body;
 	rte->security_barrier = false;

@@ -225,18 +225,18 @@ verify_rte(const RangeTblEntry *rte, const Stamp *made_for)
 
 	if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
 		return;
-	if (warden_plan_stamp_marked(rte))
-		return;
 	relation = warden_policy_relation(rte->relid);
 	if (relation == NULL &&
 		(!warden_unlabelled_masked || rte->relid < FirstNormalObjectId))
 		return;
-	if (relation != NULL && relation->refused)
-		warden_plan_stamp_refuse_copies(relation);
 	if (made_for != NULL &&
 		made_for->policy.labels != warden_policy_state().labels)
 		refuse_stale("a label has changed since this statement or cursor was made",
 					 "Run the statement again, or declare the cursor again.");
+	if (warden_plan_stamp_marked(rte))
+		return;
+	if (relation != NULL && relation->refused)
+		warden_plan_stamp_refuse_copies(relation);
 	refuse_unmasked(rte->relid);
 }
 

@@ -210,10 +210,13 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	PlannedStmt *volatile result = NULL;
 	MemoryContext context = CurrentMemoryContext;
 
-	/* Before it is looked at: what changes meanwhile makes the plan stale. */
-	WardenPolicyState policy = warden_policy_state();
+	WardenPolicyState policy = {0, 0};
 
 	warden_principal_require(&self);
+
+	/* Before it is looked at: what changes meanwhile makes the plan stale. */
+	if (warden_principal_masks(&self) && warden_catalog_installed())
+		policy = warden_policy_state();
 	if (self.class == WARDEN_CLASS_GATEWAY)
 		check_gateway_query(parse);
 	active++;
@@ -273,7 +276,7 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 					const char *query_string, int cursorOptions,
 					ParamListInfo boundParams, planner_hook_type next)
 {
-	WardenPolicyState policy = warden_policy_state();
+	WardenPolicyState policy = {0, 0};
 	PlannedStmt *result;
 
 	if (principal->class == WARDEN_CLASS_NONE)

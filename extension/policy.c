@@ -25,6 +25,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_seclabel.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
 #include "optimizer/optimizer.h"
@@ -47,8 +48,10 @@
 #include "policy.h"
 #include "warden.h"
 
-/* The relation that stands for all policy tables in invalidations. */
+/* The relations whose messages mean "some rule changed" and "some label
+ * changed": an idle table's own traffic does not get in between. */
 #define POLICY_ANCHOR "semantic_types"
+#define LABEL_ANCHOR "mask_rules"
 
 /* Columns of the rule tables, as the install script orders them. */
 #define Anum_types_name			1
@@ -102,8 +105,13 @@ static int	nrules;
 static Exemption *exemptions;
 static int	nexemptions;
 static bool rules_stale = true;
-static uint64 generation = 0;
+static uint64 rule_messages = 0;	/* invalidations received */
+static uint64 rules_hash = 0;	/* of what was loaded last */
+static uint32 rules_generation = 0; /* changes with rules_hash */
+static uint32 label_generation = 0; /* changes with every label */
 static Oid	anchor = InvalidOid;
+static Oid	label_anchor = InvalidOid;
+static uint32 schema_hash = 0;	/* of schema warden in its syscache */
 
 /* The stale cache's memory goes with the transaction. */
 static void
@@ -208,14 +216,54 @@ load_table(const char *name, Size size, int *nrows,
 	return result;
 }
 
+static uint64
+hash_text(uint64 hash, const char *text)
+{
+	if (text == NULL)
+		return hash_combine64(hash, 1);
+	return hash_combine64(hash, hash_bytes_extended((const unsigned char *) text,
+													strlen(text), 0));
+}
+
+/* A fingerprint of the rules that are loaded. */
+static uint64
+hash_rules(void)
+{
+	uint64		hash = 0;
+	int			i;
+
+	for (i = 0; i < ntypes; i++)
+		hash = hash_text(hash_text(hash, types[i].name), types[i].mask);
+	for (i = 0; i < nrules; i++)
+	{
+		hash = hash_text(hash_text(hash, rules[i].type), rules[i].mask);
+		hash = hash_text(hash_combine64(hash, rules[i].role), rules[i].unless);
+	}
+	for (i = 0; i < nexemptions; i++)
+	{
+		hash = hash_text(hash_combine64(hash, exemptions[i].grantee),
+						 exemptions[i].type);
+		hash = hash_text(hash_combine64(hash, exemptions[i].relation),
+						 exemptions[i].attname);
+		hash = hash_combine64(hash_combine64(hash, exemptions[i].attnum),
+							  (uint64) exemptions[i].until);
+	}
+	return hash;
+}
+
+/*
+ * The generation moves when what was loaded differs from before, and not with
+ * every message: those come for other reasons too.
+ */
 static void
 load_rules(void)
 {
 	MemoryContext old;
+	uint64		hash;
 
 	while (rules_stale)
 	{
-		uint64		started = generation;
+		uint64		started = rule_messages;
 
 		retire_context(rule_context);
 		rule_context = AllocSetContextCreate(TopMemoryContext,
@@ -230,7 +278,14 @@ load_rules(void)
 								load_exemption);
 		MemoryContextSwitchTo(old);
 		anchor = warden_catalog_relation(POLICY_ANCHOR);
-		rules_stale = (generation != started);
+		label_anchor = warden_catalog_relation(LABEL_ANCHOR);
+		schema_hash = GetSysCacheHashValue1(NAMESPACEOID,
+											ObjectIdGetDatum(warden_catalog_schema()));
+		hash = hash_rules();
+		if (hash != rules_hash)
+			rules_generation++;
+		rules_hash = hash;
+		rules_stale = (rule_messages != started);
 	}
 }
 
@@ -266,8 +321,11 @@ warden_policy_type_mask(const char *type)
 WardenPolicyState
 warden_policy_state(void)
 {
-	WardenPolicyState state = {(uint32) generation, (uint32) relation_resets};
+	WardenPolicyState state;
 
+	load_rules();
+	state.rules = rules_generation;
+	state.labels = label_generation;
 	return state;
 }
 
@@ -838,33 +896,39 @@ warden_policy_changed(void)
 void
 warden_policy_label_changed(Oid relid)
 {
+	Oid			signal = warden_catalog_relation(LABEL_ANCHOR);
 	ListCell   *lc;
 
 	foreach(lc, warden_policy_tree(relid))
 		CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
+	if (OidIsValid(signal))
+		CacheInvalidateRelcacheByRelid(signal);
 }
 
 static void
 on_relcache_change(Datum arg pg_attribute_unused(), Oid relid)
 {
-	if (relid == InvalidOid || relid == anchor)
+	if (relid == InvalidOid || relid == anchor || relid == label_anchor)
 	{
-		generation++;
+		rule_messages++;
 		rules_stale = true;
 		relations_stale = true;
+		if (relid != InvalidOid && relid == label_anchor)
+			label_generation++;
 	}
 	else if (!relations_stale && watched != NULL &&
 			 hash_search(watched, &relid, HASH_FIND, NULL) != NULL)
 		relations_stale = true;
 }
 
-/* CREATE and DROP EXTENSION. */
+/* CREATE and DROP EXTENSION make and drop the schema. */
 static void
 on_namespace_change(Datum arg pg_attribute_unused(),
-					int cacheid pg_attribute_unused(),
-					uint32 hashvalue pg_attribute_unused())
+					int cacheid pg_attribute_unused(), uint32 hashvalue)
 {
-	generation++;
+	if (hashvalue != 0 && schema_hash != 0 && hashvalue != schema_hash)
+		return;
+	rule_messages++;
 	rules_stale = true;
 }
 

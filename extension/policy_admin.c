@@ -31,6 +31,7 @@
 
 #include "compat.h"
 #include "audit_event.h"
+#include "catalog.h"
 #include "condition.h"
 #include "label.h"
 #include "mask.h"
@@ -412,6 +413,12 @@ change_function_list(FunctionCallInfo fcinfo, const char *name,
 	Write		write = {.sql = sql};
 
 	require_admin(fcinfo, name, "change the list of functions");
+	if (get_func_namespace(funcid) == warden_catalog_schema())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("functions of schema %s are not for agents to list",
+						WARDEN_SCHEMA),
+				 errhint("Agents may call warden.propose, warden.withdraw and warden.whoami.")));
 	add_argument(&write, OIDOID, ObjectIdGetDatum(funcid), false);
 	warden_principal_run_internal(execute_write, &write);
 	warden_audit_action("policy", 0,

@@ -218,6 +218,24 @@ in_server_access_role(Oid roleid)
 	return member;
 }
 
+/* The library's own group roles, and whoever is in one of them. */
+static bool
+in_group_role(Oid roleid)
+{
+	static const char *const groups[] = {
+		WARDEN_ROLE_ADMIN, WARDEN_ROLE_REVIEWER, WARDEN_ROLE_AUDITOR,
+		WARDEN_ROLE_GATEWAY, WARDEN_ROLE_REFRESHER,
+	};
+	int			i;
+
+	for (i = 0; i < (int) lengthof(groups); i++)
+	{
+		if (warden_principal_is_member(roleid, groups[i]))
+			return true;
+	}
+	return false;
+}
+
 const char *
 warden_principal_agent_bar(Oid roleid)
 {
@@ -238,6 +256,8 @@ warden_principal_agent_bar(Oid roleid)
 	else if (form->rolcreaterole)
 		bar = "it has CREATEROLE";
 	ReleaseSysCache(tuple);
+	if (bar == NULL && in_group_role(roleid))
+		bar = "it is, or is a member of, a group role of pg_warden";
 	if (bar == NULL && in_server_access_role(roleid))
 		bar = "it is a member of a predefined role that reaches the server";
 	return bar;
@@ -457,6 +477,11 @@ warden_principal_assume(Oid role)
 	assumed.login_role = role;
 	assumed.role = role;
 	assumed.login_governed = true;
+	if (warden_principal_agent_bar(role) != NULL)
+	{
+		assumed.refusal = "this role can not act as an agent";
+		assumed.refusal_hint = "It has gained rights that no agent may have; see warden.check().";
+	}
 	assumed.id = principal_id(&assumed);
 }
 

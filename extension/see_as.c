@@ -25,6 +25,7 @@
 #include "utils/plancache.h"
 
 #include "compat.h"
+#include "audit_event.h"
 #include "catalog.h"
 #include "nesting.h"
 #include "principal.h"
@@ -53,7 +54,7 @@ load_agent(void *arg)
 	int			status;
 
 	SPI_connect();
-	status = SPI_execute_with_args("SELECT role::oid, max_rows FROM warden.agents WHERE agent = $1",
+	status = SPI_execute_with_args("SELECT role::oid, max_rows FROM warden.agents WHERE agent = $1 AND enabled",
 								   1, types, values, NULL, true, 1);
 	if (status == SPI_OK_SELECT && SPI_processed == 1)
 	{
@@ -180,6 +181,8 @@ warden_sql_see_as(PG_FUNCTION_ARGS)
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("a governed session can not see as another"),
 				 errhint("Ask a member of %s.", WARDEN_ROLE_ADMIN)));
+	warden_nesting_require_toplevel(fcinfo, "see_as",
+									WARDEN_ERRCODE_NOT_PERMITTED);
 	see.agent = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	see.sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	require_read(see.sql);
@@ -187,8 +190,9 @@ warden_sql_see_as(PG_FUNCTION_ARGS)
 	if (!OidIsValid(see.role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("there is no agent \"%s\"", see.agent),
+				 errmsg("there is no enabled agent \"%s\"", see.agent),
 				 errhint("See warden.agents.")));
+	warden_audit_action("see_as", 0, psprintf("%s: %s", see.agent, see.sql));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	see.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	collect_as_agent(&see);

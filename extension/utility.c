@@ -21,6 +21,7 @@
 #include "utility.h"
 #include "utility_gate.h"
 #include "warden.h"
+#include "write_gate.h"
 
 static void
 run_statement(WardenUtility *u)
@@ -208,6 +209,7 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 		warden_copy_check_from((CopyStmt *) stmt, principal);
 		u->pstmt = warden_copy_rewrite(u->pstmt);
 	}
+	warden_write_gate_check_ddl(stmt, principal);
 	if (warden_utility_check_role(stmt, principal,
 								  warden_nesting_toplevel(u->pstmt)))
 		run_role_change(u);

@@ -13,7 +13,9 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
@@ -188,6 +190,83 @@ warden_write_gate_check_rights(Oid relid, const WardenPrincipal *principal)
 			 errmsg("a masked role may not own \"%s\" or hold TRIGGER on it",
 					get_rel_name(relid)),
 			 errhint("Give the table to another owner, and REVOKE TRIGGER from the role.")));
+}
+
+/* The columns that a foreign key refers to, as pull_varattnos counts them. */
+static Bitmapset *
+referenced_columns(Constraint *constraint, Oid relid)
+{
+	Bitmapset  *result = NULL;
+	Oid			primary_key;
+	ListCell   *lc;
+
+	if (constraint->pk_attrs == NIL)
+		return get_primary_key_attnos(relid, true, &primary_key);
+	foreach(lc, constraint->pk_attrs)
+		result = bms_add_member(result, get_attnum(relid, strVal(lfirst(lc))) -
+								FirstLowInvalidHeapAttributeNumber);
+	return result;
+}
+
+static void
+check_constraint(Node *node, const WardenPrincipal *principal)
+{
+	Constraint *constraint = (Constraint *) node;
+	Bitmapset  *columns;
+	Oid			relid;
+	int			member = -1;
+
+	if (node == NULL || !IsA(node, Constraint) ||
+		constraint->contype != CONSTR_FOREIGN)
+		return;
+	relid = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	if (!OidIsValid(relid))
+		return;
+	columns = referenced_columns(constraint, relid);
+	while ((member = bms_next_member(columns, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (masked(principal, relid, attnum))
+			refuse(relid, attnum, "referred to by a foreign key");
+	}
+}
+
+static void
+check_column_constraints(Node *node, const WardenPrincipal *principal)
+{
+	ListCell   *lc;
+
+	check_constraint(node, principal);
+	if (node == NULL || !IsA(node, ColumnDef))
+		return;
+	foreach(lc, ((ColumnDef *) node)->constraints)
+		check_constraint(lfirst(lc), principal);
+}
+
+void
+warden_write_gate_check_ddl(Node *stmt, const WardenPrincipal *principal)
+{
+	ListCell   *lc;
+
+	if (IsA(stmt, CreateStmt))
+	{
+		foreach(lc, ((CreateStmt *) stmt)->tableElts)
+			check_column_constraints(lfirst(lc), principal);
+		foreach(lc, ((CreateStmt *) stmt)->constraints)
+			check_constraint(lfirst(lc), principal);
+	}
+	else if (IsA(stmt, AlterTableStmt))
+	{
+		foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+			check_column_constraints(((AlterTableCmd *) lfirst(lc))->def,
+									 principal);
+	}
+	else if (IsA(stmt, CreateSchemaStmt))
+	{
+		foreach(lc, ((CreateSchemaStmt *) stmt)->schemaElts)
+			warden_write_gate_check_ddl(lfirst(lc), principal);
+	}
 }
 
 void

@@ -26,6 +26,13 @@ extern void warden_write_gate_check(Query *query,
 extern void warden_write_gate_check_rights(Oid relid,
 										   const WardenPrincipal *principal);
 
+/*
+ * Raises WD002 for DDL that adds a foreign key to a masked column: whether a
+ * row may be inserted would tell whether the value is there.
+ */
+extern void warden_write_gate_check_ddl(Node *stmt,
+										const WardenPrincipal *principal);
+
 /* Takes the DETAIL, which quotes rows, from an integrity violation. */
 extern void warden_write_gate_redact(ErrorData *edata);
 
