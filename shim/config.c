@@ -60,6 +60,8 @@ static const Setting settings[] = {
 	"refused credentials of one address per minute until it has to wait; 0: any"},
 	{"authorization_server", SETTING_LIST, ANYWHERE, AT(authorization_servers),
 	NULL, 0, 0, "issuer named in the protected-resource metadata (repeatable)"},
+	{"ca_file", SETTING_STRING, ANYWHERE, AT(ca_file), NULL, 0, 0,
+	"certificate authorities (PEM) for --refresh-keys instead of the system's"},
 	{"call_timeout", SETTING_INT, ANYWHERE, AT(call_timeout), "300", 1, 86400,
 	"seconds after which a call is cancelled"},
 	{"cancel_timeout", SETTING_INT, ANYWHERE, AT(cancel_timeout), "5", 1, 600,
@@ -108,6 +110,8 @@ static const Setting settings[] = {
 	"connections to PostgreSQL, one call at a time on each"},
 	{"public_url", SETTING_STRING, ANYWHERE, AT(public_url), NULL, 0, 0,
 	"URL of this server as its clients see it, without /mcp"},
+	{"refresh_keys", SETTING_FLAG, FROM_ARGV, AT(refresh_keys), NULL, 0, 0,
+	"renew the public keys of OAuth issuers over https, then end"},
 	{"review_url", SETTING_STRING, ANYWHERE, AT(review_url), NULL, 0, 0,
 	"link to a change's review page, with {change_id} in it"},
 	{"session_idle", SETTING_INT, ANYWHERE, AT(session_idle), "86400", 10,
@@ -513,7 +517,8 @@ config_help(Buf *out)
 	buf_puts(out,
 			 "warden-mcp serves PostgreSQL to MCP clients through pg_warden.\n\n"
 			 "  warden-mcp --stdio [OPTION]...\n"
-			 "  warden-mcp --http 127.0.0.1:8642 [OPTION]...\n\n"
+			 "  warden-mcp --http 127.0.0.1:8642 [OPTION]...\n"
+			 "  warden-mcp --refresh-keys --dsn CONNINFO\n\n"
 			 "Each option is also a key of the settings file (max_body) and a\n"
 			 "variable (WARDEN_MAX_BODY).\n\n");
 	for (size_t i = 0; i < SETTING_COUNT; i++)

@@ -23,6 +23,7 @@ typedef struct Config
 	ConfigList	allowed_origins;
 	ConfigList	authorization_servers;
 	ConfigList	databases;
+	char	   *ca_file;
 	char	   *config;
 	char	   *default_token_file;
 	char	   *dsn;
@@ -53,6 +54,7 @@ typedef struct Config
 	long		pool;
 	long		session_idle;
 	bool		help;
+	bool		refresh_keys;
 	bool		stdio;
 	bool		version;
 } Config;

@@ -12,6 +12,7 @@
 #include "db.h"
 
 #include "auth.h"
+#include "db_connect.h"
 #include "db_sql.h"
 #include "json_util.h"
 #include "log.h"
@@ -19,7 +20,6 @@
 #include "pg_types.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -278,21 +278,6 @@ receive_notice(void *arg, const PGresult *notice)
  * ------------------------------------------------------------------------
  */
 
-/* Keywords before dbname are defaults, those after it are ours. */
-static PGconn *
-connect_to(const char *dsn, long timeout)
-{
-	char		seconds[24];
-	const char *const keywords[] = {
-		"connect_timeout", "fallback_application_name", "dbname",
-		"client_encoding", NULL
-	};
-	const char *const values[] = {seconds, "warden-mcp", dsn, "UTF8", NULL};
-
-	snprintf(seconds, sizeof(seconds), "%ld", timeout);
-	return PQconnectdbParams(keywords, values, 1);
-}
-
 static DbConn *
 open_conn(DbPool *pool, DbTarget *target)
 {
@@ -303,7 +288,7 @@ open_conn(DbPool *pool, DbTarget *target)
 	metrics_gauge_add(METRICS_POOL_OPEN, 1);
 	metrics_count(METRICS_DB_CONNECTS);
 	conn->target = target;
-	conn->pg = connect_to(target->dsn, pool->connect_timeout);
+	conn->pg = db_connect(target->dsn, pool->connect_timeout);
 	if (PQstatus(conn->pg) == CONNECTION_OK)
 		conn->cancel = PQgetCancel(conn->pg);
 	if (conn->cancel == NULL || !PQenterPipelineMode(conn->pg))
@@ -756,42 +741,6 @@ db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
 		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
 }
 
-static void
-deliver_notifications(PGconn *pg, void (*fn) (const char *payload, void *arg),
-					  void *arg)
-{
-	PGnotify   *note;
-
-	while ((note = PQnotifies(pg)) != NULL)
-	{
-		fn(note->extra, arg);
-		PQfreemem(note);
-	}
-}
-
-void
-db_listen(const char *dsn, long connect_timeout, int stop_fd,
-		  void (*fn) (const char *payload, void *arg), void *arg)
-{
-	PGconn	   *pg = connect_to(dsn, connect_timeout);
-	PGresult   *res = PQexec(pg, SQL_LISTEN);
-	struct pollfd fds[2] = {{PQsocket(pg), POLLIN, 0}, {stop_fd, POLLIN, 0}};
-	bool		alive = PQresultStatus(res) == PGRES_COMMAND_OK;
-
-	PQclear(res);
-	if (!alive)
-		log_event(LOG_LEVEL_WARN, "listen_failed", "message",
-				  PQerrorMessage(pg), NULL);
-	while (alive)
-	{
-		deliver_notifications(pg, fn, arg);
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			break;
-		alive = fds[1].revents == 0 && PQconsumeInput(pg) == 1;
-	}
-	PQfinish(pg);
-}
-
 void
 db_outcome_free(DbOutcome *outcome)
 {
@@ -801,61 +750,9 @@ db_outcome_free(DbOutcome *outcome)
 }
 
 /* ------------------------------------------------------------------------
- * The result
+ * Names of types
  * ------------------------------------------------------------------------
  */
-
-int
-db_rows(const DbOutcome *outcome)
-{
-	return PQntuples(outcome->result);
-}
-
-int
-db_columns(const DbOutcome *outcome)
-{
-	return PQnfields(outcome->result);
-}
-
-const char *
-db_column_name(const DbOutcome *outcome, int column)
-{
-	return PQfname(outcome->result, column);
-}
-
-unsigned
-db_column_type(const DbOutcome *outcome, int column)
-{
-	return PQftype(outcome->result, column);
-}
-
-bool
-db_column_masked(const DbOutcome *outcome, int column)
-{
-	return column < DB_MAX_COLUMNS &&
-		(outcome->masked[column / 8] & (1u << (column % 8))) != 0;
-}
-
-const char *
-db_cell(const DbOutcome *outcome, int row, int column, size_t *len)
-{
-	if (PQgetisnull(outcome->result, row, column))
-		return NULL;
-	*len = (size_t) PQgetlength(outcome->result, row, column);
-	return PQgetvalue(outcome->result, row, column);
-}
-
-const char *
-db_command(const DbOutcome *outcome)
-{
-	return PQcmdStatus(outcome->result);
-}
-
-long long
-db_affected(const DbOutcome *outcome)
-{
-	return atoll(PQcmdTuples(outcome->result));
-}
 
 const char *
 db_type_name(DbPool *pool, const char *database, unsigned type)

@@ -88,6 +88,21 @@ extern void db_outcome_free(DbOutcome *outcome);
 extern void db_listen(const char *dsn, long connect_timeout, int stop_fd,
 					  void (*fn) (const char *payload, void *arg), void *arg);
 
+/*
+ * A plain connection, without badging in: what --refresh-keys uses under its
+ * own login.
+ */
+typedef struct DbPlain DbPlain;
+
+extern DbPlain *db_plain_open(const char *dsn, long connect_timeout);
+extern void db_plain_close(DbPlain *plain);
+extern bool db_plain_each_issuer(DbPlain *plain,
+								 void (*fn) (const char *issuer, const char *url,
+											 void *arg),
+								 void *arg);
+extern bool db_plain_set_keys(DbPlain *plain, const char *issuer,
+							  const char *jwks);
+
 /* ------------------------------------------------------------------------
  * The result
  * ------------------------------------------------------------------------

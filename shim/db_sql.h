@@ -20,6 +20,12 @@
 
 #define SQL_LISTEN "LISTEN warden_changes"
 
+#define SQL_ISSUERS \
+	"SELECT i.issuer, i.jwks_uri FROM warden.identity_issuers AS i " \
+	"WHERE i.enabled AND i.jwks_uri IS NOT NULL ORDER BY i.issuer"
+#define SQL_SET_KEYS "SELECT warden.set_identity_keys(" \
+	"$1::pg_catalog.text, $2::pg_catalog.jsonb)"
+
 #define SQL_WHOAMI "SELECT warden.whoami()"
 
 #define SQL_EXPLAIN "EXPLAIN EXECUTE " SQL_PREPARED

@@ -5,6 +5,7 @@
 #include "auth.h"
 #include "config.h"
 #include "db.h"
+#include "keys.h"
 #include "log.h"
 #include "mcp.h"
 #include "server.h"
@@ -264,6 +265,8 @@ main(int argc, char **argv)
 	}
 	else if (cf.version)
 		puts("warden-mcp " WARDEN_VERSION);
+	else if (cf.refresh_keys)
+		code = log_setup(cf.log_level, cf.log_format) ? keys_refresh(&cf) : 2;
 	else
 		code = start(&cf, argc, argv, &text);
 	config_free(&cf);

@@ -13,8 +13,8 @@ SHIM_LEAVES = auth buf config json_util jsonrpc log metrics session
 SHIM_CORE = $(SHIM_LEAVES) mcp_ask mcp_dispatch mcp_features mcp_methods \
 	mcp_stream worker
 SHIM_TRANSPORTS = http_server http_transport stdio_transport
-SHIM_DATABASE = db pg_types prompts resources rows tools tools_change \
-	tools_read tools_task watch
+SHIM_DATABASE = db db_connect db_plain keys pg_types prompts resources rows \
+	tools tools_change tools_read tools_task watch
 SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)
 
 # A build with a sanitizer has objects of its own.
@@ -23,7 +23,7 @@ SHIM_OBJS = $(SHIM_MODULES:%=$(SHIM_OBJDIR)/%.o)
 SHIM_CORE_OBJS = $(SHIM_CORE:%=$(SHIM_OBJDIR)/%.o)
 SHIM_UNITS = auth buf config json_util jsonrpc mcp rows session
 SHIM_UNIT_BINARIES = $(SHIM_UNITS:%=shim/test/unit_%)
-SHIM_FUZZERS = config dispatch jsonrpc
+SHIM_FUZZERS = config dispatch jsonrpc keys
 SHIM_FUZZ_BINARIES = $(SHIM_FUZZERS:%=shim/test/fuzz_%)
 SHIM_FUZZ_SECONDS ?= 10
 
@@ -41,7 +41,7 @@ SHIM_CFLAGS = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra \
 	$(SHIM_PQ_CFLAGS) $(CFLAGS)
 SHIM_LDFLAGS = -pthread -Wl,-z,relro,-z,now \
 	$(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
-SHIM_LIBS = $(SHIM_PQ_LIBS) -ljansson -lmicrohttpd
+SHIM_LIBS = $(SHIM_PQ_LIBS) -ljansson -lmicrohttpd -ldl
 
 .PHONY: check-shim check-fuzz install-shim clean-shim shim-units
 
@@ -83,6 +83,13 @@ check-shim: shim/warden-mcp $(SHIM_UNIT_BINARIES) \
 # libFuzzer with both sanitizers; each target starts from the kept corpus.
 SHIM_FUZZ_FLAGS = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 SHIM_FUZZ_SOURCES = $(SHIM_CORE:%=shim/%.c)
+
+SHIM_FUZZ_KEYS = shim/keys.c shim/db_plain.c shim/db_connect.c
+
+shim/test/fuzz_keys: shim/test/fuzz_keys.c $(SHIM_FUZZ_SOURCES) $(SHIM_FUZZ_KEYS)
+	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
+		$(SHIM_PQ_CFLAGS) $(SHIM_FUZZ_FLAGS) -o $@ $< $(SHIM_FUZZ_SOURCES) \
+		$(SHIM_FUZZ_KEYS) $(SHIM_PQ_LIBS) -ljansson -ldl
 
 shim/test/fuzz_%: shim/test/fuzz_%.c $(SHIM_FUZZ_SOURCES)
 	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
