@@ -1537,6 +1537,15 @@ CREATE TABLE warden.change_images (
 	at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE warden.change_images IS 'rows as they were before and after an apply, for seven days, for warden.revert()';
+COMMENT ON COLUMN warden.change_images.id IS 'order in which the statements ran';
+COMMENT ON COLUMN warden.change_images.change_id IS 'the change that was applied';
+COMMENT ON COLUMN warden.change_images.ordinal IS 'the statement of the change';
+COMMENT ON COLUMN warden.change_images.relation IS 'the table that it wrote to, triggers'' writes included';
+COMMENT ON COLUMN warden.change_images.operation IS 'INSERT, UPDATE or DELETE';
+COMMENT ON COLUMN warden.change_images.row_count IS 'how many rows';
+COMMENT ON COLUMN warden.change_images.old_rows IS 'the rows before, in the text form of the table''s type';
+COMMENT ON COLUMN warden.change_images.new_rows IS 'the rows after';
+COMMENT ON COLUMN warden.change_images.at IS 'when; they go after seven days';
 CREATE INDEX change_images_change ON warden.change_images (change_id, id);
 CREATE INDEX change_images_at ON warden.change_images (at);
 REVOKE ALL ON warden.change_images FROM PUBLIC;

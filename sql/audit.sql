@@ -227,6 +227,7 @@ SELECT * FROM warden.verify_audit();
 --
 DROP TABLE regress_audit;
 DELETE FROM warden.agents WHERE agent = 'audited';
+DELETE FROM warden.exemptions WHERE reason = 'to be seen';
 DROP OWNED BY regress_audit_bot;
 DROP ROLE regress_audit_bot, regress_audit_gate, regress_audit_reader,
 	regress_audit_admin, regress_audit_nobody;

@@ -27,7 +27,7 @@ GRANT INSERT ON regress_shop.mailbox TO regress_bot;
 GRANT SELECT ON regress_hidden.t TO regress_bot;
 RESET ROLE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS 'agent';
-SELECT warden.create_agent('shop bot', 'regress_bot', 'regress_writer');
+SELECT warden.create_agent('till bot', 'regress_bot', 'regress_writer');
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2001;
 
 \c - regress_bot
@@ -146,5 +146,5 @@ SELECT count(*) FROM regress_shop.log;
 SET client_min_messages = error;
 DROP SCHEMA regress_shop, regress_hidden CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
-DELETE FROM warden.agents WHERE agent = 'shop bot';
+DELETE FROM warden.agents WHERE agent = 'till bot';
 DROP ROLE regress_bot, regress_writer;

@@ -34,7 +34,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA regress_shop TO regress_bot, regress_ann, r
 RESET ROLE;
 CREATE TABLE regress_before AS SELECT id, i::text AS row FROM regress_shop.items i;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS 'agent';
-SELECT FROM warden.create_agent('shop bot', 'regress_bot', 'regress_writer');
+SELECT FROM warden.create_agent('undo bot', 'regress_bot', 'regress_writer');
 SELECT FROM warden.add_person('ann', 'regress_ann');
 SELECT FROM warden.add_person('bob', 'regress_bob');
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 3001;
@@ -119,5 +119,5 @@ DROP TABLE regress_before;
 DROP SCHEMA regress_shop CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
 DELETE FROM warden.people WHERE person IN ('ann', 'bob');
-DELETE FROM warden.agents WHERE agent = 'shop bot';
+DELETE FROM warden.agents WHERE agent = 'undo bot';
 DROP ROLE regress_bot, regress_writer, regress_ann, regress_bob, regress_cyd;

@@ -187,7 +187,7 @@ INSERT INTO s.harmless (script) VALUES
 ('DELETE FROM s.people WHERE id = 3');
 GRANT SELECT ON s.cases, s.harmless TO regress_bot;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS 'agent';
-SELECT FROM warden.create_agent('shop bot', 'regress_bot');
+SELECT FROM warden.create_agent('rule bot', 'regress_bot');
 
 \c - regress_bot
 SELECT count(warden.propose(hit, 'hit ' || n, rule)) AS hits,
@@ -198,7 +198,7 @@ SELECT count(warden.propose(script, 'harmless', n::text)) AS harmless FROM s.har
 -- cases that did not do what they should: none
 SELECT c.title, c.reason AS rule, jsonb_path_query_array(jsonb_agg(s.findings), '$[*][*].rule') AS found
 	FROM warden.pending_changes c JOIN warden.change_statements s ON s.change_id = c.id
-	WHERE c.agent = 'shop bot' AND c.title ~ '^(hit|miss)'
+	WHERE c.agent = 'rule bot' AND c.title ~ '^(hit|miss)'
 	GROUP BY c.id, c.title, c.reason
 	HAVING bool_or(EXISTS (SELECT FROM jsonb_array_elements(s.findings) f
 			WHERE f ->> 'rule' = c.reason)) <> (c.title ~ '^hit')
@@ -210,7 +210,7 @@ SELECT rule FROM warden.review_rules r
 SELECT h.script, c.risk, (SELECT jsonb_path_query_array(jsonb_agg(s.findings), '$[*][*].rule')
 		FROM warden.change_statements s WHERE s.change_id = c.id) AS found
 	FROM warden.pending_changes c JOIN s.harmless h ON h.n::text = c.reason
-	WHERE c.agent = 'shop bot' AND c.title = 'harmless' AND c.risk IN ('high', 'critical')
+	WHERE c.agent = 'rule bot' AND c.title = 'harmless' AND c.risk IN ('high', 'critical')
 	ORDER BY h.n;
 
 --
@@ -232,5 +232,5 @@ SELECT risk, required_approvals, f ->> 'rule' AS rule, f ->> 'level' AS level,
 SET client_min_messages = error;
 DROP SCHEMA s CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
-DELETE FROM warden.agents WHERE agent = 'shop bot';
+DELETE FROM warden.agents WHERE agent = 'rule bot';
 DROP ROLE regress_bot;
