@@ -391,6 +391,14 @@ CONFIGURED = {
 }
 
 
+# What "make check" has time for besides psql: one road for each kind of code
+# that a read can come through, and the groups that ask all kinds of reads.
+SAMPLE = ["ext", "prepared", "pooled", "cursor", "do", "sql", "atomic", "view",
+          "viewinv", "matview", "copy", "fastpath", "gateway", "parallel-ext",
+          "jit-ext", "generic-ext"]
+SAMPLE_GROUPS = "ABCD"
+
+
 def names():
     """Every mode."""
     out = ["psql"] + [name for name, _ in PLAIN]

@@ -413,6 +413,8 @@ def run_case(pair, case, wanted, report, state):
     else:
         pair.each(lambda w: run_superuser(w, case.su + (
             case.lab if pair.warden else [])))
+    if case.group not in state["groups"]:
+        return
     if wanted and case.reads() and not (plain and any(o.dirty for o in outs)):
         before = pair.each(worlds.World.checksums)
         run_other_modes(pair, case, wanted, report)
@@ -429,7 +431,9 @@ def parse_arguments():
     parser.add_argument("--destdir")
     parser.add_argument("--groups", default="")
     parser.add_argument("--modes", default="all",
-                        help="psql, all, or of: " + " ".join(modes.names()))
+                        help="psql, all, sample (all cases through psql, groups "
+                        "%s on some other roads), or of: %s" % (
+                            modes.SAMPLE_GROUPS, " ".join(modes.names())))
     parser.add_argument("--cases", nargs="+", default=[
         os.path.join(here, "cases", "public.txt"),
         os.path.join(here, "cases", "own.txt")])
@@ -506,15 +510,21 @@ def main():
     args = parse_arguments()
     if args.jobs > 1:
         return run_jobs(args)
-    names = modes.names() if args.modes == "all" else args.modes.split(",")
+    names = args.modes.split(",")
+    if args.modes == "all":
+        names = modes.names()
+    elif args.modes == "sample":
+        names = ["psql"] + modes.SAMPLE
     wanted = modes.chosen(names)
     selected = select_cases(args)
     directory = args.dir or tempfile.mkdtemp(prefix="twoworld-")
     pair = worlds.Pair(directory, args.port, args.bindir, args.destdir,
                        warden=not args.stock, same=args.same)
     report = Report(args.failures)
+    groups = modes.SAMPLE_GROUPS if args.modes == "sample" else \
+        {case.group for case in selected}
     state = {"dirty": False, "sums": [None, None], "modes": names,
-             "verbose": args.verbose}
+             "groups": groups, "verbose": args.verbose}
     started = time.time()
     try:
         pair.create()
