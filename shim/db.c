@@ -2,12 +2,12 @@
  * db.c
  *		Connections to PostgreSQL and the one transaction that a call is.
  *
- * A call is one flush: DISCARD ALL; BEGIN; enter; the statements; leave; COMMIT;
- * sync.  The reset of what an earlier call left behind goes first: if it fails,
- * the server skips everything up to the sync.  After an error the transaction
- * is rolled back at once; the answer to that is read when the connection is
- * next wanted.  A connection that is not outside a transaction then is closed.
- * The pool's lock is never held across a libpq call.
+ * A call is one flush: DISCARD ALL; BEGIN; enter; the statements; leave;
+ * COMMIT; sync.  The reset of what an earlier call left behind goes first: if
+ * it fails, the server skips everything up to the sync.  After an error the
+ * transaction is rolled back at once; the answer to that is read when the
+ * connection is next wanted.  A connection that is not outside a transaction
+ * then is closed.  The pool's lock is never held across a libpq call.
  */
 #include "db.h"
 
@@ -362,7 +362,8 @@ count_arrivals(DbConn *conn, Wait *wait, bool before)
 {
 	int			queued = 0;
 
-	if (wait->limit == 0 || wait->reads <= FREE_READS || ioctl(PQsocket(conn->pg), FIONREAD, &queued) != 0)
+	if (wait->limit == 0 || wait->reads <= FREE_READS ||
+		ioctl(PQsocket(conn->pg), FIONREAD, &queued) != 0)
 		return;
 	if (before && queued > wait->backlog)
 		wait->received += (size_t) (queued - wait->backlog);
@@ -596,8 +597,8 @@ read_leave(DbOutcome *outcome, const PGresult *res)
 }
 
 /*
- * Takes the result of command `index`: the reset, BEGIN, enter, the steps, leave
- * and COMMIT.  False when the protocol itself can not go on.
+ * Takes the result of command `index`: the reset, BEGIN, enter, the steps,
+ * leave and COMMIT.  False when the protocol itself can not go on.
  */
 static bool
 take_result(DbOutcome *outcome, const DbRequest *request, int index,
@@ -652,6 +653,7 @@ static bool
 read_call(DbPool *pool, DbConn *conn, Wait *wait, DbOutcome *outcome)
 {
 	int			index = 0;
+	int			last = AT_STEPS + wait->request->step_count + 2;
 	bool		lost = false;
 
 	for (;;)
@@ -659,7 +661,7 @@ read_call(DbPool *pool, DbConn *conn, Wait *wait, DbOutcome *outcome)
 		PGresult   *res = next_result(pool, conn, wait, &lost);
 		ExecStatusType status = PQresultStatus(res);
 
-		if (res == NULL && (lost || index > wait->request->step_count + AT_STEPS + 2))
+		if (res == NULL && (lost || index > last))
 		{
 			fail_lost(outcome, wait);
 			return false;

@@ -97,8 +97,8 @@ typedef struct DbPlain DbPlain;
 extern DbPlain *db_plain_open(const char *dsn, long connect_timeout);
 extern void db_plain_close(DbPlain *plain);
 extern bool db_plain_each_issuer(DbPlain *plain,
-								 void (*fn) (const char *issuer, const char *url,
-											 void *arg),
+								 void (*fn) (const char *issuer,
+											 const char *url, void *arg),
 								 void *arg);
 extern bool db_plain_set_keys(DbPlain *plain, const char *issuer,
 							  const char *jwks);

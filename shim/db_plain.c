@@ -97,7 +97,8 @@ db_plain_close(DbPlain *plain)
 
 bool
 db_plain_each_issuer(DbPlain *plain,
-					 void (*fn) (const char *issuer, const char *url, void *arg),
+					 void (*fn) (const char *issuer, const char *url,
+								 void *arg),
 					 void *arg)
 {
 	PGresult   *res = PQexec(plain->pg, SQL_ISSUERS);

@@ -30,7 +30,8 @@ parse_address(const char *text, struct sockaddr_storage *address,
 	char	   *end;
 	unsigned long port;
 
-	if (colon == NULL || (n = (size_t) (colon - text)) >= sizeof(host) || n == 0)
+	n = colon != NULL ? (size_t) (colon - text) : 0;
+	if (n == 0 || n >= sizeof(host))
 		return false;
 	port = strtoul(colon + 1, &end, 10);
 	if (end == colon + 1 || *end != '\0' || port > 65535)

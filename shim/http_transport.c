@@ -134,8 +134,8 @@ create_call(Http *http, struct MHD_Connection *connection)
 }
 
 void
-http_request_completed(void *arg, struct MHD_Connection *connection, void **state,
-					   enum MHD_RequestTerminationCode code)
+http_request_completed(void *arg, struct MHD_Connection *connection,
+					   void **state, enum MHD_RequestTerminationCode code)
 {
 	HttpCall   *hc = *state;
 
@@ -474,9 +474,10 @@ static enum MHD_Result
 take_body(HttpCall *hc, const char *data, size_t *size)
 {
 	size_t		n = *size;
+	size_t		limit = (size_t) hc->http->server->cf->max_body;
 
 	*size = 0;
-	if (hc->too_large || hc->body.len + n > (size_t) hc->http->server->cf->max_body)
+	if (hc->too_large || hc->body.len + n > limit)
 	{
 		hc->too_large = true;
 		hc->discarded += n;
@@ -484,6 +485,17 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 	}
 	buf_append(&hc->body, data, n);
 	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
+}
+
+static AuthDigest
+digest_address(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *) address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) address;
+
+	if (address->sa_family == AF_INET6)
+		return auth_digest(&v6->sin6_addr, sizeof(v6->sin6_addr));
+	return auth_digest(&v4->sin_addr, sizeof(v4->sin_addr));
 }
 
 /* False when this address has had too many credentials refused. */
@@ -499,12 +511,8 @@ may_try(HttpCall *hc)
 								   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info != NULL)
 		address = info->client_addr;
-	if (address != NULL && address->sa_family == AF_INET)
-		hc->peer = auth_digest(&((const struct sockaddr_in *) address)->sin_addr,
-							   sizeof(struct in_addr));
-	else if (address != NULL && address->sa_family == AF_INET6)
-		hc->peer = auth_digest(&((const struct sockaddr_in6 *) address)->sin6_addr,
-							   sizeof(struct in6_addr));
+	if (address != NULL)
+		hc->peer = digest_address(address);
 	hc->credential_digest = auth_digest(hc->credential,
 										strlen(hc->credential));
 	hc->judged = true;

@@ -24,7 +24,7 @@ typedef enum JsonFault
 extern json_t *json_util_load(const char *text, size_t len, JsonFault *fault)
 			__attribute__((warn_unused_result));
 
-/* Borrowed string of `key`, NULL when absent, of another type, or with a NUL. */
+/* Borrowed string of `key`; NULL when absent, no string, or with a NUL. */
 extern const char *json_util_string(const json_t *object, const char *key);
 
 /* Borrowed member that is an object, else NULL. */

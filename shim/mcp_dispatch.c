@@ -317,8 +317,8 @@ mcp_error(McpCall *call, int code, const char *message, const char *data)
 		call->http_status = 500;
 }
 
-static void
-bad_request(McpCall *call, int code, const char *message)
+void
+mcp_bad_request(McpCall *call, int code, const char *message)
 {
 	mcp_error(call, code, message, NULL);
 	call->http_status = 400;
@@ -412,147 +412,6 @@ mcp_client_extension(const McpCall *call, const char *name)
 }
 
 /* ------------------------------------------------------------------------
- * Headers of the modern era
- * ------------------------------------------------------------------------
- */
-
-static int
-base64_value(char c)
-{
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
-
-	return at != NULL ? (int) (at - alphabet) : -1;
-}
-
-/* Strict: full quads, padding at the end only. */
-static bool
-decode_base64(const char *s, size_t n, Buf *out)
-{
-	size_t		pad = n > 0 && s[n - 1] == '=' ? (n > 1 && s[n - 2] == '=' ? 2 : 1) : 0;
-
-	if (n % 4 != 0)
-		return false;
-	for (size_t i = 0; i < n; i += 4)
-	{
-		uint32_t	word = 0;
-		bool		last = i + 4 == n;
-
-		for (size_t k = 0; k < 4; k++)
-		{
-			int			v = last && k >= 4 - pad ? 0 : base64_value(s[i + k]);
-
-			if (v < 0)
-				return false;
-			word = word << 6 | (uint32_t) v;
-		}
-		for (size_t k = 0; k < (last ? 3 - pad : 3); k++)
-			buf_putc(out, (char) (word >> (16 - 8 * k)));
-	}
-	return true;
-}
-
-/* The header's value, trimmed, and decoded from =?base64?...?= */
-static bool
-header_equals(const char *header, const char *body, size_t body_len)
-{
-	size_t		n = strlen(header);
-	Buf			value;
-	bool		ok = true;
-
-	while (n > 0 && (header[n - 1] == ' ' || header[n - 1] == '\t'))
-		n--;
-	while (n > 0 && (*header == ' ' || *header == '\t'))
-	{
-		header++;
-		n--;
-	}
-	buf_init(&value);
-	if (n >= 11 && strncmp(header, "=?base64?", 9) == 0 &&
-		strncmp(header + n - 2, "?=", 2) == 0)
-		ok = decode_base64(header + 9, n - 11, &value);
-	else
-		buf_append(&value, header, n);
-	ok = ok && buf_ok(&value) && value.len == body_len &&
-		memcmp(buf_cstr(&value), body, body_len) == 0;
-	buf_free(&value);
-	return ok;
-}
-
-static bool
-check_header(McpCall *call, const char *header, const char *body,
-			 size_t body_len, const char *name)
-{
-	Buf			message;
-
-	if (header != NULL && header_equals(header, body, body_len))
-		return true;
-	buf_init(&message);
-	buf_printf(&message, "Header mismatch: %s %s", name, header == NULL ?
-			   "is missing" : "does not match the body");
-	bad_request(call, MCP_HEADER_MISMATCH, buf_cstr(&message));
-	buf_free(&message);
-	return false;
-}
-
-/* Mcp-Name mirrors params.name, params.uri or params.taskId. */
-static bool
-check_name_header(McpCall *call, const McpHeaders *headers,
-				  const McpMethod *method)
-{
-	const json_t *value;
-
-	if (method == NULL || method->name_param == NULL)
-		return true;
-	value = json_object_get(call->msg.params, method->name_param);
-	if (!json_is_string(value))
-		return true;			/* the handler says what is wrong with it */
-	return check_header(call, headers->name, json_string_value(value),
-						json_string_length(value), "Mcp-Name");
-}
-
-/* An argument as the header that mirrors it must read; NULL if there is none. */
-static const char *
-mirrored_text(const json_t *value, char digits[24])
-{
-	if (json_is_string(value))
-		return json_string_value(value);
-	if (json_is_boolean(value))
-		return json_is_true(value) ? "true" : "false";
-	if (!json_is_integer(value))
-		return NULL;
-	snprintf(digits, 24, "%lld", (long long) json_integer_value(value));
-	return digits;
-}
-
-static bool
-check_mirrors(McpCall *call, const McpHeaders *headers)
-{
-	const json_t *arguments = json_object_get(call->msg.params, "arguments");
-	const McpMirror *mirror = call->tool->mirrors;
-
-	if (mirror == NULL || headers->find == NULL)
-		return true;
-	for (; mirror->header != NULL; mirror++)
-	{
-		char		digits[24];
-		const char *text = mirrored_text(json_object_get(arguments,
-														 mirror->argument),
-										 digits);
-		const char *header = headers->find(headers->arg, mirror->header);
-
-		if (text == NULL && header == NULL)
-			continue;
-		if (!check_header(call, text != NULL ? header : NULL,
-						  text != NULL ? text : "",
-						  text != NULL ? strlen(text) : 0, mirror->header))
-			return false;
-	}
-	return true;
-}
-
-/* ------------------------------------------------------------------------
  * The two eras
  * ------------------------------------------------------------------------
  */
@@ -589,12 +448,12 @@ check_modern(McpCall *call, const McpHeaders *headers)
 
 	if (version == NULL)
 	{
-		bad_request(call, JSONRPC_INVALID_PARAMS,
+		mcp_bad_request(call, JSONRPC_INVALID_PARAMS,
 					"Invalid params: _meta lacks " META_VERSION);
 		return false;
 	}
 	if (headers != NULL &&
-		!check_header(call, headers->version, version, strlen(version),
+		!mcp_check_header(call, headers->version, version, strlen(version),
 					  "MCP-Protocol-Version"))
 		return false;
 	if (strcmp(version, mcp_modern_version) != 0)
@@ -604,12 +463,12 @@ check_modern(McpCall *call, const McpHeaders *headers)
 	}
 	if (json_util_object(call->meta, META_CAPABILITIES) == NULL)
 	{
-		bad_request(call, JSONRPC_INVALID_PARAMS,
+		mcp_bad_request(call, JSONRPC_INVALID_PARAMS,
 					"Invalid params: _meta lacks " META_CAPABILITIES);
 		return false;
 	}
 	return headers == NULL ||
-		check_header(call, headers->method, call->msg.method,
+		mcp_check_header(call, headers->method, call->msg.method,
 					 strlen(call->msg.method), "Mcp-Method");
 }
 
@@ -719,14 +578,14 @@ accept_request(McpCall *call, const McpHeaders *headers)
 {
 	call->method = mcp_find_method(call->mcp, call->msg.method, call->era);
 	if (call->era == MCP_MODERN && headers != NULL &&
-		!check_name_header(call, headers, call->method))
+		!mcp_check_name_header(call, headers, call->method))
 		return MCP_ANSWERED;
 	if (call->method == NULL)
 		return reject_method(call);
 	if (strcmp(call->method->name, "tools/call") == 0 &&
 		(!check_tool(call) ||
 		 (call->era == MCP_MODERN && headers != NULL &&
-		  !check_mirrors(call, headers))))
+		  !mcp_check_mirrors(call, headers))))
 		return MCP_ANSWERED;
 	if (call->method->blocking)
 	{
@@ -742,7 +601,7 @@ route(McpCall *call, const McpHeaders *headers)
 {
 	if (call->msg.kind == JSONRPC_INVALID)
 	{
-		bad_request(call, call->msg.error_code, call->msg.error_message);
+		mcp_bad_request(call, call->msg.error_code, call->msg.error_message);
 		return MCP_ANSWERED;
 	}
 	call->meta = json_util_object(call->msg.params, "_meta");

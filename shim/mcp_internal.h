@@ -37,6 +37,17 @@ extern void mcp_put_versions(Buf *out);
 extern const McpMethod *mcp_find_feature(const McpHost *host,
 										 const char *name, McpEra era);
 
+/* Answers with an error and HTTP's 400. */
+extern void mcp_bad_request(McpCall *call, int code, const char *message);
+
+/* Each answers with a header mismatch and returns false unless all is well. */
+extern bool mcp_check_header(McpCall *call, const char *header,
+							 const char *body, size_t body_len,
+							 const char *name);
+extern bool mcp_check_name_header(McpCall *call, const McpHeaders *headers,
+								  const McpMethod *method);
+extern bool mcp_check_mirrors(McpCall *call, const McpHeaders *headers);
+
 /* A client's response to a question of ours. */
 extern void mcp_take_response(McpCall *response);
 

@@ -197,9 +197,8 @@ search_methods(const McpMethod *methods, size_t count, const char *name,
 const McpMethod *
 mcp_find_method(const Mcp *mcp, const char *name, McpEra era)
 {
-	const McpMethod *method =
-		search_methods(own_methods, sizeof(own_methods) / sizeof(own_methods[0]),
-					   name, era);
+	const size_t own_count = sizeof(own_methods) / sizeof(own_methods[0]);
+	const McpMethod *method = search_methods(own_methods, own_count, name, era);
 
 	if (method == NULL)
 		method = mcp_find_feature(mcp->host, name, era);

@@ -386,7 +386,7 @@ tools_choice(McpCall *call, json_t *arguments, const char *name,
 	return invalid_argument(call, name, "one of the values that its schema lists");
 }
 
-/* One statement for PostgreSQL to parse; only nothing at all is refused here. */
+/* One statement for PostgreSQL to parse; only nothing at all is refused. */
 bool
 tools_sql(McpCall *call, json_t *arguments, const char **value)
 {
@@ -426,7 +426,8 @@ put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 	if (prompt == NULL)
 		prompt = json_util_string(call->meta, "traceparent");
 	buf_puts(out, "{\"tool\":");
-	buf_json_cstr(out, call->tool != NULL ? call->tool->name : call->method->name);
+	buf_json_cstr(out, call->tool != NULL ? call->tool->name :
+				  call->method->name);
 	buf_puts(out, ",\"request_id\":");
 	if (json_is_string(call->msg.id))
 		json_util_write(out, call->msg.id);

@@ -92,8 +92,8 @@ put_review_url(McpCall *call, long long change_id)
 
 /* Calls fn for each finding of each statement. */
 static void
-each_finding(const json_t *change, void (*fn) (const json_t *finding, void *arg),
-			 void *arg)
+each_finding(const json_t *change,
+			 void (*fn) (const json_t *finding, void *arg), void *arg)
 {
 	size_t		i;
 	size_t		k;
@@ -467,7 +467,8 @@ read_cursor(McpCall *call, json_t *arguments, const char **below)
 static void
 answer_changes(McpCall *call, const DbOutcome *outcome)
 {
-	int			rows = db_rows(outcome) < PAGE_SIZE ? db_rows(outcome) : PAGE_SIZE;
+	int			found = db_rows(outcome);
+	int			rows = found < PAGE_SIZE ? found : PAGE_SIZE;
 	Buf			text;
 	Buf			list;
 	long long	last = 0;

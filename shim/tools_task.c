@@ -16,7 +16,7 @@
 #define MAIN_DATABASE "main"
 #define POLL_INTERVAL_MS 5000
 
-/* error code of a task whose change will not be applied; ours, not JSON-RPC's */
+/* error code of a task whose change will not be applied; none of JSON-RPC's */
 #define CHANGE_NOT_APPLIED 409
 
 typedef struct StatusOf

@@ -1,0 +1,146 @@
+/*
+ * mcp_headers.c
+ *		Headers of the modern era, which mirror what the body says.
+ */
+#include "mcp_internal.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static int
+base64_value(char c)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
+
+	return at != NULL ? (int) (at - alphabet) : -1;
+}
+
+/* Strict: full quads, padding at the end only. */
+static bool
+decode_base64(const char *s, size_t n, Buf *out)
+{
+	size_t		pad = 0;
+
+	if (n % 4 != 0)
+		return false;
+	while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
+		pad++;
+	for (size_t i = 0; i < n; i += 4)
+	{
+		uint32_t	word = 0;
+		bool		last = i + 4 == n;
+
+		for (size_t k = 0; k < 4; k++)
+		{
+			int			v = last && k >= 4 - pad ? 0 : base64_value(s[i + k]);
+
+			if (v < 0)
+				return false;
+			word = word << 6 | (uint32_t) v;
+		}
+		for (size_t k = 0; k < (last ? 3 - pad : 3); k++)
+			buf_putc(out, (char) (word >> (16 - 8 * k)));
+	}
+	return true;
+}
+
+/* The header's value, trimmed, and decoded from =?base64?...?= */
+static bool
+header_equals(const char *header, const char *body, size_t body_len)
+{
+	size_t		n = strlen(header);
+	Buf			value;
+	bool		ok = true;
+
+	while (n > 0 && (header[n - 1] == ' ' || header[n - 1] == '\t'))
+		n--;
+	while (n > 0 && (*header == ' ' || *header == '\t'))
+	{
+		header++;
+		n--;
+	}
+	buf_init(&value);
+	if (n >= 11 && strncmp(header, "=?base64?", 9) == 0 &&
+		strncmp(header + n - 2, "?=", 2) == 0)
+		ok = decode_base64(header + 9, n - 11, &value);
+	else
+		buf_append(&value, header, n);
+	ok = ok && buf_ok(&value) && value.len == body_len &&
+		memcmp(buf_cstr(&value), body, body_len) == 0;
+	buf_free(&value);
+	return ok;
+}
+
+bool
+mcp_check_header(McpCall *call, const char *header, const char *body,
+				 size_t body_len, const char *name)
+{
+	Buf			message;
+
+	if (header != NULL && header_equals(header, body, body_len))
+		return true;
+	buf_init(&message);
+	buf_printf(&message, "Header mismatch: %s %s", name, header == NULL ?
+			   "is missing" : "does not match the body");
+	mcp_bad_request(call, MCP_HEADER_MISMATCH, buf_cstr(&message));
+	buf_free(&message);
+	return false;
+}
+
+/* Mcp-Name mirrors params.name, params.uri or params.taskId. */
+bool
+mcp_check_name_header(McpCall *call, const McpHeaders *headers,
+					  const McpMethod *method)
+{
+	const json_t *value;
+
+	if (method == NULL || method->name_param == NULL)
+		return true;
+	value = json_object_get(call->msg.params, method->name_param);
+	if (!json_is_string(value))
+		return true;			/* the handler says what is wrong with it */
+	return mcp_check_header(call, headers->name, json_string_value(value),
+						json_string_length(value), "Mcp-Name");
+}
+
+/* An argument as the header that mirrors it must read; NULL for none. */
+static const char *
+mirrored_text(const json_t *value, char digits[24])
+{
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "true" : "false";
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(digits, 24, "%lld", (long long) json_integer_value(value));
+	return digits;
+}
+
+bool
+mcp_check_mirrors(McpCall *call, const McpHeaders *headers)
+{
+	const json_t *arguments = json_object_get(call->msg.params, "arguments");
+	const McpMirror *mirror = call->tool->mirrors;
+
+	if (mirror == NULL || headers->find == NULL)
+		return true;
+	for (; mirror->header != NULL; mirror++)
+	{
+		char		digits[24];
+		const char *text = mirrored_text(json_object_get(arguments,
+														 mirror->argument),
+										 digits);
+		const char *header = headers->find(headers->arg, mirror->header);
+
+		if (text == NULL && header == NULL)
+			continue;
+		if (!mcp_check_header(call, text != NULL ? header : NULL,
+						  text != NULL ? text : "",
+						  text != NULL ? strlen(text) : 0, mirror->header))
+			return false;
+	}
+	return true;
+}
