@@ -22,6 +22,7 @@
 #include "optimizer/planner.h"
 #include "tcop/pquery.h"
 #include "tcop/utility.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 #include "utils/selfuncs.h"
@@ -135,7 +136,16 @@ warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 
 	/* In an aborted transaction only its end can come here. */
 	if (IsTransactionState())
+	{
+		/*
+		 * These can run on without taking a lock, which is what makes a
+		 * backend learn that its role has been labelled.
+		 */
+		if (IsA(pstmt->utilityStmt, FetchStmt) ||
+			IsA(pstmt->utilityStmt, ExecuteStmt))
+			AcceptInvalidationMessages();
 		principal = warden_principal_current();
+	}
 	if (principal != NULL && principal->class != WARDEN_CLASS_NONE)
 		warden_utility_govern(&utility, principal);
 	else

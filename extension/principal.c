@@ -77,6 +77,11 @@ static uint64 generation = 0;	/* counts invalidations */
 static HTAB *principal_ids = NULL;
 static uint32 last_principal_id = 0;
 
+/* Of bound backends: each binding is a principal of its own, so that no
+ * cursor or plan goes from one call to the next. */
+#define BINDING_ID	0x80000000u
+static uint32 binding_serial = 0;
+
 static WardenPrincipal assumed; /* valid while its role is */
 static int	internal_depth = 0;
 static const WardenPrincipal internal_principal;	/* class NONE */
@@ -427,7 +432,10 @@ resolve(WardenPrincipal *result)
 	result->class = class;
 	govern_restricted(result, restricted_user());
 	decide_refusal(result);
-	result->id = principal_id(result);
+	if (result->bound && !current.bound)
+		binding_serial++;
+	result->id = result->bound ?
+		(BINDING_ID | (binding_serial & ~BINDING_ID)) : principal_id(result);
 }
 
 static bool

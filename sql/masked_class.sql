@@ -1,0 +1,93 @@
+-- The class "masked": reads are masked, writes run, and neither reads nor
+-- assigns a masked column of its target.
+SET client_min_messages = warning;
+CREATE ROLE regress_masked LOGIN;
+CREATE SCHEMA mc;
+CREATE TABLE mc.person (id int PRIMARY KEY, ssn text, n int CHECK (n >= 0));
+CREATE TABLE mc.source (id int PRIMARY KEY, ssn text);
+CREATE TABLE mc.plain (id int PRIMARY KEY, note text, person int REFERENCES mc.person);
+CREATE VIEW mc.person_view AS SELECT * FROM mc.person;
+CREATE FUNCTION mc.noted() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.n := coalesce(NEW.n, 0); RETURN NEW; END$$;
+CREATE TRIGGER noted BEFORE INSERT ON mc.person FOR EACH ROW EXECUTE FUNCTION mc.noted();
+INSERT INTO mc.person VALUES (1, '078-05-4801', 1), (2, '111-22-2210', 2);
+INSERT INTO mc.source SELECT id, ssn FROM mc.person;
+GRANT USAGE ON SCHEMA mc TO regress_masked;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mc TO regress_masked;
+SECURITY LABEL FOR warden ON COLUMN mc.person.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN mc.source.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON ROLE regress_masked IS 'masked';
+
+SET ROLE regress_masked;
+-- refused: reading a masked column of the target
+UPDATE mc.person SET n = 9 WHERE ssn LIKE '0%';
+UPDATE mc.person SET n = length(ssn) WHERE id = 1;
+UPDATE mc.person SET n = 9 WHERE id = 1 RETURNING ssn;
+UPDATE mc.person SET n = 9 WHERE id = 1 RETURNING *;
+UPDATE mc.person p SET n = 9 WHERE id = 1 RETURNING p;
+UPDATE mc.person_view SET n = 9 WHERE ssn LIKE '0%';
+DELETE FROM mc.person WHERE ssn IS NULL;
+DELETE FROM mc.person p USING mc.source s WHERE s.ssn = p.ssn;
+MERGE INTO mc.person p USING mc.source s ON p.ssn = s.ssn WHEN MATCHED THEN UPDATE SET n = 9;
+INSERT INTO mc.person (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET n = length(person.ssn);
+WITH u AS (UPDATE mc.person SET n = 9 WHERE id = 1 RETURNING ssn) SELECT * FROM u;
+DO $$BEGIN UPDATE mc.person SET n = 9 WHERE ssn LIKE '0%'; END$$;
+-- refused: assigning one
+UPDATE mc.person SET ssn = '***-**-4801' WHERE id = 1;
+INSERT INTO mc.person VALUES (3, '999-99-9999', 3);
+INSERT INTO mc.person SELECT id + 10, ssn FROM mc.source;
+COPY mc.person FROM STDIN;
+\.
+COPY mc.person (id, ssn) FROM STDIN;
+\.
+-- constraint errors come without the row
+INSERT INTO mc.plain VALUES (1, 'x', 1), (1, 'y', 1);
+INSERT INTO mc.plain VALUES (7, 'x', 77);
+UPDATE mc.person SET n = -1 WHERE id = 1;
+DO $$
+DECLARE d text;
+BEGIN
+	UPDATE mc.person SET n = -1 WHERE id = 1;
+EXCEPTION WHEN check_violation THEN
+	GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL;
+	RAISE WARNING 'detail: "%"', d;
+END$$;
+
+-- runs
+UPDATE mc.person SET n = 5 WHERE id = 1 RETURNING id, n;
+INSERT INTO mc.person (id, n) VALUES (4, 4) RETURNING id;
+INSERT INTO mc.person (id) VALUES (4) ON CONFLICT (id) DO UPDATE SET n = excluded.n;
+MERGE INTO mc.person p USING mc.source s ON p.id = s.id WHEN MATCHED THEN UPDATE SET n = 6;
+INSERT INTO mc.plain SELECT id, ssn, id FROM mc.source;
+TABLE mc.plain;
+DELETE FROM mc.person WHERE id = 4;
+COPY mc.plain (id) FROM STDIN;
+100
+\.
+COPY mc.person TO STDOUT;
+SELECT * FROM mc.person ORDER BY id;
+RESET ROLE;
+SELECT * FROM mc.person ORDER BY id;
+
+-- an exemption lifts it
+SELECT warden.grant_exemption('regress_masked', 'mc.person.ssn', now() + interval '1 hour', 'test') > 0 AS granted \gset
+SET ROLE regress_masked;
+UPDATE mc.person SET ssn = '078-05-4802' WHERE ssn = '078-05-4801' RETURNING ssn;
+RESET ROLE;
+DELETE FROM warden.exemptions;
+
+-- neither owner nor holder of TRIGGER
+GRANT TRIGGER ON mc.person TO regress_masked;
+SET ROLE regress_masked;
+SELECT * FROM mc.person;
+UPDATE mc.person SET n = 1;
+RESET ROLE;
+REVOKE TRIGGER ON mc.person FROM regress_masked;
+ALTER TABLE mc.source OWNER TO regress_masked;
+SET ROLE regress_masked;
+SELECT * FROM mc.source;
+RESET ROLE;
+
+ALTER TABLE mc.source OWNER TO CURRENT_USER;
+DROP SCHEMA mc CASCADE;
+SECURITY LABEL FOR warden ON ROLE regress_masked IS NULL;
+DROP ROLE regress_masked;

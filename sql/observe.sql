@@ -1,0 +1,37 @@
+-- The class "agent, observe": everything runs as before, and the audit trail
+-- says what an agent would have met.
+SET client_min_messages = warning;
+CREATE ROLE regress_observed LOGIN;
+CREATE SCHEMA obs;
+CREATE TABLE obs.person (id int PRIMARY KEY, ssn text, n int);
+INSERT INTO obs.person VALUES (1, '078-05-4801', 1), (2, '111-22-2210', 2);
+GRANT USAGE ON SCHEMA obs TO regress_observed;
+GRANT ALL ON obs.person TO regress_observed;
+SECURITY LABEL FOR warden ON COLUMN obs.person.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON ROLE regress_observed IS 'agent, observed';
+SECURITY LABEL FOR warden ON ROLE regress_observed IS 'agent, observe';
+
+SET ROLE regress_observed;
+SELECT ssn FROM obs.person ORDER BY id;
+UPDATE obs.person SET n = 3 WHERE id = 1;
+SELECT n FROM obs.person WHERE id = 1 FOR UPDATE;
+DO $$BEGIN UPDATE obs.person SET n = 4 WHERE id = 1; END$$;
+SELECT set_config('application_name', 'observed', true);
+NOTIFY observed;
+RESET ROLE;
+SELECT n FROM obs.person WHERE id = 1;
+
+-- the records are written by the worker: wait for them
+DO $$
+BEGIN
+	FOR i IN 1..100 LOOP
+		EXIT WHEN (SELECT count(*) FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' AND outcome <> 'running') >= 6;
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+END
+$$;
+SELECT command, masked_columns, outcome, sqlstate, message FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' ORDER BY id;
+
+DROP SCHEMA obs CASCADE;
+SECURITY LABEL FOR warden ON ROLE regress_observed IS NULL;
+DROP ROLE regress_observed;

@@ -1,0 +1,64 @@
+-- What administrators look at: coverage, suggestions, an agent's view.
+SET client_min_messages = warning;
+SET search_path = pg_catalog;
+CREATE ROLE regress_rep_agent LOGIN;
+CREATE ROLE regress_rep_nobody;
+CREATE SCHEMA rep;
+CREATE TABLE rep.person (id int PRIMARY KEY, ssn text UNIQUE, email text, area text GENERATED ALWAYS AS (left(ssn, 3)) STORED, note text CHECK (note <> ''));
+INSERT INTO rep.person (id, ssn, email, note) VALUES (1, '078-05-4801', 'alice@example.com', 'x'), (2, '111-22-2210', 'mallory@example.com', 'y');
+CREATE VIEW rep.person_view AS SELECT id, ssn FROM rep.person;
+CREATE VIEW rep.view_on_view AS SELECT ssn FROM rep.person_view;
+CREATE MATERIALIZED VIEW rep.copied AS SELECT id, ssn FROM rep.person;
+CREATE MATERIALIZED VIEW rep.chosen AS SELECT id FROM rep.person WHERE ssn LIKE '0%';
+CREATE INDEX person_left ON rep.person (left(ssn, 3));
+CREATE STATISTICS rep.person_stats ON ssn, email FROM rep.person;
+CREATE FUNCTION rep.atomic(int) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT ssn FROM rep.person WHERE id = $1; END;
+CREATE FUNCTION rep.textual(int) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$BEGIN RETURN (SELECT ssn FROM rep.person WHERE id = $1); END$$;
+CREATE FUNCTION rep.trigger_function() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+CREATE TRIGGER watch BEFORE UPDATE ON rep.person FOR EACH ROW EXECUTE FUNCTION rep.trigger_function();
+CREATE POLICY own ON rep.person USING (ssn IS NOT NULL);
+CREATE TABLE rep.plain (id int, phone text, contact text, "odd "" name" text, harmless text);
+INSERT INTO rep.plain SELECT i, '555-0' || i, 'user' || i || '@example.org', '123-45-' || (6000 + i), 'word' FROM generate_series(100, 120) i;
+GRANT USAGE ON SCHEMA rep TO regress_rep_agent;
+GRANT SELECT ON ALL TABLES IN SCHEMA rep TO regress_rep_agent;
+SECURITY LABEL FOR warden ON COLUMN rep.person.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN rep.person.email IS 'email, untrusted';
+
+-- not for everyone
+SET ROLE regress_rep_nobody;
+SELECT * FROM warden.coverage();
+SELECT * FROM warden.suggest_labels();
+SELECT * FROM warden.see_as('regress-rep', 'SELECT 1');
+RESET ROLE;
+
+SELECT * FROM warden.coverage() WHERE object LIKE '%rep.%' ORDER BY kind COLLATE "C", object COLLATE "C", "column", detail COLLATE "C";
+SELECT * FROM warden.suggest_labels() WHERE relation::text LIKE 'rep.%' ORDER BY relation::text COLLATE "C", "column";
+
+-- as the agent would see it
+SELECT * FROM warden.see_as('regress-rep', 'SELECT 1');
+SELECT warden.create_agent('regress-rep', 'regress_rep_agent');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT id, ssn, email, area FROM rep.person ORDER BY id');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT current_user::text AS me, NULL AS nothing');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT id FROM rep.person WHERE ssn LIKE ''078%''');
+SELECT * FROM warden.see_as('regress-rep', 'UPDATE rep.person SET note = ''z''');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT 1; SELECT 2');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT pg_read_file(''PG_VERSION'')');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT * FROM rep.copied');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT * FROM rep.chosen');
+SELECT * FROM warden.see_as('regress-rep', 'SELECT * FROM warden.tokens');
+-- and nothing of it stays
+SELECT current_user = session_user AS myself, ssn FROM rep.person ORDER BY id;
+
+-- copies become readable once their columns are labelled
+SECURITY LABEL FOR warden ON COLUMN rep.copied.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN rep.chosen.id IS 'none';
+SET ROLE regress_rep_agent;
+SELECT * FROM rep.copied ORDER BY id;
+SELECT * FROM rep.chosen;
+RESET ROLE;
+
+DELETE FROM warden.agents WHERE agent = 'regress-rep';
+DROP SCHEMA rep CASCADE;
+SECURITY LABEL FOR warden ON ROLE regress_rep_agent IS NULL;
+REVOKE regress_rep_agent FROM warden_gateway;
+DROP ROLE regress_rep_agent, regress_rep_nobody;
