@@ -8,7 +8,8 @@
 #: make uninstall       remove them again
 #: make installcheck    regression tests against a server that preloads pg_warden
 #: make check           packages, build, every kind of test; ends in a count
-#: make check-full      the same with all modes, fuzzing and core's own suite
+#: make check-full      the same on all roads, long fuzzing and core's own suite
+#: make fuzz-masking    random statements in two worlds until something is found
 #: make demo            the whole story on a throwaway server
 #: make demo-stop       end and remove it
 #: make bench           performance tables
@@ -72,7 +73,7 @@ clean: $(if $(HAVE_SHIM),clean-shim)
 # throwaway servers and counts.  check-shim and check-fuzz are shim/shim.mk's,
 # and tools/check calls them there.
 SUITES = build style regress isolation tap twoworld core
-.PHONY: check check-full $(SUITES:%=check-%)
+.PHONY: check check-full fuzz-masking $(SUITES:%=check-%)
 
 check:
 	@tools/check
@@ -82,6 +83,9 @@ check-full:
 
 $(SUITES:%=check-%): check-%:
 	@tools/check $*
+
+fuzz-masking:
+	@tools/fuzz-masking
 
 # The server must be running, preload pg_warden and let PGUSER be superuser.
 installcheck:
