@@ -58,7 +58,8 @@ typedef enum DirectRefusal
 {
 	DIRECT_ACCEPTED,
 	DIRECT_DISABLED,
-	DIRECT_AMBIGUOUS
+	DIRECT_AMBIGUOUS,
+	DIRECT_NAMESAKE
 } DirectRefusal;
 
 /* Who this backend is without a binding; in place, so that pointers to it
@@ -157,19 +158,32 @@ find_direct_agent(WardenAgent *agent)
 	return found;
 }
 
-/* An agent role that nobody registered acts under its own name. */
+/*
+ * An agent role that nobody registered acts under its own name, which must
+ * not be a registered agent's: their changes and records would be one.
+ */
 static void
 use_role_name(const WardenPrincipal *principal)
 {
 	Oid			role = principal->login_governed ?
 		direct.login_role : direct.role;
+	char	   *name = GetUserNameFromId(role, false);
+	WardenAgent namesake;
 
-	strlcpy(direct.agent.agent, GetUserNameFromId(role, false), NAMEDATALEN);
+	if (warden_store_agent(name, &namesake))
+	{
+		direct.refusal = DIRECT_NAMESAKE;
+		return;
+	}
+	strlcpy(direct.agent.agent, name, NAMEDATALEN);
 	direct.agent.enabled = true;
 	direct.agent.role = role;
 	direct.agent.temp_file_limit = -1;
-	if (direct.class >= WARDEN_CLASS_OBSERVED)
-		direct.agent.max_rows = WARDEN_DEFAULT_MAX_ROWS;
+	if (direct.class < WARDEN_CLASS_OBSERVED)
+		return;
+	direct.agent.max_rows = WARDEN_DEFAULT_MAX_ROWS;
+	direct.agent.statement_timeout = WARDEN_DEFAULT_STATEMENT_TIMEOUT;
+	direct.agent.lock_timeout = WARDEN_DEFAULT_LOCK_TIMEOUT;
 }
 
 /* Neither of the agents that share the role is named anywhere. */
@@ -258,6 +272,11 @@ refuse_direct(void)
 				(errcode(WARDEN_ERRCODE_IDENTITY),
 				 errmsg("several agents share this role"),
 				 errhint("Badge in with warden.enter() through the gateway, which says which of them it is.")));
+	if (direct.refusal == DIRECT_NAMESAKE)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("an agent of this role's name exists and has another role"),
+				 errhint("An administrator can make an agent of this role with warden.create_agent().")));
 }
 
 const WardenIdentity *
@@ -289,7 +308,7 @@ warden_identity_person(Oid role)
 bool
 warden_identity_delegated(const char *agent, const char *person)
 {
-	return warden_store_delegated(agent, person);
+	return warden_store_delegated(agent, person, true);
 }
 
 WardenStatementFacts *

@@ -51,7 +51,7 @@ extern void warden_identity_count_rows(uint64 rows);
 /* The person a login role is mapped to in warden.people, or NULL. */
 extern char *warden_identity_person(Oid role);
 
-/* does the person match a delegation pattern of that agent? */
+/* Does the person, in any case, match a delegation pattern of that agent? */
 extern bool warden_identity_delegated(const char *agent, const char *person);
 
 /*

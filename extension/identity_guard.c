@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -115,6 +116,20 @@ check_limit(TriggerData *trigger, HeapTuple row, const char *name, int unit)
 		(void) warden_store_parse_limit(name, value, unit);
 }
 
+/* Another role of the agent's name would be taken for the agent. */
+static void
+refuse_namesake(const char *agent, Oid role)
+{
+	Oid			namesake = get_role_oid(agent, true);
+
+	if (OidIsValid(namesake) && namesake != role &&
+		warden_store_has_label(namesake))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("another labelled role has the name \"%s\"", agent),
+				 errhint("Give the agent a name that is no other role's.")));
+}
+
 /* A row of warden.agents as it is to be. */
 static void
 check_agent(TriggerData *trigger, HeapTuple row)
@@ -131,6 +146,7 @@ check_agent(TriggerData *trigger, HeapTuple row)
 				 errmsg("this role can not be an agent's"),
 				 errdetail("It can not because %s.", bar),
 				 errhint("Make a role for the agent with nothing but the reads it needs.")));
+	refuse_namesake(row_text(trigger, row, "agent"), role);
 	if (OidIsValid(apply_role))
 		warden_guard_apply_role(apply_role);
 	check_limit(trigger, row, "statement_timeout", GUC_UNIT_MS);

@@ -20,10 +20,12 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_shseclabel.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/formatting.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -502,8 +504,15 @@ warden_store_person(Oid role)
 	return person;
 }
 
+/* Persons are told apart without regard to case. */
+char *
+warden_store_fold(const char *text)
+{
+	return str_tolower(text, strlen(text), DEFAULT_COLLATION_OID);
+}
+
 bool
-warden_store_delegated(const char *agent, const char *person)
+warden_store_delegated(const char *agent, const char *person, bool fold)
 {
 	WardenScan	scan;
 	ScanKeyData key;
@@ -520,7 +529,9 @@ warden_store_delegated(const char *agent, const char *person)
 
 		warden_scan_text(&scan, tuple, Anum_delegations_person_pattern, pattern,
 				  sizeof(pattern));
-		matches = warden_store_glob(pattern, person);
+		matches = warden_store_glob(pattern, person) ||
+			(fold && warden_store_glob(warden_store_fold(pattern),
+									   warden_store_fold(person)));
 	}
 	warden_scan_end(&scan);
 	return matches;

@@ -16,6 +16,8 @@
 #define WARDEN_PERSON_SIZE		256 /* bytes, with the terminating zero */
 #define WARDEN_REQUEST_SIZE		512 /* longest text of a request */
 #define WARDEN_DEFAULT_MAX_ROWS 1000
+#define WARDEN_DEFAULT_STATEMENT_TIMEOUT 60000	/* ms */
+#define WARDEN_DEFAULT_LOCK_TIMEOUT 10000	/* ms */
 
 /* One row of warden.agents.  Limits are 0 where the agent has none. */
 typedef struct WardenAgent
@@ -63,7 +65,11 @@ extern bool warden_store_agent(const char *agent, WardenAgent *result);
 extern bool warden_store_token(const uint8 *digest, WardenToken *result);
 extern WardenRoleAgents warden_store_role(Oid role, WardenAgent *result);
 extern char *warden_store_person(Oid role);
-extern bool warden_store_delegated(const char *agent, const char *person);
+
+/* Does a delegation of the agent match the person, in any case with fold? */
+extern bool warden_store_delegated(const char *agent, const char *person,
+								   bool fold);
+extern char *warden_store_fold(const char *text);
 
 /*
  * The agent and person that a JWT stands for (identity_jwt.c): false unless
