@@ -235,6 +235,30 @@ UPDATE warden.approval_rules SET approvals = 1 WHERE risk = 'low' AND scope = ''
 DELETE FROM warden.approval_rules WHERE scope <> '';
 UPDATE warden.review_rules SET level = 'error' WHERE rule = 'dml.no_where';
 
+--
+-- Administrators
+--
+\c - regress_ann
+SELECT warden.break_glass(1011, 'urgent');
+SELECT warden.resolve(1011, 'applied', 'no reason');
+SELECT warden.purge(now());
+\c - regress_admin
+SELECT warden.break_glass(1011, '');
+SELECT warden.break_glass(1011, 'not a member of the apply role');
+SELECT warden.break_glass(1006, 'rejected');
+DO $$BEGIN PERFORM warden.break_glass(1011, 'nested'); END$$;
+SELECT warden.resolve(1011, 'applied', 'not unknown');
+SELECT warden.resolve(1011, 'maybe', 'no outcome');
+\c - :superuser
+GRANT regress_writer TO regress_admin;
+\c - regress_admin
+SELECT warden.break_glass(1011, 'the shop is down');
+SELECT status, approvals, applied_by, broken_glass FROM warden.pending_changes WHERE id = 1011;
+SELECT warden.purge(now() + interval '1 day');
+SELECT warden.purge('2001-01-01');
+SELECT warden.purge(now()) > 5 AS purged;
+SELECT id, status FROM warden.pending_changes WHERE id BETWEEN 1001 AND 1011 ORDER BY id;
+
 \c - :superuser
 SET client_min_messages = error;
 SELECT warden.disable_agent('shop bot');
