@@ -110,6 +110,8 @@ static const Setting settings[] = {
 	"connections to PostgreSQL, one call at a time on each"},
 	{"public_url", SETTING_STRING, ANYWHERE, AT(public_url), NULL, 0, 0,
 	"URL of this server as its clients see it, without /mcp"},
+	{"read_dsn", SETTING_STRING, ANYWHERE, AT(read_dsn), NULL, 0, 0,
+	"replica that query tries first; writes go on to dsn"},
 	{"refresh_keys", SETTING_FLAG, FROM_ARGV, AT(refresh_keys), NULL, 0, 0,
 	"renew the public keys of OAuth issuers over https, then end"},
 	{"review_url", SETTING_STRING, ANYWHERE, AT(review_url), NULL, 0, 0,

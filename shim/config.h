@@ -33,6 +33,7 @@ typedef struct Config
 	char	   *notify_dsn;
 	char	   *on_behalf_of;
 	char	   *public_url;
+	char	   *read_dsn;
 	char	   *review_url;
 	char	   *tls_cert;
 	char	   *tls_key;

@@ -36,6 +36,9 @@
 
 #define MAX_LEARNED_TYPES 512
 
+/* Seconds for which a replica that is not there is not tried again. */
+#define REPLICA_PAUSE 5
+
 /* How long a connection that was just used counts as alive. */
 #define TRUSTED_NS (20 * 1000 * 1000)
 
@@ -57,6 +60,7 @@ typedef struct DbTarget
 	char	   *name;			/* NULL: the main one */
 	char	   *dsn;
 	struct DbConn *idle;
+	_Atomic(uint64_t) down_until;	/* of the replica, when it was not there */
 	LearnedType types[MAX_LEARNED_TYPES];
 	size_t		type_count;
 } DbTarget;
@@ -75,8 +79,9 @@ typedef struct DbConn
 struct DbPool
 {
 	pthread_mutex_t lock;		/* guards idle lists and learned types */
-	DbTarget   *targets;
+	DbTarget   *targets;		/* the main one, those by name, the replica */
 	size_t		target_count;
+	DbTarget   *replica;		/* or NULL */
 	long		connect_timeout;
 	long		call_timeout;
 	long		cancel_timeout;
@@ -135,7 +140,7 @@ check_dsn(const char *dsn, Buf *error)
 static bool
 add_targets(DbPool *pool, const Config *cf, Buf *error)
 {
-	pool->targets = calloc(cf->databases.count + 1, sizeof(DbTarget));
+	pool->targets = calloc(cf->databases.count + 2, sizeof(DbTarget));
 	if (pool->targets == NULL || !check_dsn(cf->dsn, error) ||
 		!add_target(pool, NULL, 0, cf->dsn))
 		return false;
@@ -153,7 +158,11 @@ add_targets(DbPool *pool, const Config *cf, Buf *error)
 			!add_target(pool, item, (size_t) (equals - item), equals + 1))
 			return false;
 	}
-	return true;
+	if (cf->read_dsn == NULL)
+		return true;
+	pool->replica = &pool->targets[pool->target_count];
+	return check_dsn(cf->read_dsn, error) &&
+		add_target(pool, NULL, 0, cf->read_dsn);
 }
 
 DbPool *
@@ -223,7 +232,8 @@ find_target(const DbPool *pool, const char *name)
 	if (name == NULL)
 		return &pool->targets[0];
 	for (size_t i = 1; i < pool->target_count; i++)
-		if (strcmp(pool->targets[i].name, name) == 0)
+		if (pool->targets[i].name != NULL &&
+			strcmp(pool->targets[i].name, name) == 0)
 			return &pool->targets[i];
 	return NULL;
 }
@@ -232,6 +242,12 @@ bool
 db_has_database(const DbPool *pool, const char *name)
 {
 	return find_target(pool, name) != NULL;
+}
+
+bool
+db_has_replica(const DbPool *pool)
+{
+	return pool->replica != NULL;
 }
 
 /* ------------------------------------------------------------------------
@@ -501,7 +517,12 @@ lease(DbPool *pool, DbTarget *target)
 			return conn;
 		close_conn(conn);
 	}
-	return open_conn(pool, target);
+	if (target == pool->replica && metrics_clock() < target->down_until)
+		return NULL;
+	conn = open_conn(pool, target);
+	if (conn == NULL)
+		target->down_until = metrics_clock() + REPLICA_PAUSE * SECOND;
+	return conn;
 }
 
 bool
@@ -723,7 +744,8 @@ run_call(DbPool *pool, DbConn *conn, const DbRequest *request,
 void
 db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
 {
-	DbTarget   *target = find_target(pool, request->database);
+	DbTarget   *target = request->replica ? pool->replica :
+		find_target(pool, request->database);
 	DbConn	   *conn;
 
 	memset(outcome, 0, sizeof(*outcome));

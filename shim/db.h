@@ -30,6 +30,7 @@ typedef struct DbStep
 typedef struct DbRequest
 {
 	const char *database;		/* a configured name, NULL: the main one */
+	bool		replica;		/* of the main one, where one is configured */
 	const char *credential;
 	const char *on_behalf_of;	/* may be NULL */
 	const char *request;		/* JSON object for enter */
@@ -72,6 +73,7 @@ typedef struct DbOutcome
 extern DbPool *db_pool_create(const Config *cf, Buf *error);
 extern void db_pool_free(DbPool *pool);
 extern bool db_has_database(const DbPool *pool, const char *name);
+extern bool db_has_replica(const DbPool *pool);
 
 /* True when PostgreSQL answers; for readiness. */
 extern bool db_reachable(DbPool *pool);

@@ -204,7 +204,7 @@ resources_list(McpCall *call, const char *cursor)
 	char		limit[16];
 	const char *params[3] = {schema, name, limit};
 	DbStep		step = {SQL_LIST_RESOURCES, 3, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
 	DbOutcome	page;
 
 	snprintf(limit, sizeof(limit), "%d", PAGE_SIZE + 1);
@@ -250,7 +250,7 @@ answer_document(McpCall *call, const char *uri, const DbOutcome *outcome)
 static void
 read_by(McpCall *call, const char *uri, const DbStep *step)
 {
-	ToolsRun	run = {step, 1, NULL, 0};
+	ToolsRun	run = {step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 
 	if (tools_fetch(call, &run, &outcome))
@@ -355,7 +355,7 @@ resources_complete(McpCall *call, const McpReference *ref)
 	char		limit[16];
 	const char *params[2] = {ref->value, limit};
 	DbStep		step = {NULL, 2, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
 	DbOutcome	names;
 
 	snprintf(limit, sizeof(limit), "%d", COMPLETIONS);

@@ -454,6 +454,21 @@ refuse(McpCall *call, const DbError *error)
 	call->http_status = 401;
 }
 
+/*
+ * What a replica could not do and did not do: a write, a read that it may not
+ * record, or anything while it is not there.  A call that was lost on its way
+ * is not among them.
+ */
+static bool
+is_for_primary(const DbOutcome *outcome)
+{
+	const char *sqlstate = outcome->error.sqlstate;
+
+	return outcome->status != DB_DONE &&
+		(strcmp(sqlstate, "WD010") == 0 || strcmp(sqlstate, "25006") == 0 ||
+		 strcmp(sqlstate, "08001") == 0);
+}
+
 bool
 tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
@@ -471,7 +486,15 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	buf_init(&request);
 	put_request(&request, call, run);
 	db.request = buf_cstr(&request);
+	db.replica = run->replica && run->database == NULL &&
+		db_has_replica(context->pool);
 	db_call(context->pool, &db, outcome);
+	if (db.replica && is_for_primary(outcome))
+	{
+		db_outcome_free(outcome);
+		db.replica = false;
+		db_call(context->pool, &db, outcome);
+	}
 	buf_free(&request);
 	return outcome->status == DB_DONE;
 }

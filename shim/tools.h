@@ -49,6 +49,7 @@ typedef struct ToolsRun
 	int			step_count;
 	const char *database;
 	long long	max_rows;		/* 0: the agent's own limit */
+	bool		replica;		/* may be tried on a replica first */
 } ToolsRun;
 
 /* Runs the steps as one governed call and answers nothing. */

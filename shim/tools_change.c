@@ -205,7 +205,7 @@ fetch_change(McpCall *call, const char *database, long long change_id,
 			 DbOutcome *outcome)
 {
 	ToolsChangeStep get;
-	ToolsRun	run = {&get.step, 1, database, 0};
+	ToolsRun	run = {&get.step, 1, database, 0, false};
 
 	tools_change_step(&get, change_id);
 	if (!tools_run(call, &run, outcome))
@@ -356,7 +356,7 @@ tools_propose_change(McpCall *call, json_t *arguments)
 	};
 	const char *params[3] = {NULL, NULL, NULL};
 	DbStep		step = {SQL_PROPOSE, 3, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 	size_t		len;
 
@@ -417,7 +417,7 @@ tools_withdraw_change(McpCall *call, json_t *arguments)
 	long long	change_id = 0;
 	ToolsChangeStep get;
 	DbStep		steps[2];
-	ToolsRun	run = {steps, 2, NULL, 0};
+	ToolsRun	run = {steps, 2, NULL, 0, false};
 	DbOutcome	outcome;
 
 	if (!read_change_id(call, arguments, &change_id, &run.database))
@@ -510,7 +510,7 @@ tools_list_changes(McpCall *call, json_t *arguments)
 	char		limit[24];
 	const char *params[3] = {NULL, NULL, limit};
 	DbStep		step = {SQL_LIST_CHANGES, 3, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 
 	snprintf(limit, sizeof(limit), "%d", PAGE_SIZE + 1);

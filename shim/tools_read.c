@@ -93,7 +93,7 @@ learn_types(McpCall *call, const char *database, const DbOutcome *outcome)
 	Buf			oids;
 	const char *params[1];
 	DbStep		step = {SQL_TYPE_NAMES, 1, params, false};
-	ToolsRun	run = {&step, 1, database, 0};
+	ToolsRun	run = {&step, 1, database, 0, false};
 
 	buf_init(&oids);
 	for (int i = 0; i < db_columns(outcome); i++)
@@ -220,7 +220,7 @@ run_query(McpCall *call, const char *sql, const QueryParams *params,
 {
 	DbStep		step = {sql, params != NULL ? params->count : 0,
 	params != NULL ? params->values : NULL, false};
-	ToolsRun	run = {&step, 1, database, max_rows};
+	ToolsRun	run = {&step, 1, database, max_rows, true};
 	DbOutcome	outcome;
 
 	if (tools_run(call, &run, &outcome))
@@ -300,7 +300,7 @@ tools_explain(McpCall *call, json_t *arguments)
 	const char *database = NULL;
 	bool		analyze = false;
 	DbStep		steps[2] = {{NULL, 0, NULL, true}, {NULL, 0, NULL, false}};
-	ToolsRun	run = {steps, 2, NULL, 0};
+	ToolsRun	run = {steps, 2, NULL, 0, false};
 	DbOutcome	outcome;
 
 	if (!tools_only(call, arguments, names) ||
@@ -383,7 +383,7 @@ run_search(McpCall *call, const char *pattern, const char *kind, bool detail,
 	Buf			like;
 	const char *params[4] = {NULL, kind, detail ? "true" : "false", limit};
 	DbStep		step = {SQL_SEARCH_OBJECTS, 4, params, false};
-	ToolsRun	run = {&step, 1, database, 0};
+	ToolsRun	run = {&step, 1, database, 0, false};
 	DbOutcome	outcome;
 
 	snprintf(limit, sizeof(limit), "%d", SEARCH_LIMIT + 1);
@@ -463,7 +463,7 @@ tools_whoami(McpCall *call, json_t *arguments)
 {
 	static const char *const names[] = {"database", NULL};
 	DbStep		step = {SQL_WHOAMI, 0, NULL, false};
-	ToolsRun	run = {&step, 1, NULL, 0};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 	size_t		len = 0;
 	JsonFault	fault;

@@ -182,7 +182,7 @@ static json_t *
 fetch_task(McpCall *call, const char *task_id, TaskName *name)
 {
 	ToolsChangeStep get;
-	ToolsRun	run = {&get.step, 1, NULL, 0};
+	ToolsRun	run = {&get.step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 	json_t	   *change = NULL;
 
@@ -235,7 +235,7 @@ tools_cancel_task(McpCall *call, const char *task_id)
 	json_t	   *change = fetch_task(call, task_id, &name);
 	ToolsChangeStep get;
 	DbStep		step;
-	ToolsRun	run = {&step, 1, NULL, 0};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 
 	if (change == NULL)

@@ -134,7 +134,7 @@ look_at_change(McpCall *call)
 {
 	Look	   *look = (Look *) call;
 	ToolsChangeStep get;
-	ToolsRun	run = {&get.step, 1, NULL, 0};
+	ToolsRun	run = {&get.step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 	json_t	   *change = NULL;
 	const char *status;
