@@ -342,8 +342,10 @@ taint_query(Lineage *lineage, Query *query, Scope *outer)
 	known->query = query;
 	lineage->known = lappend(lineage->known, known);
 	known->tainted = taint_outputs(lineage, &scope);
-	if (lineage->opaque && !lineage->conditions)
-		lineage->conditions = tainted_conditions(lineage, &scope);
+	/* A query inside this one may have found it so meanwhile. */
+	if (lineage->opaque && !lineage->conditions &&
+		tainted_conditions(lineage, &scope))
+		lineage->conditions = true;
 	return known->tainted;
 }
 
