@@ -96,8 +96,10 @@ transform_pinned(const char *text, Relation rel)
 
 /* Every column that the raw expression names exists in the relation. */
 static bool
-names_walker(Node *node, Relation rel)
+names_walker(Node *node, void *context)
 {
+	Relation	rel = context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, ColumnRef))
