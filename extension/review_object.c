@@ -244,11 +244,11 @@ review_drop(WardenReviewContext *context, DropStmt *drop)
 			case OBJECT_VIEW:
 			case OBJECT_SEQUENCE:
 				{
+					RangeVar   *rangevar;
 					ReviewTable table;
 
-					warden_review_table(context,
-										makeRangeVarFromNameList((List *) object),
-										&table);
+					rangevar = makeRangeVarFromNameList((List *) object);
+					warden_review_table(context, rangevar, &table);
 					warden_review_add(context, "object.drop", -1,
 									  psprintf("drops %s", table.name),
 									  "Running clients may still use it.");
