@@ -8,6 +8,7 @@
 #include "buf.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -16,9 +17,9 @@
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-/* set once by main before any thread starts, and again on SIGHUP */
-static LogLevel threshold = LOG_LEVEL_INFO;
-static bool as_json = false;
+/* set by main before any thread starts, and again on SIGHUP */
+static _Atomic LogLevel threshold = LOG_LEVEL_INFO;
+static atomic_bool as_json = false;
 
 bool
 log_setup(const char *level, const char *format)
