@@ -20,9 +20,9 @@ extern bool warden_plan_stamp_marked(const RangeTblEntry *rte);
 
 /*
  * Stamps a plan with its principal, the state of the policy that it was made
- * under (read before the policy was looked at), the earliest end of an exemption it
- * relies on and which result columns are masked, and makes it depend on the
- * policy and the role.
+ * under (read before the policy was looked at), the earliest end of an
+ * exemption it relies on and which result columns are masked, and makes it
+ * depend on the policy and the role.
  */
 extern void warden_plan_stamp_set(PlannedStmt *pstmt,
 								  const WardenPrincipal *principal,

@@ -219,10 +219,11 @@ load_table(const char *name, Size size, int *nrows,
 static uint64
 hash_text(uint64 hash, const char *text)
 {
+	const unsigned char *bytes = (const unsigned char *) text;
+
 	if (text == NULL)
 		return hash_combine64(hash, 1);
-	return hash_combine64(hash, hash_bytes_extended((const unsigned char *) text,
-													strlen(text), 0));
+	return hash_combine64(hash, hash_bytes_extended(bytes, strlen(text), 0));
 }
 
 /* A fingerprint of the rules that are loaded. */
@@ -264,6 +265,7 @@ load_rules(void)
 	while (rules_stale)
 	{
 		uint64		started = rule_messages;
+		Datum		schema;
 
 		retire_context(rule_context);
 		rule_context = AllocSetContextCreate(TopMemoryContext,
@@ -279,8 +281,8 @@ load_rules(void)
 		MemoryContextSwitchTo(old);
 		anchor = warden_catalog_relation(POLICY_ANCHOR);
 		label_anchor = warden_catalog_relation(LABEL_ANCHOR);
-		schema_hash = GetSysCacheHashValue1(NAMESPACEOID,
-											ObjectIdGetDatum(warden_catalog_schema()));
+		schema = ObjectIdGetDatum(warden_catalog_schema());
+		schema_hash = GetSysCacheHashValue1(NAMESPACEOID, schema);
 		hash = hash_rules();
 		if (hash != rules_hash)
 			rules_generation++;
