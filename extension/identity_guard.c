@@ -8,10 +8,12 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -21,6 +23,7 @@
 #include "audit_event.h"
 #include "identity_admin.h"
 #include "identity_store.h"
+#include "own_statement.h"
 #include "policy.h"
 #include "principal.h"
 #include "warden.h"
@@ -237,6 +240,13 @@ warden_sql_guard_registry(PG_FUNCTION_ARGS)
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("the registry is not for agents"),
 				 errhint("Ask a person who is an administrator.")));
+	if (!warden_principal_internal() && !creating_extension &&
+		!IsLogicalWorker() &&
+		!warden_own_writes(fcinfo))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("the registry is written by statements of their own only"),
+				 errhint("Send the INSERT, UPDATE or DELETE itself, not from a function, DO block, trigger, rule, view, WITH or prepared statement.")));
 	table = RelationGetRelationName(trigger->tg_relation);
 	warden_store_changed(RelationGetRelid(trigger->tg_relation));
 	if (strcmp(table, "agents") == 0)

@@ -26,7 +26,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
@@ -34,9 +33,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "parser/parsetree.h"
 #include "tcop/pquery.h"
-#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -50,6 +47,7 @@
 #include "audit_event.h"
 #include "identity.h"
 #include "nesting.h"
+#include "own_statement.h"
 #include "pending.h"
 #include "principal.h"
 #include "warden.h"
@@ -200,53 +198,18 @@ refuse_missing(int64 id)
 
 /* ---- who ---------------------------------------------------------------- */
 
-/*
- * The active portal runs what the client sent, not a cursor that a function
- * opened: those have a text of their own.
- */
-static bool
-portal_is_clients(void)
-{
-	return ActivePortal != NULL && ActivePortal->sourceText != NULL &&
-		debug_query_string != NULL &&
-		strcmp(ActivePortal->sourceText, debug_query_string) == 0;
-}
-
 /* The client's statement is CALL of that procedure. */
 static bool
 portal_calls_procedure(Oid procedure)
 {
 	PlannedStmt *pstmt;
 
-	if (!portal_is_clients() || list_length(ActivePortal->stmts) != 1)
+	if (!warden_own_portal() || list_length(ActivePortal->stmts) != 1)
 		return false;
 	pstmt = linitial_node(PlannedStmt, ActivePortal->stmts);
 	return pstmt->utilityStmt != NULL &&
 		IsA(pstmt->utilityStmt, CallStmt) &&
 		((CallStmt *) pstmt->utilityStmt)->funcexpr->funcid == procedure;
-}
-
-/* The client's statement is DML (or COPY, from a dump) on that table. */
-static bool
-portal_writes_table(Oid table)
-{
-	PlannedStmt *pstmt;
-	ListCell   *cell;
-
-	if (!portal_is_clients() || list_length(ActivePortal->stmts) != 1)
-		return false;
-	pstmt = linitial_node(PlannedStmt, ActivePortal->stmts);
-	if (pstmt->utilityStmt != NULL)
-		return IsA(pstmt->utilityStmt, CopyStmt) &&
-			((CopyStmt *) pstmt->utilityStmt)->relation != NULL &&
-			RangeVarGetRelid(((CopyStmt *) pstmt->utilityStmt)->relation,
-							 NoLock, true) == table;
-	foreach(cell, pstmt->resultRelations)
-	{
-		if (rt_fetch(lfirst_int(cell), pstmt->rtable)->relid == table)
-			return true;
-	}
-	return false;
 }
 
 static void
@@ -281,7 +244,7 @@ warden_pending_require_select(FunctionCallInfo fcinfo, const char *name)
 {
 	require_person_class();
 	warden_nesting_require_toplevel(fcinfo, name, WARDEN_ERRCODE_TRANSITION);
-	if (!portal_is_clients())
+	if (!warden_own_portal())
 		refuse_nested(psprintf("warden.%s()", name));
 }
 
@@ -294,10 +257,10 @@ warden_pending_require_call(FunctionCallInfo fcinfo, const char *name)
 }
 
 static void
-require_write(Oid table)
+require_write(FunctionCallInfo fcinfo)
 {
 	require_person_class();
-	if (!portal_writes_table(table))
+	if (!warden_own_writes(fcinfo))
 		refuse_nested("this edit");
 }
 
@@ -892,8 +855,9 @@ decided_tuple(TriggerData *trigger, Decision *decision)
 
 /* An UPDATE that a person sent. */
 static HeapTuple
-decide_update(TriggerData *trigger, int64 id)
+decide_update(FunctionCallInfo fcinfo, int64 id)
 {
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Decision	decision = {0};
 
 	require_only_status(trigger, id);
@@ -902,7 +866,7 @@ decide_update(TriggerData *trigger, int64 id)
 		warden_principal_run_internal(decide_internally, requested_decision);
 		return decided_tuple(trigger, requested_decision);
 	}
-	require_write(RelationGetRelid(trigger->tg_relation));
+	require_write(fcinfo);
 	warden_pending_require_reviewer();
 	if (decided_rows++ > 0)
 		ereport(ERROR,
@@ -948,7 +912,7 @@ warden_sql_guard_change(PG_FUNCTION_ARGS)
 	id = DatumGetInt64(heap_getattr(trigger->tg_trigtuple,
 									SPI_fnumber(desc, "id"), desc, &isnull));
 	if (edited_change != id)
-		return PointerGetDatum(decide_update(trigger, id));
+		return PointerGetDatum(decide_update(fcinfo, id));
 
 	from = tuple_status(trigger, trigger->tg_trigtuple);
 	to = tuple_status(trigger, trigger->tg_newtuple);
@@ -1029,7 +993,7 @@ warden_sql_guard_rule(PG_FUNCTION_ARGS)
 		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
 							   trigger->tg_newtuple : trigger->tg_trigtuple);
 	if (!creating_extension)
-		require_write(RelationGetRelid(trigger->tg_relation));
+		require_write(fcinfo);
 	desc = RelationGetDescr(trigger->tg_relation);
 	warden_audit_action("policy", 0,
 						psprintf("%s of %s (%s)",

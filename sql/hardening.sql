@@ -58,6 +58,92 @@ SELECT asserted, on_behalf_of FROM warden.pending_changes WHERE id = 5001;
 SELECT warden.approve(5001, 'as Ann@Example.com');
 
 --
+-- The registry is written by a person's own statements, not by what somebody
+-- else has hung on another table
+--
+\c - :superuser
+CREATE TABLE regress_h.bait (id int, note text);
+INSERT INTO regress_h.bait VALUES (1, 'x');
+GRANT ALL ON regress_h.bait TO PUBLIC;
+CREATE FUNCTION regress_h.plant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer');
+	RETURN NEW;
+END $$;
+CREATE FUNCTION regress_h.plant_sql() RETURNS void LANGUAGE sql AS
+	$$ INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer') $$;
+CREATE FUNCTION regress_h.unplant() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM warden.people WHERE person = 'bob';
+	RETURN true;
+END $$;
+CREATE TRIGGER plant BEFORE INSERT ON regress_h.bait
+	FOR EACH ROW EXECUTE FUNCTION regress_h.plant();
+CREATE RULE swap AS ON UPDATE TO regress_h.bait
+	DO INSTEAD DELETE FROM warden.delegations;
+CREATE VIEW regress_h.friends AS SELECT * FROM warden.people;
+GRANT ALL ON regress_h.friends TO PUBLIC;
+\c - regress_h_admin
+INSERT INTO regress_h.bait VALUES (2, 'y');
+UPDATE regress_h.bait SET note = 'z';
+INSERT INTO regress_h.friends VALUES ('mallory', 'regress_h_writer');
+SELECT regress_h.plant_sql();
+DO $$ BEGIN UPDATE warden.agents SET enabled = false; END $$;
+PREPARE planting AS INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer');
+EXECUTE planting;
+WITH w AS (INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer'))
+	SELECT 1;
+WITH w AS (UPDATE regress_h.bait SET note = 'z')
+	INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer');
+DELETE FROM warden.people WHERE person = 'nobody' OR regress_h.unplant();
+-- its own statements go through, alone or in one message
+INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer') RETURNING person;
+DELETE FROM warden.people WHERE person = 'mallory';
+BEGIN\; INSERT INTO warden.people VALUES ('mallory', 'regress_h_writer')\; ROLLBACK;
+COPY warden.people FROM stdin;
+mallory	regress_h_writer
+\.
+DELETE FROM warden.people WHERE person = 'mallory' RETURNING person;
+UPDATE warden.agents SET max_rows = 10 WHERE agent = 'hard bot';
+\c - :superuser
+BEGIN;
+DELETE FROM warden.agents WHERE agent = 'hard bot';
+SELECT count(*) FROM warden.delegations WHERE agent = 'hard bot';
+ROLLBACK;
+BEGIN;
+TRUNCATE warden.agents CASCADE;
+ROLLBACK;
+SELECT person FROM warden.people WHERE role::text LIKE 'regress_h_%' ORDER BY 1;
+SELECT agent, person_pattern FROM warden.delegations WHERE agent = 'hard bot';
+
+--
+-- Nor is a decision smuggled in through a rule or a view
+--
+\c - regress_h_bot
+DELETE FROM regress_h.items WHERE id = 2;
+\c - :superuser
+DROP TABLE regress_h.bait;
+CREATE TABLE regress_h.bait (id int, note text);
+INSERT INTO regress_h.bait VALUES (1, 'x');
+GRANT ALL ON regress_h.bait TO PUBLIC;
+ALTER TABLE regress_h.bait OWNER TO regress_h_bob;
+SET ROLE regress_h_bob;
+CREATE RULE decide AS ON UPDATE TO regress_h.bait DO INSTEAD
+	UPDATE warden.pending_changes SET status = 'approved' WHERE id = 5002;
+RESET ROLE;
+CREATE VIEW regress_h.queue AS SELECT id, status AS note FROM warden.pending_changes;
+ALTER VIEW regress_h.queue OWNER TO regress_h_bob;
+GRANT ALL ON regress_h.queue TO PUBLIC;
+\c - regress_h_ann
+UPDATE regress_h.bait SET note = 'y';
+UPDATE regress_h.queue SET note = 'approved' WHERE id = 5002;
+WITH w AS (UPDATE regress_h.bait SET note = 'y')
+	UPDATE warden.pending_changes SET status = 'rejected' WHERE id = 5001;
+SELECT status, approvals FROM warden.pending_changes WHERE id = 5002;
+UPDATE warden.pending_changes SET status = 'approved' WHERE id = 5002;
+SELECT status, approvals FROM warden.pending_changes WHERE id = 5002;
+
+--
 -- Cleaning up
 --
 \c - :superuser
