@@ -351,15 +351,16 @@ static void
 start_foreign_key(QueryDesc *queryDesc, int eflags,
 				  ExecutorStart_hook_type next)
 {
-	bool		saved = warden_nesting_enter_foreign_key();
+	WardenForeignKey saved;
 
+	warden_nesting_enter_query(&saved);
 	PG_TRY();
 	{
 		start(queryDesc, eflags, next);
 	}
 	PG_FINALLY();
 	{
-		warden_nesting_restore_foreign_key(saved);
+		warden_nesting_leave_query(&saved);
 	}
 	PG_END_TRY();
 }
@@ -571,21 +572,20 @@ rethrow_redacted(MemoryContext context)
 }
 
 static void
-leave_run(int depth, bool foreign_key, bool saved)
+leave_run(int depth, const WardenForeignKey *saved)
 {
 	warden_nesting_restore(depth);
-	if (foreign_key)
-		warden_nesting_restore_foreign_key(saved);
+	warden_nesting_leave_query(saved);
 }
 
 static void
 run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool		foreign_key = warden_nesting_foreign_key();
-	bool		saved = foreign_key && warden_nesting_enter_foreign_key();
+	WardenForeignKey saved;
 	int			depth = warden_nesting_enter();
 
+	warden_nesting_enter_query(&saved);
 	PG_TRY();
 	{
 		if (next != NULL)
@@ -595,11 +595,11 @@ run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 	}
 	PG_CATCH();
 	{
-		leave_run(depth, foreign_key, saved);
+		leave_run(depth, &saved);
 		rethrow_redacted(context);
 	}
 	PG_END_TRY();
-	leave_run(depth, foreign_key, saved);
+	leave_run(depth, &saved);
 }
 
 /* Runs with a receiver between the executor and the client's. */
@@ -666,13 +666,12 @@ void
 warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool		foreign_key = warden_nesting_foreign_key();
-	bool		saved;
+	WardenForeignKey saved;
 	int			depth;
 
 	if (warden_divert_started(queryDesc))
 		return;
-	saved = foreign_key && warden_nesting_enter_foreign_key();
+	warden_nesting_enter_query(&saved);
 	depth = warden_nesting_enter();
 	PG_TRY();
 	{
@@ -683,11 +682,11 @@ warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 	}
 	PG_CATCH();
 	{
-		leave_run(depth, foreign_key, saved);
+		leave_run(depth, &saved);
 		rethrow_redacted(context);
 	}
 	PG_END_TRY();
-	leave_run(depth, foreign_key, saved);
+	leave_run(depth, &saved);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 
@@ -50,19 +51,27 @@ warden_nesting_foreign_key(void)
 	return InNoForceRLSOperation() && !inside_foreign_key;
 }
 
-bool
-warden_nesting_enter_foreign_key(void)
+void
+warden_nesting_enter_query(WardenForeignKey *saved)
 {
-	bool		saved = inside_foreign_key;
+	saved->inside = inside_foreign_key;
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	if (!InNoForceRLSOperation())
+		return;
+	inside_foreign_key = !inside_foreign_key;
 
-	inside_foreign_key = true;
-	return saved;
+	/* Below a governed query the flag means a new foreign key again. */
+	if (!inside_foreign_key)
+		SetUserIdAndSecContext(saved->userid, saved->sec_context &
+							   ~SECURITY_NOFORCE_RLS);
 }
 
 void
-warden_nesting_restore_foreign_key(bool saved)
+warden_nesting_leave_query(const WardenForeignKey *saved)
 {
-	inside_foreign_key = saved;
+	inside_foreign_key = saved->inside;
+	if (saved->sec_context & SECURITY_NOFORCE_RLS)
+		SetUserIdAndSecContext(saved->userid, saved->sec_context);
 }
 
 bool
@@ -120,6 +129,14 @@ portal_calls(const char *name)
 	return search.found;
 }
 
+/* A cursor that PL code opened has a portal too, with a text of its own. */
+static bool
+clients_own_portal(void)
+{
+	return debug_query_string != NULL && ActivePortal->sourceText != NULL &&
+		strcmp(debug_query_string, ActivePortal->sourceText) == 0;
+}
+
 /*
  * The function's own executor state is the portal's, not that of a query in
  * a function, and the text that the client sent names it, so that a SQL
@@ -134,7 +151,7 @@ warden_nesting_require_toplevel(FunctionCallInfo fcinfo, const char *name,
 	if (ActivePortal != NULL && ActivePortal->queryDesc != NULL)
 		estate = ActivePortal->queryDesc->estate;
 	if (estate != NULL && fcinfo->flinfo->fn_mcxt == estate->es_query_cxt &&
-		depth <= 1 && portal_calls(name))
+		depth <= 1 && clients_own_portal() && portal_calls(name))
 		return;
 	ereport(ERROR,
 			(errcode(sqlstate),

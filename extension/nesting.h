@@ -29,9 +29,20 @@ extern bool warden_nesting_inside(void);
  */
 extern bool warden_nesting_foreign_key(void);
 
-/* Marks what an exempt query runs; the answer goes to _restore as above. */
-extern bool warden_nesting_enter_foreign_key(void);
-extern void warden_nesting_restore_foreign_key(bool saved);
+/*
+ * Around whatever plans or runs a query: what an exempt query runs is not
+ * exempt, and foreign keys that are checked below that are again.  _leave_
+ * restores, on the error path too.
+ */
+typedef struct WardenForeignKey
+{
+	bool		inside;
+	Oid			userid;
+	int			sec_context;
+} WardenForeignKey;
+
+extern void warden_nesting_enter_query(WardenForeignKey *saved);
+extern void warden_nesting_leave_query(const WardenForeignKey *saved);
 
 /* The plan is one of the active portal's own (the fastpath protocol has no
  * portal), and no governed statement is running around it. */

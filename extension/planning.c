@@ -256,16 +256,17 @@ static PlannedStmt *
 plan_foreign_key(Query *parse, const char *query_string, int cursorOptions,
 				 ParamListInfo boundParams, planner_hook_type next)
 {
-	bool		saved = warden_nesting_enter_foreign_key();
+	WardenForeignKey saved;
 	PlannedStmt *volatile result = NULL;
 
+	warden_nesting_enter_query(&saved);
 	PG_TRY();
 	{
 		result = plan(parse, query_string, cursorOptions, boundParams, next);
 	}
 	PG_FINALLY();
 	{
-		warden_nesting_restore_foreign_key(saved);
+		warden_nesting_leave_query(&saved);
 	}
 	PG_END_TRY();
 	return result;

@@ -369,15 +369,20 @@ decide_refusal(WardenPrincipal *principal)
 
 /*
  * Maintenance runs a table owner's functions as that owner, in anybody's
- * session and in autovacuum: there they must not see more than their owner.
- * InvalidOid outside of such an operation.
+ * session and in autovacuum: there they must not see more than their owner,
+ * through a SECURITY DEFINER function as little as without one.  InvalidOid
+ * outside of such an operation.
  */
 static Oid
 restricted_user(void)
 {
+	static Oid	owner = InvalidOid;
+
 	if (likely(!InSecurityRestrictedOperation()))
-		return InvalidOid;
-	return GetUserId();
+		return owner = InvalidOid;
+	if (!InLocalUserIdChange() || !OidIsValid(owner))
+		owner = GetUserId();
+	return owner;
 }
 
 /* Governs such an operation of a labelled owner: it reads masked. */

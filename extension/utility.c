@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/portal.h"
@@ -18,6 +19,7 @@
 #include "identity.h"
 #include "nesting.h"
 #include "plan_stamp.h"
+#include "statement.h"
 #include "utility.h"
 #include "utility_gate.h"
 #include "warden.h"
@@ -196,6 +198,30 @@ govern_agent(WardenUtility *u, const WardenPrincipal *principal)
 	}
 }
 
+/*
+ * Whoever owns a labelled table, or holds TRIGGER on it, could attach code to
+ * it that reads raw rows: no DDL of the masked class may name one then.
+ */
+static void
+check_named_relations(Node *stmt, const WardenPrincipal *principal)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	if (!warden_statement_names(stmt, &names))
+		return;
+	warden_statement_lookup(names);
+	foreach(lc, names)
+	{
+		WardenName *name = lfirst(lc);
+
+		if (name->use != WARDEN_USE_READ &&
+			name->address.classId == RelationRelationId &&
+			OidIsValid(name->address.objectId))
+			warden_write_gate_check_rights(name->address.objectId, principal);
+	}
+}
+
 /* The masked class writes, but reads nothing past its masks. */
 static void
 govern_masked(WardenUtility *u, const WardenPrincipal *principal)
@@ -210,6 +236,7 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 		u->pstmt = warden_copy_rewrite(u->pstmt);
 	}
 	warden_write_gate_check_ddl(stmt, principal);
+	check_named_relations(stmt, principal);
 	if (warden_utility_check_role(stmt, principal,
 								  warden_nesting_toplevel(u->pstmt)))
 		run_role_change(u);

@@ -752,7 +752,8 @@ warden_utility_check_startup(void)
 		if (options[i]->source != PGC_S_CLIENT)
 			continue;
 		if (NAMED(agent_settings, options[i]->name) &&
-			!NAMED(limit_settings, options[i]->name) &&
+			(!NAMED(limit_settings, options[i]->name) ||
+			 current_limit(options[i]->name) > 0) &&
 			(strcmp(options[i]->name, "client_min_messages") != 0 ||
 			 NAMED(message_levels,
 				   GetConfigOption("client_min_messages", false, false))))

@@ -262,6 +262,13 @@ warden_write_gate_check_ddl(Node *stmt, const WardenPrincipal *principal)
 			check_column_constraints(((AlterTableCmd *) lfirst(lc))->def,
 									 principal);
 	}
+	else if (IsA(stmt, AlterDomainStmt) &&
+			 (((AlterDomainStmt *) stmt)->subtype == 'C' ||
+			  ((AlterDomainStmt *) stmt)->subtype == 'V'))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a masked role can not add a constraint to a domain"),
+				 errhint("It would be checked against raw values of every table that uses the domain; ask its owner or an administrator.")));
 	else if (IsA(stmt, CreateSchemaStmt))
 	{
 		foreach(lc, ((CreateSchemaStmt *) stmt)->schemaElts)

@@ -27,8 +27,9 @@ extern void warden_write_gate_check_rights(Oid relid,
 										   const WardenPrincipal *principal);
 
 /*
- * Raises WD002 for DDL that adds a foreign key to a masked column: whether a
- * row may be inserted would tell whether the value is there.
+ * Raises WD002 for DDL that adds a foreign key to a masked column, since
+ * whether a row may be inserted would tell whether the value is there, or a
+ * constraint to a domain, which is checked against raw values.
  */
 extern void warden_write_gate_check_ddl(Node *stmt,
 										const WardenPrincipal *principal);

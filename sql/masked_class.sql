@@ -87,6 +87,50 @@ SET ROLE regress_masked;
 SELECT * FROM mc.source;
 RESET ROLE;
 
+-- DDL that would hand raw rows to its own code, a foreign key, a domain
+GRANT CREATE ON SCHEMA mc TO regress_masked;
+SET ROLE regress_masked;
+CREATE FUNCTION mc.show(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RAISE WARNING 'raw %', $1; RETURN $1; END$$;
+CREATE FUNCTION mc.show_row() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'raw %', OLD; RETURN OLD; END$$;
+CREATE INDEX ON mc.source (mc.show(ssn));
+ALTER TABLE mc.source ADD CHECK (mc.show(ssn) <> '');
+ALTER TABLE mc.source ALTER ssn TYPE text USING mc.show(ssn);
+CREATE TRIGGER show BEFORE UPDATE ON mc.source FOR EACH ROW EXECUTE FUNCTION mc.show_row();
+CREATE DOMAIN mc.word AS text;
+ALTER DOMAIN mc.word ADD CHECK (mc.show(VALUE) <> '');
+RESET ROLE;
+ALTER TABLE mc.source OWNER TO CURRENT_USER;
+CREATE UNIQUE INDEX source_ssn ON mc.source (ssn);
+GRANT SELECT, REFERENCES ON mc.source TO regress_masked;
+SET ROLE regress_masked;
+CREATE TABLE mc.oracle (ssn text REFERENCES mc.source (ssn));
+CREATE TABLE mc.oracle (id int REFERENCES mc.source (id));
+RESET ROLE;
+
+-- its code below somebody's foreign key or maintenance reads masks as well,
+-- and foreign keys below that are checked on raw values
+CREATE FUNCTION mc.definer() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT min(ssn) FROM mc.source';
+SET ROLE regress_masked;
+CREATE TABLE mc.loot (t text);
+CREATE FUNCTION mc.keep(text) RETURNS void LANGUAGE sql VOLATILE AS 'INSERT INTO mc.loot VALUES ($1)';
+CREATE FUNCTION mc.look(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM mc.keep((SELECT min(ssn) FROM mc.source)); PERFORM mc.keep(mc.definer()); RETURN $1; END$$;
+CREATE TABLE mc.trap (id int);
+CREATE INDEX ON mc.trap (mc.look(id));
+INSERT INTO mc.trap VALUES (1);
+CREATE TABLE mc.parent (id int PRIMARY KEY);
+CREATE TABLE mc.child (id int REFERENCES mc.parent ON DELETE CASCADE);
+CREATE FUNCTION mc.cascade() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM mc.keep((SELECT min(ssn) FROM mc.source)); RETURN OLD; END$$;
+CREATE TRIGGER cascade BEFORE DELETE ON mc.child FOR EACH ROW EXECUTE FUNCTION mc.cascade();
+INSERT INTO mc.parent VALUES (1);
+INSERT INTO mc.child VALUES (1);
+DELETE FROM mc.parent;
+CREATE TABLE mc.deferred (id int REFERENCES mc.parent DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO mc.deferred VALUES (1);
+RESET ROLE;
+ANALYZE mc.trap;
+REINDEX TABLE mc.trap;
+SELECT DISTINCT t FROM mc.loot;
+
 ALTER TABLE mc.source OWNER TO CURRENT_USER;
 DROP SCHEMA mc CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_masked IS NULL;
