@@ -213,9 +213,9 @@ def free_port():
 class Http(Process):
     def __init__(self, bench, args, env):
         self.port = free_port()
+        self.token = bench.env["token"]     # first: without it nothing runs
         super().__init__(bench, args, env,
                          ["--http", f"127.0.0.1:{self.port}"])
-        self.token = bench.env["token"]
         self.next_id = 0
         self.session = None
         deadline = time.time() + 20
