@@ -33,6 +33,7 @@
 #include "guc.h"
 #include "hooks.h"
 #include "nesting.h"
+#include "pending.h"
 #include "planning.h"
 #include "policy.h"
 #include "principal.h"
@@ -175,6 +176,8 @@ check_function_execution(Oid funcid)
 {
 	const WardenPrincipal *principal = warden_principal_current();
 
+	if (unlikely(warden_apply_running()))
+		warden_apply_check_function(funcid);
 	if (principal->class == WARDEN_CLASS_NONE ||
 		principal->class == WARDEN_CLASS_MASKED || InitializingParallelWorker)
 		return;

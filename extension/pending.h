@@ -233,13 +233,39 @@ extern void warden_apply_require_sight(void);
 extern uint64 warden_apply_statement(const WardenChange *change,
 									 WardenStatement *statement);
 
-/* Fires what is deferred, as the current user. */
+/* Fires what is deferred, as the current user; nothing is from then on. */
 extern void warden_apply_constraints(void);
 
 /* Lowers lock_timeout to at most that many ms for the GUC nest level. */
 extern void warden_apply_lock_timeout(int limit);
 
-extern void warden_apply_set_running(bool running);
+extern void warden_apply_set_running(bool now);
+
+/* Refuses a function that leaves something in the session, while running. */
+extern void warden_apply_check_function(Oid function);
+
+/*
+ * Where a change runs (pending_sandbox.c): from _enter to _leave the user is
+ * the role, and nothing may outlive the statements.  On error the caller's
+ * subtransaction restores the user.  Constraints must be immediate before.
+ */
+typedef struct WardenSandbox
+{
+	Oid			user;
+	int			security;
+	int			temporary;		/* objects that were there before */
+} WardenSandbox;
+
+extern void warden_sandbox_enter(WardenSandbox *sandbox, Oid role);
+extern void warden_sandbox_leave(const WardenSandbox *sandbox);
+
+/*
+ * REFRESH ... CONCURRENTLY makes a temporary table itself, and runs the
+ * view's query in a restricted operation of its own: true where the sandbox
+ * was relaxed for it and must be restricted again after it.
+ */
+extern bool warden_sandbox_relax(Node *stmt, int *security);
+extern void warden_sandbox_restrict(int security);
 
 /*
  * Row images (pending_images.c): captured between _begin and _end, per

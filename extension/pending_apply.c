@@ -10,8 +10,9 @@
  * - Everything is checked again under that lock: state, expiry, digest,
  *	 objects, approvals, rules, apply role.
  * - While statements run, the user is the apply role inside a local user id
- *	 change, so that core refuses SET ROLE and SET SESSION AUTHORIZATION, and
- *	 decisions about changes are refused.
+ *	 change and a security-restricted operation, so that core refuses SET ROLE,
+ *	 SET SESSION AUTHORIZATION and whatever outlives the statements or runs
+ *	 after them as the caller; decisions about changes are refused.
  * - The statements run in a subtransaction.  When it fails it is rolled back
  *	 and the failure recorded; CALL outside a transaction block commits that
  *	 record before the error is raised.  Inside a block the record goes with
@@ -78,20 +79,6 @@ typedef struct ApplyJob
 	bool		barred;			/* its statement may not run in a transaction */
 	bool		committed;		/* of a barred one: something has stayed */
 } ApplyJob;
-
-static bool applying = false;
-
-bool
-warden_apply_running(void)
-{
-	return applying;
-}
-
-void
-warden_apply_set_running(bool running)
-{
-	applying = running;
-}
 
 /* ---- may it be applied? ------------------------------------------------- */
 
@@ -336,7 +323,7 @@ lock_targets(ApplyJob *job)
 }
 
 /* Names must still mean what they meant when the change was proposed. */
-static void
+static RawStmt *
 require_same_objects(const WardenChange *change, WardenStatement *statement)
 {
 	RawStmt    *raw = warden_statement_parse(statement->statement);
@@ -356,6 +343,7 @@ require_same_objects(const WardenChange *change, WardenStatement *statement)
 				 errmsg("change " INT64_FORMAT " is stale", change->id),
 				 errdetail("Statement %d: %s.", statement->ordinal, drift),
 				 errhint("Have it proposed again.")));
+	return raw;
 }
 
 uint64
@@ -364,18 +352,24 @@ warden_apply_statement(const WardenChange *change, WardenStatement *statement)
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
+	RawStmt    *raw;
 	uint64		rows;
+	int			security;
+	bool		relaxed;
 	int			n;
 	int			result;
 
 	CHECK_FOR_INTERRUPTS();
 	CommandCounterIncrement();
-	require_same_objects(change, statement);
+	raw = require_same_objects(change, statement);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
+	relaxed = warden_sandbox_relax(raw->stmt, &security);
 	result = SPI_execute_with_args(statement->statement, n, types, values,
 								   nulls, false, 0);
+	if (relaxed)
+		warden_sandbox_restrict(security);
 	if (result < 0)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
@@ -411,16 +405,6 @@ warden_apply_lock_timeout(int limit)
 								 false);
 }
 
-/* Everything that was deferred happens now. */
-void
-warden_apply_constraints(void)
-{
-	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
-
-	immediate->deferred = false;
-	AfterTriggerSetState(immediate);
-}
-
 static void
 statement_error_callback(void *arg)
 {
@@ -436,13 +420,10 @@ run_statements(ApplyJob *job)
 	ErrorContextCallback callback;
 	int			ordinal = 0;
 	int			nest = NewGUCNestLevel();
-	Oid			user;
-	int			security;
+	WardenSandbox sandbox;
 	ListCell   *cell;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(job->apply_role,
-						   security | SECURITY_LOCAL_USERID_CHANGE);
+	warden_sandbox_enter(&sandbox, job->apply_role);
 	warden_capture_restore(job->change.context);
 	warden_apply_lock_timeout(LOCK_TIMEOUT_MS);
 	lock_targets(job);
@@ -459,13 +440,11 @@ run_statements(ApplyJob *job)
 		warden_images_statement(ordinal);
 		(void) warden_apply_statement(&job->change, statement);
 	}
-	/* deferred triggers must fire as the apply role too */
-	warden_apply_constraints();
+	warden_sandbox_leave(&sandbox);
 	error_context_stack = callback.previous;
 
 	/* the statements' own SETs are undone with ours */
 	AtEOXact_GUC(false, nest);
-	SetUserIdAndSecContext(user, security);
 }
 
 /* Runs it in a subtransaction; the error is kept in job->error. */
@@ -478,7 +457,7 @@ try_statements(ApplyJob *job)
 	job->error = NULL;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	applying = true;
+	warden_apply_set_running(true);
 	warden_images_begin(job->context);
 	PG_TRY();
 	{
@@ -493,7 +472,7 @@ try_statements(ApplyJob *job)
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
-	applying = false;
+	warden_apply_set_running(false);
 	if (job->error != NULL)
 		warden_images_begin(NULL);
 	else
@@ -725,7 +704,8 @@ run_barred(ApplyJob *job)
 				 errhint("Wait until that is done.")));
 	PG_TRY();
 	{
-		require_same_objects(&job->change, linitial(job->statements));
+		(void) require_same_objects(&job->change,
+									linitial(job->statements));
 		warden_principal_run_internal(mark_applying_internally, job);
 		SPI_commit();
 		SPI_finish();
@@ -792,6 +772,8 @@ warden_apply_change(int64 id, const char *glass, bool atomic)
 		run_barred(job);
 		return;
 	}
+	/* what the caller has deferred fires as the caller */
+	warden_apply_constraints();
 	if (!run_change(job))
 	{
 		warden_principal_run_internal(mark_failed_internally, job);

@@ -639,16 +639,18 @@ measure_and_roll_back(PreviewJob *job)
 	ResourceOwner owner = CurrentResourceOwner;
 	Oid			user;
 	int			security;
+	WardenSandbox sandbox;
 
 	GetUserIdAndSecContext(&user, &security);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	/* what the caller has deferred fires as the caller */
+	warden_apply_constraints();
 	warden_apply_set_running(true);
 	PG_TRY();
 	{
 		(void) NewGUCNestLevel();
-		SetUserIdAndSecContext(job->apply_role,
-							   security | SECURITY_LOCAL_USERID_CHANGE);
+		warden_sandbox_enter(&sandbox, job->apply_role);
 		warden_capture_restore(job->change.context);
 		warden_apply_lock_timeout(PREVIEW_LOCK_TIMEOUT_MS);
 		measure_statements(job);

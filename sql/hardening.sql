@@ -144,6 +144,105 @@ UPDATE warden.pending_changes SET status = 'approved' WHERE id = 5002;
 SELECT status, approvals FROM warden.pending_changes WHERE id = 5002;
 
 --
+-- Nothing of a change outlives its apply or runs as who applies it
+--
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_h_writer;
+CREATE TABLE regress_h.proof (who text);
+CREATE FUNCTION regress_h.mark(what text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO regress_h.proof VALUES (what || ' as ' || current_user);
+	RETURN 1;
+END $$;
+CREATE TABLE regress_h.later (i int);
+CREATE FUNCTION regress_h.later() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM regress_h.mark('trigger ' || NEW.i);
+	EXECUTE 'SET CONSTRAINTS ALL DEFERRED';
+	IF NEW.i < 3 THEN
+		INSERT INTO regress_h.later VALUES (NEW.i + 1);
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON regress_h.later
+	DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION regress_h.later();
+CREATE TABLE regress_h.pair (id int PRIMARY KEY, other int
+	REFERENCES regress_h.pair DEFERRABLE INITIALLY DEFERRED);
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_h TO regress_h_bot;
+RESET ROLE;
+\c - regress_h_bot
+\o /dev/null
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'DECLARE hc CURSOR WITH HOLD FOR SELECT regress_h.mark(''hold'')'; END$$$w$, 'hold', '');
+SELECT warden.propose('INSERT INTO regress_h.later VALUES (1)', 'deferred', '');
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'PREPARE pz AS SELECT 666'; END$$$w$, 'prepare', '');
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'LISTEN zzz'; END$$$w$, 'listen', '');
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'CREATE TEMP TABLE items (id int)'; END$$$w$, 'temporary', '');
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'CREATE DOMAIN pg_temp.numeric AS text'; END$$$w$, 'domain', '');
+SELECT warden.propose($w$DO $$BEGIN PERFORM pg_advisory_lock(99); END$$$w$, 'lock', '');
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'DISCARD ALL'; END$$$w$, 'discard', '');
+SELECT warden.propose($w$DO $$BEGIN EXECUTE 'SET ROLE regress_h_bob'; END$$$w$, 'role', '');
+-- what is in order is applied
+SELECT warden.propose($w$
+CREATE SCHEMA regress_h_new;
+CREATE TABLE regress_h_new.a (id int PRIMARY KEY, note text);
+CREATE INDEX a_note ON regress_h_new.a (note);
+ALTER TABLE regress_h_new.a ADD COLUMN n int DEFAULT 7, ADD CHECK (n > 0);
+INSERT INTO regress_h_new.a (id, note) VALUES (1, 'one');
+CREATE TABLE regress_h_new.b (id int REFERENCES regress_h_new.a DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO regress_h_new.b VALUES (1);
+ALTER TABLE regress_h_new.a ALTER COLUMN n TYPE bigint;
+CREATE TYPE regress_h_new.mood AS ENUM ('good', 'bad');
+CREATE VIEW regress_h_new.v AS SELECT id FROM regress_h_new.a;
+CREATE TABLE regress_h_new.c AS SELECT * FROM regress_h_new.a;
+CREATE MATERIALIZED VIEW regress_h_new.m AS SELECT id FROM regress_h_new.a;
+CREATE UNIQUE INDEX m_id ON regress_h_new.m (id);
+INSERT INTO regress_h_new.a (id, note) VALUES (2, 'two');
+REFRESH MATERIALIZED VIEW CONCURRENTLY regress_h_new.m;
+COMMENT ON TABLE regress_h_new.a IS 'made by a change';
+TRUNCATE regress_h_new.c;
+CLUSTER regress_h_new.a USING a_pkey;
+ANALYZE regress_h_new.a;
+DROP VIEW regress_h_new.v;
+INSERT INTO regress_h.pair VALUES (1, 2), (2, 1);
+DO $$BEGIN PERFORM pg_advisory_xact_lock(99); END$$
+$w$, 'ordinary', '');
+SELECT warden.propose('INSERT INTO regress_h.pair VALUES (3, 4), (4, 3)', 'hold', '');
+\o
+SELECT count(*) FROM warden.my_changes WHERE id > 5002;
+\c - :superuser
+GRANT CREATE ON DATABASE contrib_regression TO regress_h_writer;
+\c - regress_h_bob
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM generate_series(5003, 5013) id;
+\c - regress_h_ann
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes
+	WHERE id > 5002 AND status = 'proposed' ORDER BY id;
+\o
+CALL warden.apply(5003);
+CALL warden.apply(5004);
+CALL warden.apply(5005);
+CALL warden.apply(5006);
+CALL warden.apply(5007);
+CALL warden.apply(5008);
+CALL warden.apply(5009);
+CALL warden.apply(5010);
+CALL warden.apply(5011);
+CALL warden.apply(5012);
+CALL warden.apply(5013);
+SELECT name FROM pg_cursors WHERE name = 'hc';
+SELECT name FROM pg_prepared_statements;
+SELECT pg_listening_channels();
+SELECT relname FROM pg_class WHERE relpersistence = 't';
+SELECT typname FROM pg_type WHERE typnamespace = pg_my_temp_schema();
+SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+\c - :superuser
+SELECT who FROM regress_h.proof;
+SELECT id, other FROM regress_h.pair ORDER BY id;
+SELECT id FROM regress_h_new.m ORDER BY id;
+
+--
 -- Cleaning up
 --
 \c - :superuser
@@ -151,6 +250,8 @@ SET client_min_messages = error;
 DELETE FROM warden.agents WHERE role::text LIKE 'regress_h_%';
 DELETE FROM warden.people WHERE role::text LIKE 'regress_h_%';
 DROP SCHEMA regress_h CASCADE;
+DROP SCHEMA regress_h_new CASCADE;
+REVOKE ALL ON DATABASE contrib_regression FROM regress_h_writer;
 REVOKE regress_h_bot FROM warden_gateway;
 DROP ROLE regress_h_bot, regress_h_reporter, regress_h_writer, regress_h_gate,
 	regress_h_admin, regress_h_ann, regress_h_bob;
