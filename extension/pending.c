@@ -338,6 +338,8 @@ record_internally(void *arg)
 	}
 	else
 	{
+		if (job->reverts == 0)
+			warden_budget_require(job->change.agent);
 		job->change.id = next_change_id();
 		digest = warden_digest_begin(&job->change, job->change.apply_role);
 	}

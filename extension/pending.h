@@ -103,6 +103,12 @@ extern int64 warden_pending_propose_as(const WardenChange *as, List *captures,
 /* Raises where a text is longer than warden.change_size. */
 extern void warden_pending_check_size(const char *text);
 
+/*
+ * Raises where the agent has as many changes waiting, or proposed in the last
+ * hour, as it may.  In internal mode, connected to SPI.
+ */
+extern void warden_budget_require(const char *agent);
+
 extern void warden_pending_init(void);
 extern void warden_pending_state_init(void);	/* called by _init */
 

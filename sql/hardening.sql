@@ -243,6 +243,37 @@ SELECT id, other FROM regress_h.pair ORDER BY id;
 SELECT id FROM regress_h_new.m ORDER BY id;
 
 --
+-- How many changes may wait, and be proposed in an hour
+--
+UPDATE warden.agents SET max_open_changes = 7 WHERE agent = 'hard bot';
+SELECT count(*) FROM warden.pending_changes
+	WHERE agent = 'hard bot' AND status IN ('proposed', 'approved');
+\c - regress_h_bot
+SELECT count(warden.propose('DELETE FROM regress_h.items', '', ''))
+	FROM generate_series(1, 2000);
+DELETE FROM regress_h.items WHERE id = 3;
+\echo :LAST_ERROR_SQLSTATE
+\c - :superuser
+UPDATE warden.agents SET max_open_changes = 14, changes_per_hour = NULL
+	WHERE agent = 'hard bot';
+\c - regress_h_bot
+SELECT count(warden.propose('DELETE FROM regress_h.items', '', ''))
+	FROM generate_series(1, 2000);
+BEGIN;
+DELETE FROM regress_h.items WHERE id = 3;
+DELETE FROM regress_h.items WHERE id = 2;
+COMMIT;
+\c - :superuser
+UPDATE warden.agents SET max_open_changes = NULL, changes_per_hour = 15
+	WHERE agent = 'hard bot';
+\c - regress_h_bot
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+DELETE FROM regress_h.items WHERE id = 1;
+COMMIT;
+DELETE FROM regress_h.items WHERE id = 1;
+\echo :LAST_ERROR_SQLSTATE
+
+--
 -- Cleaning up
 --
 \c - :superuser
