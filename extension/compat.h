@@ -191,6 +191,13 @@ warden_schema_usage(Oid schema, Oid roleid)
 #define WARDEN_GRANT_SET_ONLY	""
 #endif
 
+/* 17 keeps the condition of a MERGE apart from the jointree. */
+#if PG_VERSION_NUM >= 170000
+#define WARDEN_MERGE_CONDITION(query)	((query)->mergeJoinCondition)
+#else
+#define WARDEN_MERGE_CONDITION(query)	((Node *) NULL)
+#endif
+
 /* 17 gave random() bounds. */
 #if PG_VERSION_NUM >= 170000
 #define WARDEN_RANDOM_FUNCTIONS F_RANDOM_, F_RANDOM_INT4_INT4, \

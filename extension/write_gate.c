@@ -146,6 +146,7 @@ check_write(Query *query, const WardenPrincipal *principal)
 	(void) target_walker((Node *) query->returningList, &reads);
 	(void) target_walker((Node *) query->onConflict, &reads);
 	(void) target_walker((Node *) query->mergeActionList, &reads);
+	(void) target_walker(WARDEN_MERGE_CONDITION(query), &reads);
 	if (perms != NULL)
 	{
 		check_assigned(principal, target->relid, perms->insertedCols);

@@ -188,8 +188,8 @@ PREPARE p AS SELECT ssn, regress_p.read(), regress_p.read_definer()
     FROM regress_p.people;
 EXECUTE p;
 RESET ROLE;
-GRANT regress_p_masked TO regress_p_noinherit;
 ALTER ROLE regress_p_noinherit INHERIT;
+GRANT regress_p_masked TO regress_p_noinherit;
 SET ROLE regress_p_noinherit;
 EXECUTE p;
 RESET ROLE;
