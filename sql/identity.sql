@@ -179,7 +179,10 @@ SHOW role;
 
 -- A worker knows the person, too.
 \c - :superuser
-ALTER ROLE regress_gate SET force_parallel_mode = on;
+SELECT CASE WHEN current_setting('server_version_num')::int < 160000
+        THEN 'force_parallel_mode' ELSE 'debug_parallel_query' END AS parallel
+\gset
+ALTER ROLE regress_gate SET :parallel = on;
 \c - regress_gate
 BEGIN;
 SELECT warden.enter(:'token', 'ann', '{}', 'k');
