@@ -17,11 +17,13 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -305,10 +307,21 @@ warden_identity_person(Oid role)
 	return warden_store_person(role);
 }
 
-bool
-warden_identity_delegated(const char *agent, const char *person)
+char *
+warden_identity_delegations(const char *agent)
 {
-	return warden_store_delegated(agent, person, true);
+	return warden_store_delegations(agent);
+}
+
+/* Persons are told apart without regard to case. */
+bool
+warden_identity_may_be(const char *patterns, const char *person)
+{
+	if (patterns == NULL)
+		return false;
+	patterns = str_tolower(patterns, strlen(patterns), DEFAULT_COLLATION_OID);
+	person = str_tolower(person, strlen(person), DEFAULT_COLLATION_OID);
+	return warden_store_matches(patterns, person);
 }
 
 WardenStatementFacts *

@@ -51,8 +51,11 @@ extern void warden_identity_count_rows(uint64 rows);
 /* The person a login role is mapped to in warden.people, or NULL. */
 extern char *warden_identity_person(Oid role);
 
-/* Does the person, in any case, match a delegation pattern of that agent? */
-extern bool warden_identity_delegated(const char *agent, const char *person);
+/* The patterns of persons that the agent may act for, a line each, or NULL. */
+extern char *warden_identity_delegations(const char *agent);
+
+/* Is the person, spelled in any case, one whom such patterns match? */
+extern bool warden_identity_may_be(const char *patterns, const char *person);
 
 /*
  * A palloc'd copy with what looks like a token or a JWT struck out in place,

@@ -266,7 +266,7 @@ choose_person(const WardenToken *token, const WardenAgent *agent,
 		return "";
 	}
 	if (strlen(requested) >= WARDEN_PERSON_SIZE ||
-		!warden_store_delegated(agent->agent, requested, false))
+		!warden_store_delegated(agent->agent, requested))
 		refuse_person("this agent may not act for that person",
 					  "An administrator can allow it with warden.allow_delegation().");
 	*asserted = true;

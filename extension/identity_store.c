@@ -20,12 +20,10 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_shseclabel.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/formatting.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -504,37 +502,52 @@ warden_store_person(Oid role)
 	return person;
 }
 
-/* Persons are told apart without regard to case. */
+/* The agent's patterns, a line each; NULL where there is none. */
 char *
-warden_store_fold(const char *text)
-{
-	return str_tolower(text, strlen(text), DEFAULT_COLLATION_OID);
-}
-
-bool
-warden_store_delegated(const char *agent, const char *person, bool fold)
+warden_store_delegations(const char *agent)
 {
 	WardenScan	scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
-	bool		matches = false;
+	StringInfoData patterns;
 
 	ScanKeyInit(&key, Anum_delegations_agent, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(agent));
 	if (!warden_scan_begin(&scan, "delegations", "delegations_pkey", 1, &key))
-		return false;
-	while (!matches && HeapTupleIsValid(tuple = warden_scan_next(&scan)))
+		return NULL;
+	initStringInfo(&patterns);
+	while (HeapTupleIsValid(tuple = warden_scan_next(&scan)))
 	{
 		char		pattern[WARDEN_PERSON_SIZE];
 
 		warden_scan_text(&scan, tuple, Anum_delegations_person_pattern, pattern,
 				  sizeof(pattern));
-		matches = warden_store_glob(pattern, person) ||
-			(fold && warden_store_glob(warden_store_fold(pattern),
-									   warden_store_fold(person)));
+		appendStringInfo(&patterns, "%s\n", pattern);
 	}
 	warden_scan_end(&scan);
-	return matches;
+	return patterns.len > 0 ? patterns.data : NULL;
+}
+
+bool
+warden_store_matches(const char *patterns, const char *person)
+{
+	char	   *copy = pstrdup(patterns != NULL ? patterns : "");
+	char	   *rest;
+	char	   *pattern;
+
+	for (pattern = strtok_r(copy, "\n", &rest); pattern != NULL;
+		 pattern = strtok_r(NULL, "\n", &rest))
+	{
+		if (warden_store_glob(pattern, person))
+			return true;
+	}
+	return false;
+}
+
+bool
+warden_store_delegated(const char *agent, const char *person)
+{
+	return warden_store_matches(warden_store_delegations(agent), person);
 }
 
 /*

@@ -66,10 +66,12 @@ extern bool warden_store_token(const uint8 *digest, WardenToken *result);
 extern WardenRoleAgents warden_store_role(Oid role, WardenAgent *result);
 extern char *warden_store_person(Oid role);
 
-/* Does a delegation of the agent match the person, in any case with fold? */
-extern bool warden_store_delegated(const char *agent, const char *person,
-								   bool fold);
-extern char *warden_store_fold(const char *text);
+/* Does a delegation of the agent match? */
+extern bool warden_store_delegated(const char *agent, const char *person);
+
+/* The agent's patterns, a line each, or NULL; and does one of them match? */
+extern char *warden_store_delegations(const char *agent);
+extern bool warden_store_matches(const char *patterns, const char *person);
 
 /*
  * The agent and person that a JWT stands for (identity_jwt.c): false unless

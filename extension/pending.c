@@ -155,7 +155,8 @@ fill_identity(WardenChange *change)
 	change->token_issuer = identity->token_issuer;
 	change->apply_role = identity->apply_role;
 	change->agent_role = GetOuterUserId();
-	change->context = warden_capture_context();
+	change->context = warden_capture_context(identity->asserted ?
+		warden_identity_delegations(identity->agent) : NULL);
 }
 
 /* ---- inserts, as the library -------------------------------------------- */

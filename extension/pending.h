@@ -114,8 +114,12 @@ extern void warden_pending_state_init(void);	/* called by _init */
 
 /* ---- what makes a statement mean the same later (pending_capture.c) ------ */
 
-/* The settings as a jsonb text; canonical. */
-extern char *warden_capture_context(void);
+/*
+ * The settings as a jsonb text; canonical.  With them the delegations (lines,
+ * or NULL) by which the person was asserted, and those of a stored context.
+ */
+extern char *warden_capture_context(const char *delegations);
+extern char *warden_capture_delegations(const char *context);
 
 /* Sets them for the current GUC nest level; pg_temp comes last. */
 extern void warden_capture_restore(const char *context);

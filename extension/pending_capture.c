@@ -252,7 +252,7 @@ effective_search_path(void)
 }
 
 char *
-warden_capture_context(void)
+warden_capture_context(const char *delegations)
 {
 	StringInfoData json;
 	int			i;
@@ -260,6 +260,8 @@ warden_capture_context(void)
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	json_put(&json, "search_path", effective_search_path());
+	if (delegations != NULL)
+		json_put(&json, "delegations", delegations);
 	for (i = 0; i < (int) lengthof(captured_settings); i++)
 	{
 		const char *value = GetConfigOption(captured_settings[i], true, false);
@@ -269,6 +271,12 @@ warden_capture_context(void)
 	}
 	appendStringInfoChar(&json, '}');
 	return warden_capture_canonical(json.data);
+}
+
+char *
+warden_capture_delegations(const char *context)
+{
+	return json_member(&parse_json(context)->root, "delegations");
 }
 
 /* For the current nest level, whoever runs: these are the library's values. */

@@ -27,6 +27,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/extension.h"
@@ -38,6 +39,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/formatting.h"
 #include "utils/portal.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -295,6 +297,26 @@ warden_pending_require_admin(void)
 						 WARDEN_ROLE_ADMIN)));
 }
 
+/* As lower() in SQL has it. */
+static bool
+same_person(const char *a, const char *b)
+{
+	a = str_tolower(a, strlen(a), DEFAULT_COLLATION_OID);
+	b = str_tolower(b, strlen(b), DEFAULT_COLLATION_OID);
+	return strcmp(a, b) == 0;
+}
+
+/* Delegations as they were, and as they are now. */
+static bool
+may_be_asserted(const WardenChange *change, const char *person)
+{
+	return change->asserted &&
+		(warden_identity_may_be(warden_capture_delegations(change->context),
+								person) ||
+		 warden_identity_may_be(warden_identity_delegations(change->agent),
+								person));
+}
+
 /* Why a person may not approve this change, or NULL. */
 static const char *
 approval_bar(const WardenChange *change, const char *person)
@@ -302,15 +324,14 @@ approval_bar(const WardenChange *change, const char *person)
 	char	   *issuer;
 
 	if (change->on_behalf_of != NULL &&
-		pg_strcasecmp(change->on_behalf_of, person) == 0)
+		same_person(change->on_behalf_of, person))
 		return "It was proposed on behalf of the same person.";
-	if (change->asserted &&
-		warden_identity_delegated(change->agent, person))
+	if (may_be_asserted(change, person))
 		return "The person it was proposed for was only asserted, and could have been the same.";
 	if (OidIsValid(change->token_issuer))
 	{
 		issuer = warden_identity_person(change->token_issuer);
-		if (issuer != NULL && pg_strcasecmp(issuer, person) == 0)
+		if (issuer != NULL && same_person(issuer, person))
 			return "The same person issued the token that it was proposed with.";
 	}
 	return NULL;
@@ -552,7 +573,7 @@ warden_pending_approvals(const WardenChange *change)
 			continue;
 		foreach(cell, persons)
 		{
-			if (pg_strcasecmp(lfirst(cell), person) == 0)
+			if (same_person(lfirst(cell), person))
 				break;
 		}
 		if (cell == NULL)

@@ -56,6 +56,13 @@ COMMIT;
 \c - regress_h_ann
 SELECT asserted, on_behalf_of FROM warden.pending_changes WHERE id = 5001;
 SELECT warden.approve(5001, 'as Ann@Example.com');
+-- whatever became of the delegation since
+\c - :superuser
+DELETE FROM warden.delegations WHERE agent = 'hard bot';
+\c - regress_h_ann
+SELECT warden.approve(5001, 'as Ann@Example.com');
+\c - :superuser
+INSERT INTO warden.delegations VALUES ('hard bot', '*@example.com');
 
 --
 -- The registry is written by a person's own statements, not by what somebody
