@@ -18,7 +18,8 @@ import time
 from server import Server, run
 
 ROWS = 100000
-LABELLED = 100
+SCAN_ROWS = 1000000
+LABELLED = (10, 100, 1000, 10000)       # columns, in tables of up to 1000 each
 
 SCHEMA = """
 CREATE TABLE customers (id int PRIMARY KEY, name text, email text, ssn text,
@@ -27,27 +28,38 @@ INSERT INTO customers
 SELECT n, 'Customer ' || n, 'customer' || n || '@example.com',
        lpad((n % 1000)::text, 3, '0') || '-' || lpad((n % 100)::text, 2, '0')
            || '-' || lpad((n % 10000)::text, 4, '0'), 'city ' || n % 100
-  FROM generate_series(1, %d) n;
+  FROM generate_series(1, ROWS) n;
 CREATE VIEW masked_customers AS
 SELECT id, name, left(email, 1) || '******' || substr(email,
            strpos(email, '@')) AS email,
        '***-**-' || right(ssn, 4) AS ssn, city
   FROM customers;
+CREATE TABLE big AS SELECT id, email, ssn FROM customers,
+    generate_series(1, COPIES) copies;
+CREATE VIEW masked_big AS
+SELECT id, left(email, 1) || '******' || substr(email,
+           strpos(email, '@')) AS email,
+       '***-**-' || right(ssn, 4) AS ssn FROM big;
 CREATE ROLE bench_reader LOGIN;
 CREATE ROLE bench_masked LOGIN;
 CREATE ROLE bench_agent LOGIN;
-GRANT SELECT ON masked_customers TO bench_reader;
-GRANT SELECT ON customers TO bench_masked, bench_agent;
-VACUUM ANALYZE customers;
-""" % ROWS
+GRANT SELECT ON masked_customers, masked_big, big TO bench_reader;
+GRANT SELECT ON customers, big TO bench_masked, bench_agent;
+"""
 
 GOVERN = """
 SECURITY LABEL FOR warden ON COLUMN customers.email IS 'email';
 SECURITY LABEL FOR warden ON COLUMN customers.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN big.email IS 'email';
+SECURITY LABEL FOR warden ON COLUMN big.ssn IS 'ssn';
 SECURITY LABEL FOR warden ON ROLE bench_masked IS 'masked';
 SECURITY LABEL FOR warden ON ROLE bench_agent IS 'agent';
 SELECT warden.create_agent('bench', 'bench_agent');
+CREATE ROLE bench_gateway LOGIN NOINHERIT;
+GRANT warden_gateway TO bench_gateway;
 """
+
+SCAN = "SELECT count(email), count(ssn), max(length(email || ssn)) FROM %s;\n"
 
 POINT = ("\\set id random(1, %d)\n"
          "SELECT id, email, ssn FROM %s WHERE id = :id;\n")
@@ -102,23 +114,25 @@ class Bench:
         self.loaded = Server(lines)
         self.scripts = tempfile.mkdtemp(prefix="pg_warden-bench.")
 
+    def audited(self, mode):
+        """Choose how long statements wait for their audit records."""
+        self.loaded.psql("ALTER SYSTEM SET warden.audit = '%s'" % mode)
+        self.loaded.psql("SELECT pg_reload_conf()")
+        time.sleep(0.5)
+
     def setup(self):
         """Load the same data into both; govern the loaded one."""
         for server in (self.plain, self.loaded):
             server.start()
-            server.psql("SET client_min_messages = warning;" + SCHEMA
-                        .replace("VACUUM ANALYZE customers;", ""))
-            server.psql("VACUUM ANALYZE customers")
+            server.psql("SET client_min_messages = warning;" + SCHEMA.replace(
+                "ROWS", str(ROWS)).replace("COPIES", str(SCAN_ROWS // ROWS)))
+            server.psql("VACUUM ANALYZE")
             run([os.path.join(os.environ["PG_BINDIR"], "pgbench"), "-i", "-q",
                  "-s", "10", "-h", server.directory, "-U", "postgres",
                  "postgres"])
         self.loaded.psql("SET client_min_messages = warning;"
                          "CREATE EXTENSION pg_warden;" + GOVERN)
-        self.loaded.psql("CREATE TABLE labelled (%s)" % ", ".join(
-            "c%d text" % n for n in range(LABELLED)))
-        self.loaded.psql("".join(
-            "SECURITY LABEL FOR warden ON COLUMN labelled.c%d IS 'full';" % n
-            for n in range(LABELLED)))
+        self.audited("async")
 
     def destroy(self):
         """Remove everything."""
@@ -128,9 +142,13 @@ class Bench:
 
     def script(self, relation):
         """Write a pgbench script that reads one row; return its path."""
-        path = os.path.join(self.scripts, relation)
+        return self.write(relation, POINT % (ROWS, relation))
+
+    def write(self, name, text):
+        """Write a pgbench script; return its path."""
+        path = os.path.join(self.scripts, name)
         with open(path, "w", encoding="utf-8") as script:
-            script.write(POINT % (ROWS, relation))
+            script.write(text)
         return path
 
     def ungoverned(self):
@@ -161,17 +179,87 @@ class Bench:
                  ("governed, class agent", read("customers",
                                                 "bench_agent"))],
                 self.args.rounds)
-            table("masked point read, -M %s; target: within 10 %%" % mode,
-                  COLUMNS, compared(results, "hand-written view"))
+            table("masked point read, audit async, -M %s; target: within "
+                  "10 %%" % mode, COLUMNS, compared(
+                      results, "hand-written view"))
+
+    def scan(self):
+        """Measure a scan of many rows against such masks in plain SQL."""
+        def read(relation, role):
+            path = self.write("scan_" + relation, SCAN % relation)
+            return lambda: self.loaded.pgbench(
+                ["-c", "1", "-t", "3", "-f", path], 0, role)
+        results = in_turns(
+            [("masks in plain SQL", read("masked_big", "bench_reader")),
+             ("no masks", read("big", "bench_reader")),
+             ("governed, class masked", read("big", "bench_masked")),
+             ("governed, class agent", read("big", "bench_agent"))],
+            min(self.args.rounds, 3))
+        table("scan of %d rows, two masked columns" % SCAN_ROWS, COLUMNS,
+              [[row[0], "%.2f" % results[row[0]][0], "%.0f" % results[
+                  row[0]][1], row[3]] for row in compared(
+                      results, "masks in plain SQL")])
+
+    def label(self, wanted):
+        """Have this many labelled columns in tables beside the one read."""
+        have = int(self.loaded.psql(
+            "SELECT count(*) FROM pg_seclabel WHERE provider = 'warden' AND "
+            "objoid IN (SELECT oid FROM pg_class WHERE relname ~ '^wide_')"))
+        while have < wanted:
+            name, count = "wide_%d" % have, min(1000, wanted - have)
+            self.loaded.psql("CREATE TABLE %s (%s); GRANT SELECT ON %s TO "
+                             "bench_masked" % (name, ", ".join(
+                                 "c%d int" % n for n in range(count)), name))
+            self.loaded.psql("BEGIN;" + "".join(
+                "SECURITY LABEL FOR warden ON COLUMN %s.c%d IS 'full';" % (
+                    name, n) for n in range(count)) + "COMMIT")
+            have += count
+
+    def growth(self):
+        """Measure planning while more and more columns are labelled."""
+        path = self.write("plan", "EXPLAIN SELECT id, email, ssn FROM customers "
+                          "WHERE id = 1;\n")
+        rows, base = [], None
+        for count in LABELLED:
+            self.label(count)
+            rates = [self.loaded.pgbench(["-c", "1", "-f", path],
+                                         self.args.seconds, "bench_masked")
+                     for _ in range(self.args.rounds)]
+            connect = [self.loaded.pgbench(["-C", "-c", "1", "-f", path],
+                                           self.args.seconds, "bench_masked")
+                       for _ in range(self.args.rounds)]
+            cpu = statistics.median(r[1] for r in rates)
+            base = base or cpu
+            rows.append(["%d labelled columns" % count, "%.1f" % cpu,
+                         "%.1f" % statistics.median(r[1] for r in connect),
+                         "%+.1f %%" % ((cpu / base - 1) * 100)])
+        table("EXPLAIN of a masked point read, as more is labelled elsewhere",
+              ["", "CPU us", "CPU us, new session", "against the first"], rows)
+
+    def enter(self):
+        """Measure what badging in and out adds to a gateway's call."""
+        token = self.loaded.psql("SELECT warden.issue_token('bench')")
+        call = POINT % (ROWS, "customers")
+        bare = self.write("bare", "BEGIN;\n%sCOMMIT;\n" % call)
+        whole = self.write("enter", (
+            "BEGIN;\nSELECT warden.enter('%s', 'pat', '{}', 'bench-key-1');\n"
+            "%sSELECT warden.leave('bench-key-1');\nCOMMIT;\n") % (token, call))
+        self.loaded.psql("SELECT warden.allow_delegation('bench', 'pat')")
+        results = in_turns(
+            [("agent's own login", lambda: self.loaded.pgbench(
+                ["-c", "1", "-f", bare], self.args.seconds, "bench_agent")),
+             ("gateway, enter and leave", lambda: self.loaded.pgbench(
+                 ["-c", "1", "-f", whole], self.args.seconds,
+                 "bench_gateway"))], self.args.rounds)
+        table("BEGIN, point read, COMMIT; the same within enter and leave",
+              COLUMNS, compared(results, "agent's own login"))
 
     def audit(self):
         """Measure an agent's reads with each audit mode."""
         rows = []
-        for clients in (1, 8, 32):
+        for clients in (1, 8):
             for mode in ("async", "sync"):
-                self.loaded.psql("ALTER SYSTEM SET warden.audit = '%s'" % mode)
-                self.loaded.psql("SELECT pg_reload_conf()")
-                time.sleep(0.5)
+                self.audited(mode)
                 rate, cpu = self.loaded.pgbench(
                     ["-M", "simple", "-c", str(clients), "-f",
                      self.script("customers")], self.args.seconds,
@@ -179,8 +267,7 @@ class Bench:
                 rows.append(["%s, %d clients" % (mode, clients),
                              "%.0f" % rate, "%.1f" % cpu,
                              "%.2f ms" % (clients / rate * 1000)])
-        self.loaded.psql("ALTER SYSTEM RESET warden.audit")
-        self.loaded.psql("SELECT pg_reload_conf()")
+        self.audited("async")
         table("an agent's point reads by warden.audit",
               ["", "per second", "CPU us each", "latency"], rows)
 
@@ -190,8 +277,6 @@ class Bench:
         if not os.path.exists(shim):
             print("\nwarden-mcp is not built: not measured")
             return
-        self.loaded.psql("CREATE ROLE bench_gateway LOGIN NOINHERIT;"
-                         "GRANT warden_gateway TO bench_gateway")
         process = subprocess.Popen(
             [shim, "--http", "127.0.0.1:%d" % self.args.port, "--dsn",
              self.loaded.conninfo("bench_gateway")],
@@ -214,7 +299,8 @@ class Bench:
 
 def main():
     """Run the sections asked for."""
-    sections = ["ungoverned", "governed", "audit", "shim"]
+    sections = ["ungoverned", "governed", "scan", "growth", "enter", "audit",
+                "shim"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="*", choices=sections + [[]])
     parser.add_argument("--seconds", type=int, default=5)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 BINDIR = os.environ["PG_BINDIR"]
 
@@ -65,20 +66,40 @@ class Server:
         return run([program("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d",
                     self.conninfo(role), "-c", sql]).strip()
 
+    def settle(self, pid):
+        """Wait until the backends of clients have ended and are reaped."""
+        for _ in range(1000):
+            titles = []
+            with open("/proc/%s/task/%s/children" % (pid, pid),
+                      encoding="utf-8") as children:
+                for child in children.read().split():
+                    try:
+                        with open("/proc/%s/cmdline" % child,
+                                  encoding="utf-8") as cmdline:
+                            titles.append(cmdline.read())
+                    except OSError:
+                        titles.append("[local]")
+            if not any("[local]" in title or not title for title in titles):
+                return
+            time.sleep(0.01)
+
     def reaped_cpu(self):
         """Return CPU seconds that all backends that have ended used."""
         with open(os.path.join(self.data, "postmaster.pid"),
                   encoding="utf-8") as pidfile:
             pid = pidfile.readline().strip()
+        self.settle(pid)
         with open("/proc/%s/stat" % pid, encoding="utf-8") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
     def pgbench(self, args, seconds, role="postgres"):
-        """Run pgbench; return (transactions per second, CPU us each)."""
+        """Run pgbench for some seconds, or as the arguments say if that is
+        0; return (transactions per second, CPU us each)."""
+        limit = ["-T", str(seconds)] if seconds else []
         before = self.reaped_cpu()
         output = run([program("pgbench"), "-n", "-h", self.directory, "-U",
-                      role, "-T", str(seconds)] + args + ["postgres"])
+                      role] + limit + args + ["postgres"])
         cpu = self.reaped_cpu() - before
         number = int(re.search(r"actually processed: (\d+)", output).group(1))
         rate = float(re.search(r"tps = ([0-9.]+)", output).group(1))
