@@ -423,10 +423,14 @@ def chosen(wanted):
 
 def set_config(world, config, on):
     """Give the agent's role a configuration, or take it back."""
+    settings = dict(CONFIGS[config])
+    if int(world.su().query("SHOW server_version_num")[0][0]) >= 160000 and \
+            "force_parallel_mode" in settings:
+        settings["debug_parallel_query"] = settings.pop("force_parallel_mode")
     world.su().query("; ".join(
         "ALTER ROLE agent IN DATABASE w " + ("SET %s = '%s'" % item if on else
                                              "RESET %s" % item[0])
-        for item in CONFIGS[config].items()))
+        for item in settings.items()))
 
 
 def run_modes(world, settings, stmt, wanted):
