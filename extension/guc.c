@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "utils/guc.h"
+#include "utils/plancache.h"
 
 #include "compat.h"
 #include "guc.h"
@@ -24,23 +25,15 @@ int			warden_audit_timeout = 10000;
 int			warden_audit_workers = 4;
 bool		warden_allow_drop = false;
 int			warden_change_size = 1024 * 1024;
-bool		warden_divert_error = false;
 int			warden_standby_audit = WARDEN_STANDBY_REFUSE;
 bool		warden_unlabelled_masked = false;
 
-/* Enum settings that C code reads as booleans. */
-static int	divert_report = 0;
+/* An enum setting that C code reads as a boolean. */
 static int	unlabelled_columns = 0;
 
 static const struct config_enum_entry audit_modes[] = {
 	{"sync", WARDEN_AUDIT_SYNC, false},
 	{"async", WARDEN_AUDIT_ASYNC, false},
-	{NULL, 0, false}
-};
-
-static const struct config_enum_entry divert_reports[] = {
-	{"warning", 0, false},
-	{"error", 1, false},
 	{NULL, 0, false}
 };
 
@@ -56,15 +49,12 @@ static const struct config_enum_entry unlabelled_modes[] = {
 	{NULL, 0, false}
 };
 
-static void
-assign_divert_report(int newval, void *extra pg_attribute_unused())
-{
-	warden_divert_error = (newval != 0);
-}
-
+/* Plans that were made under the other value must not be reused. */
 static void
 assign_unlabelled_columns(int newval, void *extra pg_attribute_unused())
 {
+	if (warden_unlabelled_masked != (newval != 0))
+		ResetPlanCache();
 	warden_unlabelled_masked = (newval != 0);
 }
 
@@ -121,10 +111,6 @@ warden_guc_init(void)
 							NULL, &warden_change_size, 1024 * 1024, 1024,
 							64 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
 							NULL, NULL);
-	DefineCustomEnumVariable("warden.divert_report",
-							 "How a diverted statement is reported to its sender.",
-							 NULL, &divert_report, 0, divert_reports,
-							 PGC_SUSET, 0, NULL, assign_divert_report, NULL);
 	DefineCustomEnumVariable("warden.unlabelled_columns",
 							 "What governed roles see of columns without a label.",
 							 NULL, &unlabelled_columns, 0, unlabelled_modes,

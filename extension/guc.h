@@ -28,7 +28,6 @@ extern int	warden_audit_idle_timeout;	/* ms until an idle worker leaves */
 extern int	warden_audit_workers;		/* databases served at once */
 extern int	warden_audit_statement_size;	/* bytes kept of one statement */
 extern bool warden_unlabelled_masked;	/* warden.unlabelled_columns */
-extern bool warden_divert_error;		/* warden.divert_report = 'error' */
 extern int	warden_change_size;			/* bytes that one statement may have */
 extern bool warden_allow_drop;
 

@@ -326,7 +326,7 @@ warden_policy_state(void)
 	WardenPolicyState state;
 
 	load_rules();
-	state.rules = rules_generation;
+	state.rules = 2 * rules_generation + (warden_unlabelled_masked ? 1 : 0);
 	state.labels = label_generation;
 	return state;
 }
