@@ -128,7 +128,8 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 	prepared->row.ordinal = ordinal;
 	prepared->row.statement = capture->statement;
 	prepared->row.command = capture->command;
-	prepared->row.objects = warden_capture_objects(capture->names);
+	prepared->row.objects = warden_capture_objects(capture->names,
+													capture->statement);
 	prepared->row.parameters = capture->parameters != NULL ?
 		capture->parameters : warden_capture_params(capture->params);
 	prepared->row.expected_rows = capture->expected_rows;

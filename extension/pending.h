@@ -131,15 +131,30 @@ extern char *warden_capture_params(ParamListInfo params);
 extern int	warden_capture_replay(const char *parameters, Oid **types,
 								  Datum **values, char **nulls);
 
-/* Resolved names with the fingerprint of each, as a jsonb text. */
-extern char *warden_capture_objects(List *names);
+/*
+ * Resolved names with the fingerprint of each, and the state of all that the
+ * statement (its text) reaches, as a jsonb text.
+ */
+extern char *warden_capture_objects(List *names, const char *text);
+
+/* What a proposal relied on of one object, and the hash of a text. */
+extern char *warden_capture_fingerprint(Oid classid, Oid objid);
+extern char *warden_capture_hash(const char *text);
 
 /*
  * Compares recorded objects with what is there now, NULL where nothing
  * differs, else what does ("table public.orders has changed").  With names
  * (resolved anew) also refuses a name that means another object now.
  */
-extern char *warden_capture_drift(const char *objects, List *names);
+extern char *warden_capture_drift(const WardenStatement *statement,
+								  List *names);
+
+/*
+ * All that the text of a statement could run, with names looked up in the
+ * schemas of the path (pending_reach.c): the same as long as none of it has
+ * changed.
+ */
+extern char *warden_reach_state(const char *text, const char *path);
 
 /* Adds the scopes (char *) of approval rules that the objects fall under. */
 extern List *warden_capture_scopes(const char *objects, List *scopes);

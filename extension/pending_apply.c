@@ -211,7 +211,7 @@ check_unchanged(ApplyJob *job)
 	foreach(cell, job->statements)
 	{
 		WardenStatement *statement = lfirst(cell);
-		char	   *drift = warden_capture_drift(statement->objects, NIL);
+		char	   *drift = warden_capture_drift(statement, NIL);
 
 		if (drift != NULL)
 			return refuse(job, psprintf("it is stale: %s (statement %d)",
@@ -335,7 +335,7 @@ require_same_objects(const WardenChange *change, WardenStatement *statement)
 	else if (names != NIL)
 	{
 		warden_statement_lookup(names);
-		drift = warden_capture_drift(statement->objects, names);
+		drift = warden_capture_drift(statement, names);
 	}
 	if (drift != NULL)
 		ereport(ERROR,

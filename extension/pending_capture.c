@@ -529,8 +529,8 @@ hash_reactions_in(pg_cryptohash_ctx *hash, Relation relation)
  * What a proposal relied on of an object.  Statistics, storage, indexes and
  * grants are left out: approvals must not go stale for what is unrelated.
  */
-static char *
-fingerprint(Oid classid, Oid objid)
+char *
+warden_capture_fingerprint(Oid classid, Oid objid)
 {
 	pg_cryptohash_ctx *hash = hash_begin();
 
@@ -562,6 +562,15 @@ fingerprint(Oid classid, Oid objid)
 	return hash_end(hash, 16);
 }
 
+char *
+warden_capture_hash(const char *text)
+{
+	pg_cryptohash_ctx *hash = hash_begin();
+
+	hash_text_in(hash, text);
+	return hash_end(hash, 16);
+}
+
 static const char *
 use_name(WardenUse use)
 {
@@ -582,8 +591,9 @@ use_name(WardenUse use)
 }
 
 char *
-warden_capture_objects(List *names)
+warden_capture_objects(List *names, const char *text)
 {
+	char	   *path = effective_search_path();
 	StringInfoData json;
 	ListCell   *cell;
 
@@ -604,22 +614,43 @@ warden_capture_objects(List *names)
 			json_put(&json, "name", getObjectIdentity(&name->address, true));
 			json_put(&json, "class", psprintf("%u", name->address.classId));
 			json_put(&json, "oid", psprintf("%u", name->address.objectId));
-			json_put(&json, "state", fingerprint(name->address.classId,
-												 name->address.objectId));
+			json_put(&json, "state",
+					 warden_capture_fingerprint(name->address.classId,
+												name->address.objectId));
 		}
 		appendStringInfoChar(&json, '}');
 	}
+
+	/* last, since the others are counted off against the names */
+	appendStringInfoString(&json, json.len > 1 ? ", {" : "{");
+	json_put(&json, "path", path);
+	json_put(&json, "reach", warden_reach_state(text, path));
+	appendStringInfoChar(&json, '}');
 	appendStringInfoChar(&json, ']');
 	return warden_capture_canonical(json.data);
 }
 
-char *
-warden_capture_drift(const char *objects, List *names)
+/* The last element of the objects says what the statement reaches. */
+static bool
+reaches_the_same(const WardenStatement *statement, JsonbContainer *element)
 {
-	List	   *elements = json_elements(objects);
+	char	   *path = json_member(element, "path");
+	char	   *state = json_member(element, "reach");
+
+	return path != NULL && state != NULL &&
+		strcmp(warden_reach_state(statement->statement, path), state) == 0;
+}
+
+char *
+warden_capture_drift(const WardenStatement *statement, List *names)
+{
+	List	   *elements = json_elements(statement->objects);
+	JsonbContainer *reach = elements != NIL ? llast(elements) : NULL;
 	ListCell   *cell;
 
-	if (names != NIL && list_length(names) != list_length(elements))
+	elements = list_truncate(elements, list_length(elements) - 1);
+	if (reach == NULL ||
+		(names != NIL && list_length(names) != list_length(elements)))
 		return pstrdup("its statement names other objects now");
 	foreach(cell, elements)
 	{
@@ -633,7 +664,8 @@ warden_capture_drift(const char *objects, List *names)
 			continue;
 		if (names == NIL)
 		{
-			if (strcmp(fingerprint(atooid(class), atooid(oid)), state) != 0)
+			if (strcmp(warden_capture_fingerprint(atooid(class), atooid(oid)),
+					   state) != 0)
 				return psprintf("%s has changed since", spelled);
 		}
 		else
@@ -645,6 +677,8 @@ warden_capture_drift(const char *objects, List *names)
 				return psprintf("%s means another object now", spelled);
 		}
 	}
+	if (names == NIL && !reaches_the_same(statement, reach))
+		return pstrdup("something that it calls or sets off has changed since");
 	return NULL;
 }
 

@@ -656,7 +656,7 @@ require_unchanged(const WardenChange *change, Decision *decision,
 	foreach(cell, statements)
 	{
 		WardenStatement *statement = lfirst(cell);
-		char	   *drift = warden_capture_drift(statement->objects, NIL);
+		char	   *drift = warden_capture_drift(statement, NIL);
 
 		if (drift != NULL)
 			refuse_transition(change->id, decision->to,

@@ -250,6 +250,133 @@ SELECT id, other FROM regress_h.pair ORDER BY id;
 SELECT id FROM regress_h_new.m ORDER BY id;
 
 --
+-- Approved text runs no code that has been put under it since
+--
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_h_writer;
+CREATE SCHEMA regress_h1;
+CREATE SCHEMA regress_h2;
+GRANT USAGE ON SCHEMA regress_h1, regress_h2 TO regress_h_bot;
+CREATE FUNCTION regress_h1.def() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_h1.chk(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION regress_h1.idx(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_h1.inner_() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_h1.outer_() RETURNS int LANGUAGE sql AS 'SELECT regress_h1.inner_()';
+CREATE FUNCTION regress_h1.body() RETURNS int LANGUAGE sql RETURN regress_h1.inner_();
+CREATE FUNCTION regress_h1.op(int, int) RETURNS bool LANGUAGE sql AS 'SELECT $1 = $2';
+CREATE OPERATOR regress_h1.=== (FUNCTION = regress_h1.op, LEFTARG = int, RIGHTARG = int);
+CREATE FUNCTION regress_h1.op4(int, bigint) RETURNS bool LANGUAGE sql AS 'SELECT true';
+CREATE OPERATOR regress_h1.#### (FUNCTION = regress_h1.op4, LEFTARG = int, RIGHTARG = bigint);
+CREATE FUNCTION regress_h1.ov2(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_h1.dom(int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+CREATE DOMAIN regress_h1.small AS int;
+CREATE FUNCTION regress_h1.called() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_h1.fires() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN PERFORM regress_h1.called(); RETURN NEW; END';
+CREATE TABLE regress_h1.t1 (a int DEFAULT regress_h1.def() CHECK (regress_h1.chk(a)), b int);
+CREATE INDEX t1_idx ON regress_h1.t1 (regress_h1.idx(a));
+CREATE TABLE regress_h1.t2 (a int);
+CREATE TRIGGER fires BEFORE INSERT ON regress_h1.t2
+	FOR EACH ROW EXECUTE FUNCTION regress_h1.fires();
+CREATE TABLE regress_h1.t3 (a regress_h1.small);
+CREATE TABLE regress_h1.t4 (a int);
+CREATE TABLE regress_h1.pa (a int PRIMARY KEY);
+CREATE TABLE regress_h1.ch (a int REFERENCES regress_h1.pa ON DELETE CASCADE);
+CREATE VIEW regress_h1.v1 AS SELECT regress_h1.inner_() AS x;
+CREATE VIEW regress_h1.v2 AS SELECT x FROM regress_h1.v1;
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_h1 TO regress_h_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 6001;
+\c - regress_h_bot
+SET client_min_messages = error;
+\o /dev/null
+SELECT warden.propose('INSERT INTO regress_h1.t1 (b) VALUES (1)', 'default', '');
+SELECT warden.propose('INSERT INTO regress_h1.t4 VALUES (regress_h1.outer_())', 'called', '');
+SELECT warden.propose('INSERT INTO regress_h1.t4 VALUES (regress_h1.body())', 'body', '');
+SELECT warden.propose('DELETE FROM regress_h1.t4 WHERE a OPERATOR(regress_h1.===) 1', 'operator', '');
+SELECT warden.propose('INSERT INTO regress_h1.t4 SELECT x FROM regress_h1.v2', 'view', '');
+SELECT warden.propose('INSERT INTO regress_h1.t2 VALUES (1)', 'trigger', '');
+SELECT warden.propose('DELETE FROM regress_h1.pa', 'cascade', '');
+SELECT warden.propose('INSERT INTO regress_h1.t3 VALUES (1)', 'domain', '');
+SELECT warden.propose('DO $$BEGIN PERFORM regress_h1.called(); END$$', 'block', '');
+SET search_path = regress_h2, regress_h1;
+SELECT warden.propose('DELETE FROM t4 WHERE a #### 1', 'operators', '');
+SET search_path = regress_h1, regress_h2;
+SELECT warden.propose('INSERT INTO t4 SELECT ov2(''1'')', 'overloads', '');
+SELECT warden.propose('DELETE FROM t4', 'nothing of it', '');
+\o
+\c - regress_h_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id > 6000 ORDER BY id;
+\c - regress_h_bob
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes
+	WHERE id > 6000 AND status = 'proposed' ORDER BY id;
+\o
+SELECT status, count(*) FROM warden.pending_changes WHERE id > 6000 GROUP BY 1;
+\c - regress_h_ann
+-- each is undone by a rollback, so that one swap is seen by one change
+\set SHOW_CONTEXT never
+\set VERBOSITY default
+BEGIN;
+SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE FUNCTION regress_h1.def() RETURNS int LANGUAGE sql AS 'SELECT 2';
+RESET ROLE;
+CALL warden.apply(6001);
+ROLLBACK;
+\set VERBOSITY terse
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE FUNCTION regress_h1.chk(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT 1 = 1';
+RESET ROLE; CALL warden.apply(6001); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE FUNCTION regress_h1.idx(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2';
+RESET ROLE; CALL warden.apply(6001); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE FUNCTION regress_h1.inner_() RETURNS int LANGUAGE sql AS 'SELECT 2';
+RESET ROLE; SAVEPOINT s; CALL warden.apply(6002);
+ROLLBACK TO s; CALL warden.apply(6003);
+ROLLBACK TO s; CALL warden.apply(6005); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE FUNCTION regress_h1.op(int, int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+RESET ROLE; CALL warden.apply(6004); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE VIEW regress_h1.v1 AS SELECT 2 AS x;
+RESET ROLE; CALL warden.apply(6005); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OR REPLACE FUNCTION regress_h1.called() RETURNS int LANGUAGE sql AS 'SELECT 2';
+RESET ROLE; SAVEPOINT s; CALL warden.apply(6006);
+ROLLBACK TO s; CALL warden.apply(6009); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE TRIGGER fires BEFORE DELETE ON regress_h1.ch
+	FOR EACH ROW EXECUTE FUNCTION regress_h1.fires();
+RESET ROLE; CALL warden.apply(6007); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+ALTER DOMAIN regress_h1.small ADD CHECK (regress_h1.dom(VALUE));
+RESET ROLE; CALL warden.apply(6008); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE OPERATOR regress_h2.#### (FUNCTION = regress_h1.op, LEFTARG = int, RIGHTARG = int);
+RESET ROLE; CALL warden.apply(6010); ROLLBACK;
+BEGIN; SET LOCAL ROLE regress_h_writer;
+CREATE FUNCTION regress_h2.ov2(text) RETURNS int LANGUAGE sql AS 'SELECT 2';
+RESET ROLE; SAVEPOINT s; CALL warden.apply(6011);
+-- what it does not reach makes no change stale
+ROLLBACK TO s; CALL warden.apply(6012); ROLLBACK;
+-- nothing swapped: all of them apply
+CALL warden.apply(6001);
+CALL warden.apply(6002);
+CALL warden.apply(6003);
+CALL warden.apply(6004);
+CALL warden.apply(6005);
+CALL warden.apply(6006);
+CALL warden.apply(6007);
+CALL warden.apply(6008);
+CALL warden.apply(6009);
+CALL warden.apply(6010);
+CALL warden.apply(6011);
+CALL warden.apply(6012);
+SELECT status, count(*) FROM warden.pending_changes WHERE id > 6000 GROUP BY 1;
+
+--
 -- How many changes may wait, and be proposed in an hour
 --
 UPDATE warden.agents SET max_open_changes = 7 WHERE agent = 'hard bot';
@@ -288,7 +415,7 @@ SET client_min_messages = error;
 DELETE FROM warden.agents WHERE role::text LIKE 'regress_h_%';
 DELETE FROM warden.people WHERE role::text LIKE 'regress_h_%';
 DROP SCHEMA regress_h CASCADE;
-DROP SCHEMA regress_h_new CASCADE;
+DROP SCHEMA regress_h_new, regress_h1, regress_h2 CASCADE;
 REVOKE ALL ON DATABASE contrib_regression FROM regress_h_writer;
 REVOKE regress_h_bot FROM warden_gateway;
 DROP ROLE regress_h_bot, regress_h_reporter, regress_h_writer, regress_h_gate,
