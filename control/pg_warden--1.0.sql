@@ -1016,6 +1016,126 @@ CREATE FUNCTION warden.access_report(role name)
 REVOKE ALL ON FUNCTION warden.access_report(name) FROM PUBLIC;
 COMMENT ON FUNCTION warden.access_report(name) IS 'everything that an agent of the role could read, call or propose, under which mask, and where it has the right from';
 
+CREATE FUNCTION warden.agent_bar(role oid) RETURNS text
+	AS 'MODULE_PATHNAME', 'warden_sql_agent_bar'
+	LANGUAGE C STRICT STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.agent_bar(oid) FROM PUBLIC;
+COMMENT ON FUNCTION warden.agent_bar(oid) IS 'why a role can not act as an agent, or NULL';
+
+CREATE FUNCTION warden.check()
+	RETURNS TABLE (kind text, object text, problem text, hint text)
+	LANGUAGE SQL STABLE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH labelled AS (
+		SELECT l.objoid AS oid, l.label FROM pg_shseclabel l
+		WHERE l.provider = 'warden' AND l.classoid = 'pg_authid'::regclass
+	), governed AS (
+		SELECT r.oid, r.rolname, max(CASE l.label WHEN 'masked' THEN 1 ELSE 2 END) AS class
+		FROM pg_roles r JOIN labelled l ON l.oid = r.oid
+			OR (NOT r.rolsuper AND pg_has_role(r.oid, l.oid, 'USAGE'))
+		GROUP BY r.oid, r.rolname
+	), columns AS (
+		SELECT l.objoid AS relid, a.attname, btrim(split_part(l.label, ',', 1)) AS type
+		FROM pg_seclabel l
+		JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
+		WHERE l.provider = 'warden' AND l.classoid = 'pg_class'::regclass
+	), report AS (
+		SELECT 'agent' AS kind, a.agent AS object,
+			format('its role %s does not exist any more', a.role) AS problem,
+			'Delete it from warden.agents, or make it again with warden.create_agent().' AS hint
+		FROM warden.agents a
+		WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.role)
+		UNION ALL
+		SELECT 'agent', a.agent,
+			format('its role %s carries no label, so it is refused', a.role),
+			format('SELECT warden.label_role(%L, ''agent'');', r.rolname)
+		FROM warden.agents a JOIN pg_roles r ON r.oid = a.role
+		WHERE NOT EXISTS (SELECT FROM governed g WHERE g.oid = a.role AND g.class = 2)
+		UNION ALL
+		SELECT 'agent', a.agent, format('its apply role %s %s', a.apply_role, p.problem),
+			'Name another in warden.agents.apply_role; its changes can not be applied until then.'
+		FROM warden.agents a LEFT JOIN pg_roles r ON r.oid = a.apply_role
+		CROSS JOIN LATERAL (
+			SELECT 'does not exist any more' AS problem WHERE r.oid IS NULL
+			UNION ALL SELECT 'is a superuser' WHERE r.rolsuper
+			UNION ALL SELECT 'is governed by a label'
+			WHERE EXISTS (SELECT FROM governed g WHERE g.oid = r.oid)
+			UNION ALL SELECT 'has the agents'' role ' || b.role || ' as a member'
+			FROM (SELECT DISTINCT b.role FROM warden.agents b JOIN pg_roles m ON m.oid = b.role
+				WHERE NOT m.rolsuper AND m.oid <> r.oid) b
+			WHERE pg_has_role(b.role, r.oid, 'MEMBER')) p
+		WHERE a.apply_role IS NOT NULL
+		UNION ALL
+		SELECT 'role', quote_ident(g.rolname),
+			'it can not act as an agent: ' || warden.agent_bar(g.oid),
+			'Take that right from it, or the label; its statements are refused until then.'
+		FROM governed g
+		WHERE g.class = 2 AND warden.agent_bar(g.oid) IS NOT NULL
+			AND (EXISTS (SELECT FROM labelled l WHERE l.oid = g.oid)
+				OR NOT pg_has_role(g.oid, 'warden_gateway', 'MEMBER'))
+		UNION ALL
+		SELECT 'role', l.oid::regrole::text,
+			format('its label %L is not a class of roles and counts as agent', l.label),
+			'Label it agent, masked or ''agent, observe''.'
+		FROM labelled l WHERE l.label NOT IN ('agent', 'masked', 'agent, observe')
+		UNION ALL
+		SELECT 'column', format('%s.%I', c.relid::regclass, c.attname),
+			format('its label names the type %s, which is not defined: it is masked as full', c.type),
+			format('SELECT warden.define_type(%L, mask);', c.type)
+		FROM columns c
+		WHERE NOT EXISTS (SELECT FROM warden.semantic_types t WHERE t.name = c.type)
+		UNION ALL
+		SELECT 'materialized view', c.oid::regclass::text,
+			'it holds copies of labelled data and is refused to governed roles (WD004)',
+			'Label its columns, ''none'' for those that are clear.'
+		FROM pg_class c
+		WHERE c.relkind = 'm'
+			AND warden.mask_for('warden_admin'::regrole, c.oid, 1::smallint) = 'refused'
+		UNION ALL
+		SELECT 'exemption', e.id::text, CASE
+				WHEN r.oid IS NULL THEN format('its grantee %s does not exist any more', e.grantee)
+				WHEN c.oid IS NULL THEN format('its table %s does not exist any more', e.relation)
+				ELSE format('column %s of %s is not %s any more, so it lifts nothing',
+					e.attnum, e.relation, quote_ident(e.attname)) END,
+			format('SELECT warden.revoke_exemption(%s); and grant it anew if it is still wanted.', e.id)
+		FROM warden.exemptions e
+		LEFT JOIN pg_roles r ON r.oid = e.grantee
+		LEFT JOIN pg_class c ON c.oid = e.relation
+		WHERE e.until > now() AND (r.oid IS NULL OR e.relation IS NOT NULL
+			AND (c.oid IS NULL OR e.attnum <> 0 AND NOT EXISTS (
+				SELECT FROM pg_attribute a WHERE a.attrelid = e.relation
+					AND a.attnum = e.attnum AND a.attname = e.attname)))
+		UNION ALL
+		SELECT 'mask rule', m.semantic_type, format('its role %s does not exist any more', m.role),
+			'Delete it from warden.mask_rules.'
+		FROM warden.mask_rules m
+		WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.role)
+		UNION ALL
+		SELECT 'person', p.person, format('the role %s does not exist any more', p.role),
+			'Delete the row from warden.people.'
+		FROM warden.people p
+		WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.role)
+		UNION ALL
+		SELECT 'person', p.person, format('the role %s is governed by a label and can not approve', p.role),
+			'A person approves with a login of their own: delete the row from warden.people.'
+		FROM warden.people p
+		WHERE EXISTS (SELECT FROM governed g WHERE g.oid = p.role)
+		UNION ALL
+		SELECT 'person', min(p.person),
+			'mapped more than once: ' || string_agg(DISTINCT p.person, ', ' ORDER BY p.person)
+				|| ' count as different persons when they approve',
+			'Where they are the same person, give all their roles one name in warden.people.'
+		FROM warden.people p
+		GROUP BY lower(regexp_replace(p.person, '[[:space:]]', '', 'g'))
+		HAVING count(DISTINCT p.person) > 1
+	)
+	SELECT r.kind, r.object, r.problem, r.hint FROM report r
+	ORDER BY r.kind COLLATE "C", r.object COLLATE "C", r.problem COLLATE "C"
+	$$;
+REVOKE ALL ON FUNCTION warden.check() FROM PUBLIC;
+COMMENT ON FUNCTION warden.check() IS 'what is wrong with the registry, labels and exemptions, and what to do about it; no row is good';
+
 SELECT pg_catalog.pg_extension_config_dump('warden.agents', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.delegations', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.people', '');
@@ -1048,7 +1168,7 @@ GRANT EXECUTE ON FUNCTION warden.acting_agents(),
 	warden.mask_for(regrole, regclass, smallint),
 	warden.function_permitted(oid),
 	warden.granted_via(oid, oid, aclitem[], text),
-	warden.access_report(name)
+	warden.access_report(name), warden.agent_bar(oid), warden.check()
 	TO warden_admin, warden_auditor;
 GRANT SELECT ON warden.identity_issuers, warden.identity_keys,
 	warden.identity_subjects TO warden_admin, warden_auditor;
@@ -1393,6 +1513,56 @@ CREATE VIEW warden.audit_by_person AS
 REVOKE ALL ON TABLE warden.audit_by_person FROM PUBLIC;
 COMMENT ON VIEW warden.audit_by_person IS 'what was done for each person, by agent, in numbers';
 
+CREATE FUNCTION warden.audit_queue(
+		OUT worker_pid pg_catalog.int4,
+		OUT records pg_catalog.int4,
+		OUT oldest_at pg_catalog.timestamptz,
+		OUT bytes pg_catalog.int8,
+		OUT limit_bytes pg_catalog.int8,
+		OUT open_statements pg_catalog.int4,
+		OUT last_error pg_catalog.text)
+	RETURNS pg_catalog.record
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'warden_sql_get_audit_queue';
+REVOKE ALL ON FUNCTION warden.audit_queue() FROM PUBLIC;
+COMMENT ON FUNCTION warden.audit_queue() IS
+	'audit records of this database that are not on disk yet, and who writes them';
+
+CREATE VIEW warden.status AS
+	SELECT pg_catalog.current_setting('warden.audit') AS audit,
+		   q.worker_pid, q.records AS queued_records,
+		   q.bytes AS queued_bytes, q.limit_bytes AS queue_limit_bytes,
+		   COALESCE(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) q.oldest_at,
+					'0') AS worker_lag,
+		   q.open_statements, q.last_error,
+		   e.id AS last_durable_id, e.at AS last_durable_at,
+		   s.acting AS acting_sessions, s.bound AS bound_sessions
+	FROM warden.audit_queue() q
+	LEFT JOIN (
+		SELECT l.id, l.at FROM warden.audit_events l
+		ORDER BY l.id USING OPERATOR(pg_catalog.>) LIMIT 1) e ON true
+	CROSS JOIN (
+		SELECT pg_catalog.count(*) AS acting,
+			   pg_catalog.count(*) FILTER (WHERE a.bound) AS bound
+		FROM warden.acting_agents() a) s;
+REVOKE ALL ON TABLE warden.status FROM PUBLIC;
+COMMENT ON VIEW warden.status IS
+	'one row: how far the audit worker is, what waits for it, and how many sessions act as agents in this database now';
+COMMENT ON COLUMN warden.status.audit IS 'setting warden.audit of this session';
+COMMENT ON COLUMN warden.status.worker_pid IS 'process of the audit worker; NULL while there is nothing to write';
+COMMENT ON COLUMN warden.status.queued_records IS 'audit records that are not on disk yet';
+COMMENT ON COLUMN warden.status.queued_bytes IS 'room that they take';
+COMMENT ON COLUMN warden.status.queue_limit_bytes IS 'room in the queue that all databases share';
+COMMENT ON COLUMN warden.status.worker_lag IS 'how long the first of them has waited';
+COMMENT ON COLUMN warden.status.open_statements IS 'statements whose outcome is still to come';
+COMMENT ON COLUMN warden.status.last_error IS 'why the last attempt to write failed; NULL after a success';
+COMMENT ON COLUMN warden.status.last_durable_id IS 'the last audit record on disk';
+COMMENT ON COLUMN warden.status.last_durable_at IS 'and its time';
+COMMENT ON COLUMN warden.status.acting_sessions IS 'sessions that act as an agent, see warden.acting_agents()';
+COMMENT ON COLUMN warden.status.bound_sessions IS 'of these, gateway sessions between enter and leave';
+
+GRANT SELECT ON TABLE warden.status TO warden_admin, warden_auditor;
+GRANT EXECUTE ON FUNCTION warden.audit_queue() TO warden_admin, warden_auditor;
 GRANT SELECT ON TABLE warden.audit_events, warden.audit_log,
 	warden.audit_columns, warden.audit_ecs, warden.audit_by_agent,
 	warden.audit_by_person

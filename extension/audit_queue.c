@@ -342,6 +342,7 @@ append(WardenStream *stream, const char *data, Size len, bool is_intent,
 
 	header->seq = stream->next_seq++;
 	header->intent_seq = intent_seq;
+	header->queued_at = GetCurrentTimestamp();
 	header->len = (uint32) len;
 	header->next_record = NO_BLOCK;
 	header->procno = (int32) (MyProc - ProcGlobal->allProcs);

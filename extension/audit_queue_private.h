@@ -43,6 +43,7 @@ typedef struct RecordHeader
 {
 	uint64 seq;
 	uint64 intent_seq;
+	TimestampTz queued_at;
 	uint32 len;			/* of what follows */
 	uint32 next_record; /* first block of the next one */
 	int32 procno;

@@ -93,3 +93,16 @@ warden_sql_function_permitted(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(warden_function_gate_allows(PG_GETARG_OID(0)));
 }
+
+PG_FUNCTION_INFO_V1(warden_sql_agent_bar);
+
+/* agent_bar(role): why the role can not act as an agent, or NULL. */
+Datum
+warden_sql_agent_bar(PG_FUNCTION_ARGS)
+{
+	const char *bar = warden_principal_agent_bar(PG_GETARG_OID(0));
+
+	if (bar == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(CStringGetTextDatum(bar));
+}

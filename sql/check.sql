@@ -1,0 +1,74 @@
+-- What is wrong with the registry (warden.check) and how the worker does
+-- (warden.status).
+SET client_min_messages = error;
+SET search_path = pg_catalog;
+CREATE ROLE regress_chk_admin IN ROLE warden_admin;
+CREATE ROLE regress_chk_bot;
+CREATE ROLE regress_chk_strong;
+CREATE ROLE regress_chk_login IN ROLE regress_chk_strong;
+CREATE ROLE regress_chk_apply;
+CREATE ROLE regress_chk_one;
+CREATE ROLE regress_chk_two;
+CREATE SCHEMA chk;
+CREATE TABLE chk.person (id int, ssn text, note text);
+CREATE MATERIALIZED VIEW chk.copied AS SELECT ssn FROM chk.person;
+CREATE VIEW pg_temp.problems AS
+    SELECT * FROM warden.check()
+    WHERE concat(object, problem, hint) ~ 'regress|chk';
+
+-- not for everyone
+SET ROLE regress_chk_one;
+SELECT * FROM warden.check();
+SELECT * FROM warden.status;
+SELECT * FROM warden.audit_queue();
+SELECT warden.agent_bar(10);
+RESET ROLE;
+
+-- nothing is wrong
+SELECT warden.create_agent('regress-chk', 'regress_chk_bot', 'regress_chk_apply');
+SELECT warden.create_agent('regress-chk-strong', 'regress_chk_strong');
+SELECT warden.label_column('chk.person', 'ssn', 'ssn');
+SELECT warden.label_column('chk.copied', 'ssn', 'ssn');
+SELECT warden.add_person('Regress Chk', 'regress_chk_one');
+SELECT warden.grant_exemption('regress_chk_bot', 'chk.person.note', 'infinity', 'test') > 0 AS granted;
+SELECT * FROM pg_temp.problems;
+
+-- and each of these is
+SELECT warden.label_role('regress_chk_bot', NULL);
+ALTER ROLE regress_chk_strong REPLICATION;
+ALTER ROLE regress_chk_login CREATEROLE;
+ALTER ROLE regress_chk_apply SUPERUSER;
+GRANT regress_chk_apply TO regress_chk_bot;
+SELECT warden.label_column('chk.copied', 'ssn', NULL);
+SELECT warden.label_column('chk.person', 'id', 'regress_unknown');
+ALTER TABLE chk.person RENAME note TO remark;
+SELECT warden.add_person('regress chk', 'regress_chk_two');
+SET ROLE regress_chk_admin;
+SELECT kind, CASE kind WHEN 'exemption' THEN '#' ELSE object END AS object, problem
+  FROM warden.check()
+ WHERE concat(object, problem, hint) ~ 'regress|chk';
+SELECT count(*) AS without_hint FROM warden.check() WHERE hint ~ '^.{10}' IS NOT TRUE;
+
+-- the worker
+SELECT audit, queued_records >= 0 AND queued_bytes >= 0 AS queue,
+       queue_limit_bytes > 0 AS room, worker_lag >= '0' AS lag, last_error,
+       last_durable_id > 0 AS written, last_durable_at <= clock_timestamp() AS at,
+       acting_sessions, bound_sessions
+  FROM warden.status;
+RESET ROLE;
+
+-- a role that an apply role must not be
+ALTER ROLE regress_chk_apply NOSUPERUSER;
+REVOKE regress_chk_apply FROM regress_chk_bot;
+SELECT warden.label_role('regress_chk_apply', 'masked');
+SELECT warden.label_role('regress_chk_two', 'masked');
+SELECT kind, object, problem FROM pg_temp.problems WHERE problem LIKE '%governed%';
+
+DROP VIEW pg_temp.problems;
+DELETE FROM warden.people WHERE person ILIKE 'regress chk';
+DELETE FROM warden.exemptions WHERE grantee = 'regress_chk_bot'::regrole;
+DELETE FROM warden.agents WHERE agent LIKE 'regress-chk%';
+SELECT warden.label_role('regress_chk_apply', NULL);
+DROP SCHEMA chk CASCADE;
+DROP ROLE regress_chk_admin, regress_chk_bot, regress_chk_strong,
+    regress_chk_login, regress_chk_apply, regress_chk_one, regress_chk_two;
