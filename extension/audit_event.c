@@ -135,6 +135,8 @@ set_statement(WardenRecord *record, const char *statement)
 
 	if (statement == NULL)
 		return;
+	/* struck out in place, so the length is that of what was sent */
+	statement = warden_identity_redact(statement);
 	len = strlen(statement);
 	limit = Min((Size) warden_audit_statement_size,
 				warden_queue_record_limit() / 2);
@@ -180,6 +182,7 @@ describe_parameter(ParamListInfo params, int i)
 	{
 		getTypeOutputInfo(param->ptype, &output, &is_varlena);
 		value = OidOutputFunctionCall(output, param->value);
+		value = warden_identity_redact(value);
 		len = (int) strlen(value);
 		if (len > PARAMETER_BYTES)
 		{
@@ -282,7 +285,8 @@ fill_outcome(WardenRecord *record, const char *outcome, int sqlstate,
 	warden_record_set_text(record, WARDEN_REC_OUTCOME, outcome, NAMEDATALEN);
 	if (sqlstate != 0)
 		set_field(record, WARDEN_REC_SQLSTATE, unpack_sql_state(sqlstate));
-	warden_record_set_text(record, WARDEN_REC_MESSAGE, message,
+	warden_record_set_text(record, WARDEN_REC_MESSAGE,
+						   message ? warden_identity_redact(message) : NULL,
 						   OUTCOME_MESSAGE_BYTES);
 	if (change_id != 0)
 		warden_record_set(record, WARDEN_REC_CHANGE_ID,

@@ -31,6 +31,9 @@ PG_FUNCTION_INFO_V1(warden_sql_guard_audit);
  * Retention
  * ---------------------------------------------------------------------- */
 
+/* Only superusers drop records that are younger. */
+#define MIN_RETENTION (30 * USECS_PER_DAY)
+
 typedef struct Retention
 {
 	TimestampTz before;
@@ -84,6 +87,21 @@ drop_records(void *arg)
 	SPI_finish();
 }
 
+/* Whoever makes policy can not erase the record of having made it. */
+static void
+require_retention(TimestampTz before)
+{
+	TimestampTz kept = GetCurrentTimestamp() - MIN_RETENTION;
+
+	if (superuser() || before <= kept)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("audit records of the last 30 days are kept"),
+			 errhint("Give a time before %s; a superuser can drop later ones.",
+					 timestamptz_to_str(kept))));
+}
+
 /* warden.drop_audit_before(before) -> number of records dropped */
 Datum
 warden_sql_drop_audit_before(PG_FUNCTION_ARGS)
@@ -94,6 +112,7 @@ warden_sql_drop_audit_before(PG_FUNCTION_ARGS)
 									WARDEN_ERRCODE_NOT_PERMITTED);
 	memset(&retention, 0, sizeof(retention));
 	retention.before = PG_GETARG_TIMESTAMPTZ(0);
+	require_retention(retention.before);
 	warden_principal_run_internal(drop_records, &retention);
 	if (retention.through != 0)
 		warden_audit_action(WARDEN_RETENTION_ACTION, 0,

@@ -23,12 +23,14 @@
 
 static emit_log_hook_type prev_emit_log = NULL;
 
-/* The text calls warden.enter or warden.leave, or could. */
+/* The text calls warden.enter or warden.leave, or could, or has a token. */
 static bool
 may_badge(const char *text)
 {
 	const char *at = strcasestr(text, "warden");
 
+	if (strstr(text, "wdn_") != NULL || strstr(text, "eyJ") != NULL)
+		return true;
 	return at != NULL && (strcasestr(at, "enter") != NULL ||
 						  strcasestr(at, "leave") != NULL);
 }

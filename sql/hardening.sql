@@ -408,6 +408,32 @@ DELETE FROM regress_h.items WHERE id = 1;
 \echo :LAST_ERROR_SQLSTATE
 
 --
+-- Tokens do not reach the audit trail, and the trail not its end
+--
+\c - regress_h_gate
+\o /dev/null
+BEGIN;
+SELECT warden.enter(:'token', 'dave@example.com', '{}', 'k');
+SELECT warden.enter(:'token', 'dave@example.com', '{}', 'k');
+ROLLBACK;
+BEGIN;
+SELECT warden.enter(:'token', 'dave@example.com', '{}', 'k');
+SELECT :'token' AS mine;
+SELECT warden.leave('k');
+COMMIT;
+\o
+\c - :superuser
+SELECT warden.flush_audit();
+SELECT DISTINCT statement FROM warden.audit_log
+	WHERE agent = 'hard bot' AND statement LIKE '%wdn%' ORDER BY 1;
+SELECT count(*) FROM warden.audit_events e
+	WHERE e::text LIKE '%' || substr(:'token', 10) || '%';
+\c - regress_h_admin
+SELECT warden.drop_audit_before('infinity');
+SELECT warden.drop_audit_before(now() - interval '29 days');
+SELECT warden.drop_audit_before(now() - interval '31 days');
+
+--
 -- Cleaning up
 --
 \c - :superuser
