@@ -65,6 +65,9 @@ warden_guard_apply_role(Oid role)
 {
 	if (superuser_arg(role))
 		refuse_apply_role(role, "It is a superuser.");
+	if (warden_principal_agent_bar(role) != NULL)
+		refuse_apply_role(role, psprintf("It can not because %s.",
+										 warden_principal_agent_bar(role)));
 	if (warden_store_has_label(role))
 		refuse_apply_role(role, "It carries a warden label.");
 	if (reached_by_agent(role))

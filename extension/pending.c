@@ -19,6 +19,8 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -56,6 +58,8 @@ typedef struct RecordJob
 	MemoryContext context;
 } RecordJob;
 
+#define WARDEN_PROPOSER_BYTES	PG_SHA256_DIGEST_LENGTH
+
 /* The change that this transaction's diverted statements go to. */
 static struct
 {
@@ -63,6 +67,7 @@ static struct
 	SubTransactionId subid;		/* that it was made in */
 	WardenRisk	risk;
 	WardenReviewContext *review;	/* in TopTransactionContext */
+	uint8		proposer[WARDEN_PROPOSER_BYTES];	/* whose it is */
 } open_change;
 
 void
@@ -158,6 +163,24 @@ fill_identity(WardenChange *change)
 	change->agent_role = GetOuterUserId();
 	change->context = warden_capture_context(identity->asserted ?
 		warden_identity_delegations(identity->agent) : NULL);
+}
+
+/* Equal for changes that may be one. */
+static void
+fill_proposer(const WardenChange *change, uint8 *proposer)
+{
+	const char *person = change->on_behalf_of ? change->on_behalf_of : "";
+	char	   *text = psprintf("%s\n%s\n%d %u %u %u %u", change->agent, person,
+								change->asserted, change->token_issuer,
+								change->apply_role, change->agent_role,
+								GetSessionUserId());
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (uint8 *) text, strlen(text)) < 0 ||
+		pg_cryptohash_final(hash, proposer, WARDEN_PROPOSER_BYTES) < 0)
+		elog(ERROR, "could not compute a SHA-256");
+	pg_cryptohash_free(hash);
 }
 
 /* ---- inserts, as the library -------------------------------------------- */
@@ -395,6 +418,7 @@ warden_pending_record(const WardenCapture *capture)
 	RecordJob	job = {0};
 	WardenRecorded recorded;
 	Prepared   *prepared;
+	uint8		proposer[WARDEN_PROPOSER_BYTES];
 
 	refuse_on_standby();
 	prepared = prepare_statement(capture, 0, transaction_review());
@@ -402,19 +426,24 @@ warden_pending_record(const WardenCapture *capture)
 	job.context = CurrentMemoryContext;
 	job.scopes = warden_capture_scopes(prepared->row.objects, NIL);
 	job.risk = prepared->risk;
+	fill_identity(&job.change);
+	fill_proposer(&job.change, proposer);
+	/* one change has one proposer, whatever one transaction has */
+	if (open_change.id != 0 &&
+		memcmp(proposer, open_change.proposer, sizeof(proposer)) != 0)
+		open_change.id = 0;
 	if (open_change.id != 0)
 	{
 		job.change.id = open_change.id;
 		job.risk = Max(job.risk, open_change.risk);
 	}
-	else
-		fill_identity(&job.change);
 
 	warden_principal_run_internal(record_internally, &job);
 
 	if (open_change.id == 0)
 	{
 		open_change.id = job.change.id;
+		memcpy(open_change.proposer, proposer, sizeof(proposer));
 		open_change.subid = GetCurrentSubTransactionId();
 		warden_pending_notify(job.change.id, WARDEN_CHANGE_PROPOSED);
 	}

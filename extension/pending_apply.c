@@ -124,6 +124,7 @@ const char *
 warden_apply_role_bar(const char *agent, Oid *apply_role, const char **hint)
 {
 	Oid			role = warden_pending_apply_role(agent);
+	const char *bar;
 	ObjectAddress address;
 
 	*apply_role = role;
@@ -135,6 +136,9 @@ warden_apply_role_bar(const char *agent, Oid *apply_role, const char **hint)
 	*hint = "Give the agent an apply role with the rights it needs and no more.";
 	if (superuser_arg(role))
 		return "its apply role is a superuser";
+	bar = warden_principal_agent_bar(role);
+	if (bar != NULL)
+		return psprintf("its apply role can not be one because %s", bar);
 	if (GetSecurityLabel(&address, WARDEN_PROVIDER) != NULL ||
 		is_group_member(role))
 		return "its apply role carries a label or belongs to a role of pg_warden";
@@ -436,9 +440,14 @@ run_statements(ApplyJob *job)
 	{
 		WardenStatement *statement = lfirst(cell);
 
+		int			inner = NewGUCNestLevel();
+
+		/* what one statement sets is not there for the next */
 		ordinal = statement->ordinal;
+		warden_capture_restore(job->change.context);
 		warden_images_statement(ordinal);
 		(void) warden_apply_statement(&job->change, statement);
+		AtEOXact_GUC(false, inner);
 	}
 	warden_sandbox_leave(&sandbox);
 	error_context_stack = callback.previous;

@@ -35,6 +35,7 @@
 #include "portability/instr_time.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
+#include "parser/parse_type.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -314,6 +315,16 @@ unsafe_name(List *names, int cache)
 	return unsafe;
 }
 
+/* A type whose values are checked by code of somebody's. */
+static bool
+is_checked_domain(TypeName *name)
+{
+	Oid			type = LookupTypeNameOid(NULL, name, true);
+
+	return OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
+		DomainHasConstraints(type);
+}
+
 static bool
 unsafe_raw_walker(Node *node, void *context)
 {
@@ -327,6 +338,12 @@ unsafe_raw_walker(Node *node, void *context)
 		return true;
 	if (IsA(node, Constraint))
 		return unsafe_raw_walker(((Constraint *) node)->raw_expr, context);
+	/* DEFAULT, CHECK and GENERATED of a column are there before analysis */
+	if (IsA(node, ColumnDef) &&
+		unsafe_raw_walker((Node *) ((ColumnDef *) node)->constraints, context))
+		return true;
+	if (IsA(node, TypeName) && is_checked_domain((TypeName *) node))
+		return true;
 	return raw_expression_tree_walker(node, unsafe_raw_walker, context);
 }
 

@@ -379,16 +379,17 @@ SELECT status, count(*) FROM warden.pending_changes WHERE id > 6000 GROUP BY 1;
 --
 -- How many changes may wait, and be proposed in an hour
 --
-UPDATE warden.agents SET max_open_changes = 7 WHERE agent = 'hard bot';
-SELECT count(*) FROM warden.pending_changes
-	WHERE agent = 'hard bot' AND status IN ('proposed', 'approved');
+\c - :superuser
+UPDATE warden.agents SET max_open_changes = 1 WHERE agent = 'hard bot';
 \c - regress_h_bot
 SELECT count(warden.propose('DELETE FROM regress_h.items', '', ''))
 	FROM generate_series(1, 2000);
 DELETE FROM regress_h.items WHERE id = 3;
 \echo :LAST_ERROR_SQLSTATE
 \c - :superuser
-UPDATE warden.agents SET max_open_changes = 14, changes_per_hour = NULL
+UPDATE warden.agents SET max_open_changes = (SELECT 1 + count(*)
+	FROM warden.pending_changes
+	WHERE agent = 'hard bot' AND status IN ('proposed', 'approved'))
 	WHERE agent = 'hard bot';
 \c - regress_h_bot
 SELECT count(warden.propose('DELETE FROM regress_h.items', '', ''))
@@ -398,7 +399,8 @@ DELETE FROM regress_h.items WHERE id = 3;
 DELETE FROM regress_h.items WHERE id = 2;
 COMMIT;
 \c - :superuser
-UPDATE warden.agents SET max_open_changes = NULL, changes_per_hour = 15
+UPDATE warden.agents SET max_open_changes = NULL, changes_per_hour =
+	(SELECT 1 + count(*) FROM warden.pending_changes WHERE agent = 'hard bot')
 	WHERE agent = 'hard bot';
 \c - regress_h_bot
 BEGIN ISOLATION LEVEL REPEATABLE READ;
@@ -406,6 +408,56 @@ DELETE FROM regress_h.items WHERE id = 1;
 COMMIT;
 DELETE FROM regress_h.items WHERE id = 1;
 \echo :LAST_ERROR_SQLSTATE
+
+--
+-- One change has one proposer, whatever one transaction has
+--
+\c - :superuser
+UPDATE warden.agents SET changes_per_hour = NULL WHERE agent = 'hard bot';
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 7001;
+\c - regress_h_gate
+\o /dev/null
+BEGIN;
+SELECT warden.enter(:'token', 'dave@example.com', '{}', 'k');
+DELETE FROM regress_h.items WHERE id = 1;
+SELECT warden.leave('k');
+SELECT warden.enter(:'token', 'erin@example.com', '{}', 'k');
+DELETE FROM regress_h.items WHERE id = 2;
+DELETE FROM regress_h.items WHERE id = 3;
+SELECT warden.leave('k');
+COMMIT;
+\o
+\c - :superuser
+SELECT id, on_behalf_of, statement_count FROM warden.pending_changes
+	WHERE id > 7000 ORDER BY id;
+
+--
+-- An apply role can make no roles; a preview runs no code of a new column;
+-- what one statement sets is gone for the next
+--
+CREATE ROLE regress_h_maker CREATEROLE;
+UPDATE warden.agents SET apply_role = 'regress_h_maker' WHERE agent = 'hard bot';
+DROP ROLE regress_h_maker;
+TRUNCATE regress_h.items;
+INSERT INTO regress_h.items VALUES (1, NULL);
+\c - regress_h_bot
+\o /dev/null
+SELECT warden.propose('ALTER TABLE regress_h.items ADD COLUMN z int DEFAULT regress_h.mark(''preview'')', 'default', '');
+SELECT warden.propose('ALTER TABLE regress_h.items ADD COLUMN z int CHECK (regress_h.mark(''preview'') > 0)', 'check', '');
+SELECT warden.propose('DO $$BEGIN PERFORM set_config(''transform_null_equals'', ''on'', false); END$$;
+	DELETE FROM regress_h.items WHERE name = NULL', 'settings', '');
+\o
+\c - regress_h_ann
+SELECT method, detail FROM warden.preview(7003);
+SELECT method, detail FROM warden.preview(7004);
+\o /dev/null
+SELECT warden.approve(7005, 'ok');
+\c - regress_h_bob
+SELECT warden.approve(7005, 'ok');
+\o
+CALL warden.apply(7005);
+\c - :superuser
+SELECT count(*) FROM regress_h.items;
 
 --
 -- Tokens do not reach the audit trail, and the trail not its end
