@@ -269,6 +269,9 @@ extern void warden_apply_set_running(bool now);
 /* Refuses a function that leaves something in the session, while running. */
 extern void warden_apply_check_function(Oid function);
 
+/* Refuses a query that writes the library's own tables, while running. */
+extern void warden_apply_check_writes(List *rangeTable, List *permInfos);
+
 /*
  * Where a change runs (pending_sandbox.c): from _enter to _leave the user is
  * the role, and nothing may outlive the statements.  On error the caller's

@@ -25,11 +25,15 @@
 #include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "catalog.h"
 #include "pending.h"
+#include "principal.h"
 #include "warden.h"
 
 /* They take or give back locks that last as long as the session. */
@@ -75,6 +79,33 @@ warden_apply_check_function(Oid function)
 					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 					 errmsg("a change can not take or release session locks"),
 					 errhint("Use pg_advisory_xact_lock(), which ends with the change.")));
+	}
+}
+
+/* Through a function with its owner's rights, say. */
+void
+warden_apply_check_writes(List *rangeTable, List *permInfos)
+{
+	ListCell   *cell;
+
+	if (warden_principal_internal())
+		return;
+	foreach(cell, rangeTable)
+	{
+		RangeTblEntry *rte = lfirst(cell);
+		WardenPerms *perms;
+
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		perms = warden_rte_perms(permInfos, rte);
+		if (perms != NULL &&
+			(perms->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) &&
+			get_rel_namespace(rte->relid) == warden_catalog_schema())
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+					 errmsg("a change can not write schema \"%s\"",
+							WARDEN_SCHEMA),
+					 errhint("An administrator makes policy in statements of their own.")));
 	}
 }
 

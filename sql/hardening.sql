@@ -459,6 +459,20 @@ CALL warden.apply(7005);
 \c - :superuser
 SELECT count(*) FROM regress_h.items;
 
+-- nor does a function with its owner's rights write policy for it
+CREATE FUNCTION regress_h.exempt() RETURNS void SECURITY DEFINER LANGUAGE sql AS
+	$$ DELETE FROM warden.mask_rules $$;
+\c - regress_h_bot
+\o /dev/null
+SELECT warden.propose('SELECT regress_h.exempt()', 'policy', '');
+\c - regress_h_ann
+SELECT warden.approve(7006, 'ok');
+\c - regress_h_bob
+SELECT warden.approve(7006, 'ok');
+\o
+CALL warden.apply(7006);
+\c - :superuser
+
 --
 -- Tokens do not reach the audit trail, and the trail not its end
 --
