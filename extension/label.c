@@ -10,24 +10,32 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_db_role_setting.h"
 #include "catalog/pg_seclabel.h"
 #include "catalog/pg_shseclabel.h"
 #include "commands/seclabel.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "compat.h"
 #include "audit_event.h"
@@ -167,6 +175,140 @@ check_role_label(Oid roleid, const char *label)
 							GetUserNameFromId(roleid, false), bar),
 					 errhint("Make a role of its own for the agent, without such rights.")));
 	}
+}
+
+/* What names the libraries that a role's logins load. */
+#define LOGIN_LIBRARIES "session_preload_libraries"
+
+static bool
+is_this_library(const char *name)
+{
+	const char *base = last_dir_separator(name);
+
+	base = base != NULL ? base + 1 : name;
+	return strcmp(base, WARDEN_EXTENSION) == 0 ||
+		strcmp(base, WARDEN_EXTENSION DLSUFFIX) == 0;
+}
+
+/* The library, by the name under which this server found it. */
+static char *
+this_library(void)
+{
+	List	   *libraries;
+	ListCell   *cell;
+
+	if (SplitDirectoriesString(pstrdup(shared_preload_libraries_string), ',',
+							   &libraries))
+	{
+		foreach(cell, libraries)
+		{
+			if (is_this_library(lfirst(cell)))
+				return lfirst(cell);
+		}
+	}
+	return pstrdup("$libdir/" WARDEN_EXTENSION);
+}
+
+static Node *
+string_constant(const char *value)
+{
+	A_Const    *constant = makeNode(A_Const);
+
+	constant->val.sval.type = T_String;
+	constant->val.sval.sval = pstrdup(value);
+	constant->location = -1;
+	return (Node *) constant;
+}
+
+/* The role's own session_preload_libraries: a list of names, or NIL. */
+static List *
+libraries_at_login(Oid roleid)
+{
+	Relation	rel = table_open(DbRoleSettingRelationId, AccessShareLock);
+	List	   *libraries = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(InvalidOid));
+	ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(roleid));
+	scan = systable_beginscan(rel, DbRoleSettingDatidRolidIndexId, true, NULL,
+							  2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		config = heap_getattr(tuple,
+										  Anum_pg_db_role_setting_setconfig,
+										  RelationGetDescr(rel), &isnull);
+		ArrayType  *array = isnull ? NULL : DatumGetArrayTypePCopy(config);
+		ArrayIterator iterator;
+		Datum		item;
+
+		iterator = array ? array_create_iterator(array, 0, NULL) : NULL;
+		while (iterator != NULL && array_iterate(iterator, &item, &isnull))
+		{
+			char	   *entry = TextDatumGetCString(item);
+
+			if (strncmp(entry, LOGIN_LIBRARIES "=",
+						strlen(LOGIN_LIBRARIES "=")) == 0 &&
+				!SplitDirectoriesString(entry + strlen(LOGIN_LIBRARIES "="),
+										',', &libraries))
+				libraries = NIL;
+		}
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return libraries;
+}
+
+static void
+set_libraries_at_login(Oid roleid, List *libraries)
+{
+	VariableSetStmt *stmt = makeNode(VariableSetStmt);
+	Oid			save_userid;
+	int			save_sec_context;
+	ListCell   *cell;
+
+	stmt->kind = libraries != NIL ? VAR_SET_VALUE : VAR_RESET;
+	stmt->name = pstrdup(LOGIN_LIBRARIES);
+	foreach(cell, libraries)
+		stmt->args = lappend(stmt->args,
+							 string_constant(lfirst(cell)));
+
+	/* The setting is a superuser's; who may label need not be one. */
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	AlterSetting(InvalidOid, roleid, stmt);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	CommandCounterIncrement();
+}
+
+/*
+ * Without the library nothing governs a labelled role.  So a role that gets a
+ * label asks for the library when it logs in: where the shared preload line
+ * was lost the library refuses to load that late, and with it the login.  (An
+ * error resets the user as every error in an outer transaction does.)
+ */
+static void
+require_library_at_login(Oid roleid, bool require)
+{
+	List	   *old = libraries_at_login(roleid);
+	List	   *new = NIL;
+	ListCell   *cell;
+
+	foreach(cell, old)
+	{
+		if (!is_this_library(lfirst(cell)))
+			new = lappend(new, lfirst(cell));
+	}
+	if (require)
+		new = lappend(new, this_library());
+	if (list_length(new) != list_length(old))
+		set_libraries_at_login(roleid, new);
 }
 
 /* ----------------------------------------------------------------------
@@ -323,7 +465,10 @@ relabel(const ObjectAddress *object, const char *label)
 
 	/* Last: the caller writes the label before these are processed. */
 	if (object->classId == AuthIdRelationId)
+	{
+		require_library_at_login(object->objectId, label != NULL);
 		CacheInvalidateRelcacheByRelid(SharedSecLabelRelationId);
+	}
 	else
 		warden_policy_label_changed(object->objectId);
 }
