@@ -109,7 +109,7 @@ SELECT tablename, attname, most_common_vals IS NOT NULL AS mcv,
 SELECT starelid::regclass, staattnum, stavalues1 IS NOT NULL AS v
   FROM pg_statistic
  WHERE starelid::regclass::text IN ('people', 'open', 'expression', 'derived')
- ORDER BY 1::text COLLATE "C", 2;
+ ORDER BY starelid::regclass::text COLLATE "C", staattnum;
 SELECT statistics_name FROM pg_stats_ext WHERE schemaname = 'regress_rel';
 SELECT stxname FROM pg_statistic_ext_data
   JOIN pg_statistic_ext e ON e.oid = stxoid
