@@ -26,6 +26,7 @@ SHIM_UNIT_BINARIES = $(SHIM_UNITS:%=shim/test/unit_%)
 SHIM_FUZZERS = config dispatch jsonrpc keys
 SHIM_FUZZ_BINARIES = $(SHIM_FUZZERS:%=shim/test/fuzz_%)
 SHIM_FUZZ_SECONDS ?= 10
+SHIM_FUZZ_SEED ?= 1
 
 comma := ,
 SHIM_PQ_CFLAGS := $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null || \
@@ -97,7 +98,7 @@ shim/test/fuzz_%: shim/test/fuzz_%.c $(SHIM_FUZZ_SOURCES)
 		$(SHIM_FUZZ_SOURCES) -ljansson
 
 check-fuzz: $(SHIM_FUZZ_BINARIES)
-	shim/test/run-fuzz $(SHIM_FUZZ_SECONDS) $(SHIM_FUZZERS)
+	shim/test/run-fuzz $(SHIM_FUZZ_SECONDS) $(SHIM_FUZZ_SEED) $(SHIM_FUZZERS)
 
 # ---- install, clean --------------------------------------------------------
 
