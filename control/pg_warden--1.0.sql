@@ -1761,7 +1761,7 @@ COMMENT ON FUNCTION warden.review_rule_defaults() IS 'the rules that this versio
 INSERT INTO warden.review_rules (rule, level)
 	SELECT d.rule, d.level FROM warden.review_rule_defaults() d;
 
--- Decisions and transitions all pass here; see pending_state.c.
+-- Decisions and transitions all pass here; see pending_decide.c.
 CREATE FUNCTION warden.guard_change() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'warden_sql_guard_change'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -7,8 +7,6 @@
  * statements, so a change is applied exactly once or not at all.
  *
  * Invariants:
- * - Everything is checked again under that lock: state, expiry, digest,
- *	 objects, approvals, rules, apply role.
  * - While statements run, the user is the apply role inside a local user id
  *	 change and a security-restricted operation, so that core refuses SET ROLE,
  *	 SET SESSION AUTHORIZATION and whatever outlives the statements or runs
@@ -22,15 +20,10 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/objectaddress.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/seclabel.h"
 #include "commands/trigger.h"
 #include "common/pg_prng.h"
 #include "executor/spi.h"
@@ -38,22 +31,18 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "tcop/utility.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/resowner.h"
-#include "utils/syscache.h"
 #include "utils/wait_event.h"
 
 #include "compat.h"
 #include "audit_event.h"
 #include "pending.h"
+#include "pending_apply_private.h"
 #include "principal.h"
 #include "review.h"
 #include "statement.h"
@@ -62,231 +51,6 @@
 #define MAX_ATTEMPTS		5	/* failed applies until a change is failed */
 #define LOCK_TRIES			3	/* within one apply, when locks are busy */
 #define LOCK_TIMEOUT_MS		5000
-
-typedef struct ApplyJob
-{
-	WardenChange change;
-	List	   *statements;		/* of WardenStatement * */
-	Oid			apply_role;
-	const char *glass;			/* reason of break_glass(), or NULL */
-	bool		atomic;			/* no commits on the way */
-	MemoryContext context;		/* outlives a commit inside the CALL */
-	ErrorData  *error;			/* of the run that failed */
-	bool		found;
-	const char *refusal;		/* why it may not be applied, or NULL */
-	const char *hint;
-	WardenStatus move_to;		/* with a refusal: the state that it shows */
-	bool		barred;			/* its statement may not run in a transaction */
-	bool		committed;		/* of a barred one: something has stayed */
-} ApplyJob;
-
-/* ---- may it be applied? ------------------------------------------------- */
-
-static bool
-refuse(ApplyJob *job, const char *refusal, const char *hint)
-{
-	job->refusal = MemoryContextStrdup(job->context, refusal);
-	job->hint = hint;
-	return false;
-}
-
-static bool
-is_group_member(Oid role)
-{
-	return warden_principal_is_member(role, WARDEN_ROLE_ADMIN) ||
-		warden_principal_is_member(role, WARDEN_ROLE_REVIEWER) ||
-		warden_principal_is_member(role, WARDEN_ROLE_GATEWAY) ||
-		warden_principal_is_member(role, WARDEN_ROLE_REFRESHER);
-}
-
-/* An agent could become the apply role, and its changes need no approval. */
-static bool
-agent_is_member(Oid role)
-{
-	uint64		i;
-
-	if (SPI_execute("SELECT role::pg_catalog.oid FROM warden.agents", true,
-					0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the agents");
-	for (i = 0; i < SPI_processed; i++)
-	{
-		char	   *agent = SPI_getvalue(SPI_tuptable->vals[i],
-										 SPI_tuptable->tupdesc, 1);
-
-		if (agent != NULL &&
-			is_member_of_role_nosuper(atooid(agent), role))
-			return true;
-	}
-	return false;
-}
-
-const char *
-warden_apply_role_bar(const char *agent, Oid *apply_role, const char **hint)
-{
-	Oid			role = warden_pending_apply_role(agent);
-	const char *bar;
-	ObjectAddress address;
-
-	*apply_role = role;
-	*hint = "Set apply_role in warden.agents, then have it proposed again.";
-	if (!OidIsValid(role) ||
-		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
-		return "its agent has no apply role";
-	ObjectAddressSet(address, AuthIdRelationId, role);
-	*hint = "Give the agent an apply role with the rights it needs and no more.";
-	if (superuser_arg(role))
-		return "its apply role is a superuser";
-	bar = warden_principal_agent_bar(role);
-	if (bar != NULL)
-		return psprintf("its apply role can not be one because %s", bar);
-	if (GetSecurityLabel(&address, WARDEN_PROVIDER) != NULL ||
-		is_group_member(role))
-		return "its apply role carries a label or belongs to a role of pg_warden";
-	*hint = "Revoke the membership: an apply role is for people.";
-	if (agent_is_member(role))
-		return "an agent is a member of its apply role";
-	*hint = "Approval is no privilege: ask a reviewer who is a member of that role.";
-	if (!is_member_of_role(GetSessionUserId(), role))
-		return "the caller is not a member of its apply role";
-	return NULL;
-}
-
-static bool
-check_apply_role(ApplyJob *job)
-{
-	const char *hint;
-	const char *bar = warden_apply_role_bar(job->change.agent,
-											&job->apply_role, &hint);
-
-	return bar == NULL || refuse(job, bar, hint);
-}
-
-static bool
-check_approvals(ApplyJob *job)
-{
-	WardenChange *change = &job->change;
-	List	   *scopes = NIL;
-	ListCell   *cell;
-	int			approvals;
-	int			required;
-
-	foreach(cell, job->statements)
-		scopes = warden_capture_scopes(((WardenStatement *)
-										lfirst(cell))->objects, scopes);
-	required = Max(change->required,
-				   warden_pending_required(change->risk, scopes));
-	approvals = warden_pending_approvals(change);
-	if (approvals >= required)
-		return true;
-	return refuse(job, psprintf("it has %d of %d approvals that count now",
-								approvals, required),
-				  "Approvals of persons who may not approve any more do not count; have it proposed again.");
-}
-
-static bool
-check_state(ApplyJob *job)
-{
-	WardenStatus status = job->change.status;
-
-	if (status == WARDEN_CHANGE_APPROVED)
-		return true;
-	if (job->glass != NULL && status == WARDEN_CHANGE_PROPOSED)
-		return true;
-	if (status == WARDEN_CHANGE_EXPIRED)
-		job->move_to = WARDEN_CHANGE_EXPIRED;
-	return refuse(job, psprintf("it is %s",
-								warden_pending_status_name(status)),
-				  status == WARDEN_CHANGE_PROPOSED ?
-				  "It needs its approvals first." :
-				  "Only an approved change can be applied; have it proposed again.");
-}
-
-static bool
-check_unchanged(ApplyJob *job)
-{
-	ListCell   *cell;
-
-	job->move_to = WARDEN_CHANGE_STALE;
-	if (list_length(job->statements) != job->change.statement_count ||
-		strcmp(warden_pending_digest(&job->change, job->statements),
-			   job->change.digest) != 0)
-		return refuse(job, "its digest no longer follows from its rows, its database and its apply role",
-					  "Have it proposed again.");
-	foreach(cell, job->statements)
-	{
-		WardenStatement *statement = lfirst(cell);
-		char	   *drift = warden_capture_drift(statement, NIL);
-
-		if (drift != NULL)
-			return refuse(job, psprintf("it is stale: %s (statement %d)",
-										drift, statement->ordinal),
-						  "Have it proposed again.");
-	}
-	job->move_to = WARDEN_CHANGE_PROPOSED;
-	return true;
-}
-
-/*
- * A statement that may not run in a transaction must be alone, and the CALL
- * outside a transaction block.
- */
-static bool
-check_barred(ApplyJob *job, bool atomic)
-{
-	ListCell   *cell;
-
-	foreach(cell, job->statements)
-	{
-		WardenStatement *statement = lfirst(cell);
-		RawStmt    *raw = warden_statement_parse(statement->statement);
-
-		if (raw != NULL && warden_review_barred(raw->stmt))
-			job->barred = true;
-	}
-	if (!job->barred)
-		return true;
-	if (list_length(job->statements) > 1)
-		return refuse(job, "one of its statements can not run in a transaction with the others",
-					  "Have that statement proposed as a change of its own.");
-	if (atomic)
-		return refuse(job, "its statement can not run inside a transaction block",
-					  "CALL warden.apply() outside a transaction block, with autocommit on.");
-	return true;
-}
-
-/*
- * Loads and locks the change.  A refusal that is a fact about the change
- * (expired, stale) is stored as its state, if the caller can commit that.
- */
-static void
-load_internally(void *arg)
-{
-	ApplyJob   *job = arg;
-	WardenStatus stored;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	job->found = warden_pending_load(job->change.id, true, job->context,
-									 &job->change);
-	if (job->found)
-	{
-		job->statements = warden_pending_statements(job->change.id,
-													job->context);
-		if (check_state(job) && check_unchanged(job) &&
-			(job->glass != NULL || check_approvals(job)) &&
-			check_apply_role(job))
-			(void) check_barred(job, job->atomic);
-		stored = job->move_to;
-		if (job->refusal != NULL && stored != WARDEN_CHANGE_PROPOSED)
-		{
-			job->change.status = job->change.stored;
-			warden_pending_move(&job->change, stored, "",
-								warden_pending_status_name(stored),
-								job->refusal);
-		}
-	}
-	SPI_finish();
-}
 
 /* ---- run ---------------------------------------------------------------- */
 
@@ -327,8 +91,9 @@ lock_targets(ApplyJob *job)
 }
 
 /* Names must still mean what they meant when the change was proposed. */
-static RawStmt *
-require_same_objects(const WardenChange *change, WardenStatement *statement)
+RawStmt *
+warden_apply_same_objects(const WardenChange *change,
+						  WardenStatement *statement)
 {
 	RawStmt    *raw = warden_statement_parse(statement->statement);
 	List	   *names = NIL;
@@ -365,7 +130,7 @@ warden_apply_statement(const WardenChange *change, WardenStatement *statement)
 
 	CHECK_FOR_INTERRUPTS();
 	CommandCounterIncrement();
-	raw = require_same_objects(change, statement);
+	raw = warden_apply_same_objects(change, statement);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
@@ -528,8 +293,8 @@ run_change(ApplyJob *job)
 
 /* ---- outcome ------------------------------------------------------------ */
 
-static void
-mark_applied_internally(void *arg)
+void
+warden_apply_mark_applied(void *arg)
 {
 	ApplyJob   *job = arg;
 	Oid			types[] = {INT8OID, OIDOID, TEXTOID};
@@ -567,8 +332,8 @@ counts_as_attempt(ErrorData *error)
 		!is_lock_failure(error);
 }
 
-static void
-mark_failed_internally(void *arg)
+void
+warden_apply_mark_failed(void *arg)
 {
 	ApplyJob   *job = arg;
 	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID};
@@ -630,123 +395,6 @@ raise_failure(ApplyJob *job)
 	ReThrowError(error);
 }
 
-/* ---- statements barred from transactions -------------------------------- */
-
-static void
-mark_applying_internally(void *arg)
-{
-	ApplyJob   *job = arg;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	warden_pending_move(&job->change, WARDEN_CHANGE_APPLYING, "", "applying",
-						NULL);
-	job->change.status = WARDEN_CHANGE_APPLYING;
-	SPI_finish();
-}
-
-/* Indexes of its tables that are not valid, "a, b" or "". */
-static char *
-invalid_indexes(ApplyJob *job)
-{
-	WardenStatement *statement = linitial(job->statements);
-	StringInfoData names;
-	ListCell   *target;
-	ListCell   *cell;
-
-	initStringInfo(&names);
-	foreach(target, warden_capture_targets(statement->objects))
-	{
-		Relation	relation = try_relation_open(lfirst_oid(target),
-												 AccessShareLock);
-
-		if (relation == NULL)
-			continue;
-		foreach(cell, relation->rd_rel->relkind == RELKIND_RELATION ||
-				relation->rd_rel->relkind == RELKIND_MATVIEW ?
-				RelationGetIndexList(relation) : NIL)
-		{
-			if (!get_index_isvalid(lfirst_oid(cell)))
-				appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
-								 get_rel_name(lfirst_oid(cell)));
-		}
-		relation_close(relation, AccessShareLock);
-	}
-	return names.data;
-}
-
-/*
- * After a failure nothing may have happened, and the change is approved as
- * before; or some of it has, and a person has to look.
- */
-static void
-mark_interrupted_internally(void *arg)
-{
-	ApplyJob   *job = arg;
-	WardenStatus to = job->committed ? WARDEN_CHANGE_UNKNOWN :
-	WARDEN_CHANGE_APPROVED;
-	char	   *invalid;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	invalid = invalid_indexes(job);
-	warden_pending_move(&job->change, to, "", "apply_failed",
-						psprintf("SQLSTATE %s",
-								 unpack_sql_state(job->error->sqlerrcode)));
-	if (job->committed && invalid[0] != '\0')
-		job->error->message = psprintf("%s (index not valid: %s)",
-									   job->error->message, invalid);
-	job->error->message = MemoryContextStrdup(job->context,
-											  job->error->message);
-	job->change.status = to;
-	SPI_finish();
-}
-
-static void
-run_barred(ApplyJob *job)
-{
-	if (!warden_toplevel_lock(job->change.id))
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_TRANSITION),
-				 errmsg("change " INT64_FORMAT " is being applied",
-						job->change.id),
-				 errhint("Wait until that is done.")));
-	PG_TRY();
-	{
-		(void) require_same_objects(&job->change,
-									linitial(job->statements));
-		warden_principal_run_internal(mark_applying_internally, job);
-		SPI_commit();
-		SPI_finish();
-		job->error = warden_toplevel_run(linitial(job->statements),
-										 job->change.context,
-										 job->apply_role, job->context,
-										 &job->committed);
-		if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-			elog(ERROR, "could not connect to SPI");
-		if (job->error == NULL)
-			warden_principal_run_internal(mark_applied_internally, job);
-		else
-		{
-			warden_principal_run_internal(mark_interrupted_internally, job);
-			warden_principal_run_internal(mark_failed_internally, job);
-		}
-		SPI_commit();
-	}
-	PG_FINALLY();
-	{
-		warden_toplevel_unlock(job->change.id);
-	}
-	PG_END_TRY();
-	if (job->error != NULL)
-	{
-		job->error->hint = job->committed ?
-			"Part of it may have stayed: look at the indexes it was to change, then settle it with warden.resolve()." :
-			"Nothing of the change remains; it can be applied again when the cause is removed.";
-		ReThrowError(job->error);
-	}
-}
-
 /* ---- entry points ------------------------------------------------------- */
 
 void
@@ -764,7 +412,7 @@ warden_apply_change(int64 id, const char *glass, bool atomic)
 	job->atomic = atomic;
 	job->move_to = WARDEN_CHANGE_PROPOSED;
 
-	warden_principal_run_internal(load_internally, job);
+	warden_principal_run_internal(warden_apply_load, job);
 	if (!job->found)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
@@ -778,18 +426,18 @@ warden_apply_change(int64 id, const char *glass, bool atomic)
 	}
 	if (job->barred)
 	{
-		run_barred(job);
+		warden_apply_barred(job);
 		return;
 	}
 	/* what the caller has deferred fires as the caller */
 	warden_apply_constraints();
 	if (!run_change(job))
 	{
-		warden_principal_run_internal(mark_failed_internally, job);
+		warden_principal_run_internal(warden_apply_mark_failed, job);
 		commit_record(atomic);
 		raise_failure(job);
 	}
-	warden_principal_run_internal(mark_applied_internally, job);
+	warden_principal_run_internal(warden_apply_mark_applied, job);
 	MemoryContextDelete(context);
 }
 

@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ * pending_barred.c
+ *	  Applies a change whose statement is barred from transactions.
+ *
+ * The change is "applying", committed, before its statement starts, and
+ * "applied" or "unknown" after it; see pending_toplevel.c for how it runs.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+#include "compat.h"
+#include "pending.h"
+#include "pending_apply_private.h"
+#include "principal.h"
+#include "warden.h"
+
+static void
+mark_applying_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	warden_pending_move(&job->change, WARDEN_CHANGE_APPLYING, "", "applying",
+						NULL);
+	job->change.status = WARDEN_CHANGE_APPLYING;
+	SPI_finish();
+}
+
+/* Indexes of its tables that are not valid, "a, b" or "". */
+static char *
+invalid_indexes(ApplyJob *job)
+{
+	WardenStatement *statement = linitial(job->statements);
+	StringInfoData names;
+	ListCell   *target;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(target, warden_capture_targets(statement->objects))
+	{
+		Relation	relation = try_relation_open(lfirst_oid(target),
+												 AccessShareLock);
+
+		if (relation == NULL)
+			continue;
+		foreach(cell, relation->rd_rel->relkind == RELKIND_RELATION ||
+				relation->rd_rel->relkind == RELKIND_MATVIEW ?
+				RelationGetIndexList(relation) : NIL)
+		{
+			if (!get_index_isvalid(lfirst_oid(cell)))
+				appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+								 get_rel_name(lfirst_oid(cell)));
+		}
+		relation_close(relation, AccessShareLock);
+	}
+	return names.data;
+}
+
+/*
+ * After a failure nothing may have happened, and the change is approved as
+ * before; or some of it has, and a person has to look.
+ */
+static void
+mark_interrupted_internally(void *arg)
+{
+	ApplyJob   *job = arg;
+	WardenStatus to = job->committed ? WARDEN_CHANGE_UNKNOWN :
+	WARDEN_CHANGE_APPROVED;
+	char	   *invalid;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	invalid = invalid_indexes(job);
+	warden_pending_move(&job->change, to, "", "apply_failed",
+						psprintf("SQLSTATE %s",
+								 unpack_sql_state(job->error->sqlerrcode)));
+	if (job->committed && invalid[0] != '\0')
+		job->error->message = psprintf("%s (index not valid: %s)",
+									   job->error->message, invalid);
+	job->error->message = MemoryContextStrdup(job->context,
+											  job->error->message);
+	job->change.status = to;
+	SPI_finish();
+}
+
+void
+warden_apply_barred(ApplyJob *job)
+{
+	if (!warden_toplevel_lock(job->change.id))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("change " INT64_FORMAT " is being applied",
+						job->change.id),
+				 errhint("Wait until that is done.")));
+	PG_TRY();
+	{
+		(void) warden_apply_same_objects(&job->change,
+									linitial(job->statements));
+		warden_principal_run_internal(mark_applying_internally, job);
+		SPI_commit();
+		SPI_finish();
+		job->error = warden_toplevel_run(linitial(job->statements),
+										 job->change.context,
+										 job->apply_role, job->context,
+										 &job->committed);
+		if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+			elog(ERROR, "could not connect to SPI");
+		if (job->error == NULL)
+			warden_principal_run_internal(warden_apply_mark_applied, job);
+		else
+		{
+			warden_principal_run_internal(mark_interrupted_internally, job);
+			warden_principal_run_internal(warden_apply_mark_failed, job);
+		}
+		SPI_commit();
+	}
+	PG_FINALLY();
+	{
+		warden_toplevel_unlock(job->change.id);
+	}
+	PG_END_TRY();
+	if (job->error != NULL)
+	{
+		job->error->hint = job->committed ?
+			"Part of it may have stayed: look at the indexes it was to change, then settle it with warden.resolve()." :
+			"Nothing of the change remains; it can be applied again when the cause is removed.";
+		ReThrowError(job->error);
+	}
+}
