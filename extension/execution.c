@@ -37,6 +37,7 @@
 #include "execution.h"
 #include "identity.h"
 #include "nesting.h"
+#include "pending.h"
 #include "plan_stamp.h"
 #include "planning.h"
 #include "policy.h"
@@ -834,6 +835,7 @@ void
 warden_execution_error(ErrorData *edata)
 {
 	const WardenPrincipal *principal = warden_principal_cached();
+	int64		change_id;
 
 	if (edata->elevel < ERROR || edata->elevel > FATAL)
 		return;
@@ -847,7 +849,11 @@ warden_execution_error(ErrorData *edata)
 	if (principal->class == WARDEN_CLASS_MASKED && !warden_audit_open())
 		return;
 	audited = NULL;
-	if (warden_audit_open())
+	change_id = warden_pending_reported();
+	if (warden_audit_open() && change_id != 0)
+		warden_audit_outcome("diverted", edata->sqlerrcode, NULL, 0,
+							 change_id);
+	else if (warden_audit_open())
 		warden_audit_outcome(outcome_of(edata->sqlerrcode), edata->sqlerrcode,
 							 edata->message, 0, 0);
 	else if (principal->class == WARDEN_CLASS_GATEWAY || secret_statement)

@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  * guc.c
  *	  Every setting of the library in one table-like list, in alphabetical
- *	  order.  None can be changed by an agent: the utility gate's list of
- *	  settings does not name them, and all but warden.audit_* waits are
- *	  superuser's anyway.
+ *	  order.  None can be changed by an agent but warden.divert_report, which is
+ *	  about the form of its own replies: the utility gate's list of settings
+ *	  does not name the others, and all but warden.audit_* waits are superuser's
+ *	  anyway.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -25,6 +26,7 @@ int			warden_audit_timeout = 10000;
 int			warden_audit_workers = 4;
 bool		warden_allow_drop = false;
 int			warden_change_size = 1024 * 1024;
+int			warden_divert_report = WARDEN_REPORT_WARNING;
 int			warden_standby_audit = WARDEN_STANDBY_REFUSE;
 bool		warden_unlabelled_masked = false;
 
@@ -34,6 +36,12 @@ static int	unlabelled_columns = 0;
 static const struct config_enum_entry audit_modes[] = {
 	{"sync", WARDEN_AUDIT_SYNC, false},
 	{"async", WARDEN_AUDIT_ASYNC, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry divert_reports[] = {
+	{"warning", WARDEN_REPORT_WARNING, false},
+	{"error", WARDEN_REPORT_ERROR, false},
 	{NULL, 0, false}
 };
 
@@ -111,6 +119,11 @@ warden_guc_init(void)
 							NULL, &warden_change_size, 1024 * 1024, 1024,
 							64 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
 							NULL, NULL);
+	DefineCustomEnumVariable("warden.divert_report",
+							 "How an agent is told that its write became a pending change.",
+							 "With error it is recorded in a transaction of its own and the statement fails.",
+							 &warden_divert_report, WARDEN_REPORT_WARNING,
+							 divert_reports, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("warden.unlabelled_columns",
 							 "What governed roles see of columns without a label.",
 							 NULL, &unlabelled_columns, 0, unlabelled_modes,

@@ -20,6 +20,12 @@ typedef enum WardenStandbyAudit
 	WARDEN_STANDBY_LOG
 } WardenStandbyAudit;
 
+typedef enum WardenReport
+{
+	WARDEN_REPORT_WARNING,
+	WARDEN_REPORT_ERROR
+} WardenReport;
+
 extern int	warden_audit;				/* WardenAuditMode */
 extern int	warden_standby_audit;		/* WardenStandbyAudit */
 extern int	warden_audit_queue_size;	/* bytes of shared memory, in kB */
@@ -29,6 +35,7 @@ extern int	warden_audit_workers;		/* databases served at once */
 extern int	warden_audit_statement_size;	/* bytes kept of one statement */
 extern bool warden_unlabelled_masked;	/* warden.unlabelled_columns */
 extern int	warden_change_size;			/* bytes that one statement may have */
+extern int	warden_divert_report;	/* WardenReport */
 extern bool warden_allow_drop;
 
 extern void warden_guc_init(void);

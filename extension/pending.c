@@ -36,28 +36,6 @@
 #include "review.h"
 #include "warden.h"
 
-/* A statement with everything that its row holds. */
-typedef struct Prepared
-{
-	WardenStatement row;
-	List	   *findings;		/* of WardenFinding * */
-	WardenRisk	risk;
-	double		estimated_rows;
-} Prepared;
-
-typedef struct RecordJob
-{
-	List	   *prepared;		/* of Prepared * */
-	WardenChange change;		/* id 0: to be made */
-	const char *title;
-	const char *reason;
-	List	   *scopes;
-	WardenRisk	risk;			/* of the whole change, in and out */
-	int			ordinal;		/* of the last statement, in and out */
-	int64		reverts;		/* the change that it undoes, or 0 */
-	MemoryContext context;
-} RecordJob;
-
 #define WARDEN_PROPOSER_BYTES	PG_SHA256_DIGEST_LENGTH
 
 /* The change that this transaction's diverted statements go to. */
@@ -100,7 +78,7 @@ refuse_on_standby(void)
  * replace the data by its mask.
  */
 static void
-refuse_masks(const Prepared *prepared)
+refuse_masks(const WardenPrepared *prepared)
 {
 	bool		writes_labelled = false;
 	bool		masked = prepared->row.parameters != NULL &&
@@ -123,11 +101,11 @@ refuse_masks(const Prepared *prepared)
 				 errhint("What you read of this column is masked. Leave it out, or give the real value.")));
 }
 
-static Prepared *
+static WardenPrepared *
 prepare_statement(const WardenCapture *capture, int ordinal,
 				  WardenReviewContext *review)
 {
-	Prepared   *prepared = palloc0(sizeof(Prepared));
+	WardenPrepared *prepared = palloc0(sizeof(WardenPrepared));
 
 	warden_pending_check_size(capture->statement);
 	prepared->row.ordinal = ordinal;
@@ -247,7 +225,7 @@ next_change_id(void)
 }
 
 static void
-insert_change(RecordJob *job, const char *digest)
+insert_change(WardenRecordJob *job, const char *digest)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID, REGROLEOID,
@@ -289,7 +267,7 @@ insert_change(RecordJob *job, const char *digest)
 }
 
 static void
-update_change(RecordJob *job, const char *digest)
+update_change(WardenRecordJob *job, const char *digest)
 {
 	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID};
 	Datum		values[lengthof(types)];
@@ -309,7 +287,7 @@ update_change(RecordJob *job, const char *digest)
 }
 
 static void
-insert_statement(int64 change_id, Prepared *prepared)
+insert_statement(int64 change_id, WardenPrepared *prepared)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
@@ -327,7 +305,9 @@ insert_statement(int64 change_id, Prepared *prepared)
 	values[4] = jsonb_or_null(row->objects, &nulls[4]);
 	values[5] = jsonb_or_null(row->parameters, &nulls[5]);
 	values[6] = CStringGetTextDatum(warden_review_risk_name(prepared->risk));
-	values[7] = jsonb_or_null(warden_review_json(prepared->findings),
+	values[7] = jsonb_or_null(prepared->findings_json != NULL ?
+							  prepared->findings_json :
+							  warden_review_json(prepared->findings),
 							  &nulls[7]);
 	values[8] = Float8GetDatum(prepared->estimated_rows);
 	nulls[8] = prepared->estimated_rows < 0 ? 'n' : ' ';
@@ -341,10 +321,10 @@ insert_statement(int64 change_id, Prepared *prepared)
 			 values, nulls, SPI_OK_INSERT);
 }
 
-static void
-record_internally(void *arg)
+void
+warden_record_store(void *arg)
 {
-	RecordJob  *job = arg;
+	WardenRecordJob *job = arg;
 	bool		appended = job->change.id != 0;
 	const char *digest;
 	ListCell   *cell;
@@ -370,7 +350,7 @@ record_internally(void *arg)
 	}
 	foreach(cell, job->prepared)
 	{
-		Prepared   *prepared = lfirst(cell);
+		WardenPrepared *prepared = lfirst(cell);
 
 		prepared->row.ordinal = ++job->ordinal;
 		digest = warden_digest_add(digest, &prepared->row);
@@ -386,7 +366,7 @@ record_internally(void *arg)
 
 /* For leave(), which tells the gateway what became of the statement. */
 static void
-fill_facts(RecordJob *job)
+fill_facts(WardenRecordJob *job)
 {
 	WardenStatementFacts *facts = warden_identity_facts();
 
@@ -412,15 +392,79 @@ transaction_review(void)
 	return open_change.review;
 }
 
+/* The change that the error which is about to be raised names. */
+static int64 reported_separately = 0;
+
+int64
+warden_pending_reported(void)
+{
+	int64		change_id = reported_separately;
+
+	reported_separately = 0;
+	return change_id;
+}
+
+/* The levels of the rules are the library's to read. */
+static void
+describe_findings(void *arg)
+{
+	WardenPrepared *prepared = arg;
+	MemoryContext context = CurrentMemoryContext;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	prepared->findings_json =
+		MemoryContextStrdup(context, warden_review_json(prepared->findings));
+	SPI_finish();
+}
+
+/*
+ * Stored in a transaction of its own and reported as an error, for clients
+ * that take no rows for a lost write.
+ */
+static void
+record_separately(const WardenCapture *capture)
+{
+	WardenRecordJob job = {0};
+	WardenPrepared *prepared;
+
+	if (open_change.id != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("earlier writes of this transaction are recorded with it"),
+				 errhint("Commit first; warden.divert_report counts from the first write of a transaction.")));
+	prepared = prepare_statement(capture, 0, warden_review_begin());
+	job.prepared = list_make1(prepared);
+	job.context = CurrentMemoryContext;
+	job.scopes = warden_capture_scopes(prepared->row.objects, NIL);
+	job.risk = prepared->risk;
+	fill_identity(&job.change);
+	warden_principal_run_internal(describe_findings, prepared);
+	job.change.id = warden_separate_store(&job);
+	job.ordinal = 1;
+	fill_facts(&job);
+	reported_separately = job.change.id;
+	ereport(ERROR,
+			(errcode(WARDEN_WARNING_DIVERTED),
+			 errmsg("recorded as pending change " INT64_FORMAT ", not run",
+					job.change.id),
+			 errdetail("change=" INT64_FORMAT " statement=1 risk=%s",
+					   job.change.id, warden_review_risk_name(job.risk)),
+			 errhint("Do not repeat it: change " INT64_FORMAT " stays recorded whatever becomes of this transaction, and people decide about it. Its state is in warden.my_changes.",
+					 job.change.id)));
+}
+
 WardenRecorded
 warden_pending_record(const WardenCapture *capture)
 {
-	RecordJob	job = {0};
+	WardenRecordJob job = {0};
 	WardenRecorded recorded;
-	Prepared   *prepared;
+	WardenPrepared *prepared;
 	uint8		proposer[WARDEN_PROPOSER_BYTES];
 
 	refuse_on_standby();
+	if (warden_divert_report == WARDEN_REPORT_ERROR)
+		record_separately(capture);
 	prepared = prepare_statement(capture, 0, transaction_review());
 	job.prepared = list_make1(prepared);
 	job.context = CurrentMemoryContext;
@@ -438,7 +482,7 @@ warden_pending_record(const WardenCapture *capture)
 		job.risk = Max(job.risk, open_change.risk);
 	}
 
-	warden_principal_run_internal(record_internally, &job);
+	warden_principal_run_internal(warden_record_store, &job);
 
 	if (open_change.id == 0)
 	{
@@ -468,7 +512,7 @@ warden_pending_propose_as(const WardenChange *as, List *captures,
 						  const char *title, const char *reason,
 						  int64 reverts)
 {
-	RecordJob	job = {0};
+	WardenRecordJob job = {0};
 	WardenReviewContext *review = warden_review_begin();
 	size_t		size = 0;
 	ListCell   *cell;
@@ -480,7 +524,7 @@ warden_pending_propose_as(const WardenChange *as, List *captures,
 	job.reverts = reverts;
 	foreach(cell, captures)
 	{
-		Prepared   *prepared = prepare_statement(lfirst(cell), 0, review);
+		WardenPrepared *prepared = prepare_statement(lfirst(cell), 0, review);
 
 		job.prepared = lappend(job.prepared, prepared);
 		job.scopes = warden_capture_scopes(prepared->row.objects, job.scopes);
@@ -494,7 +538,7 @@ warden_pending_propose_as(const WardenChange *as, List *captures,
 	}
 	else
 		fill_identity(&job.change);
-	warden_principal_run_internal(record_internally, &job);
+	warden_principal_run_internal(warden_record_store, &job);
 	warden_pending_notify(job.change.id, WARDEN_CHANGE_PROPOSED);
 	warden_audit_action("proposed", job.change.id,
 						psprintf("%d statements, %zu bytes", job.ordinal,

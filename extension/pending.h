@@ -88,6 +88,13 @@ typedef struct WardenStatement
  */
 extern WardenRecorded warden_pending_record(const WardenCapture *capture);
 
+/*
+ * With warden.divert_report = error the statement is recorded in a transaction
+ * of its own and 01WD1 is an error.  While that is being reported this is the
+ * number of the change, for the audit; 0 from then on.
+ */
+extern int64 warden_pending_reported(void);
+
 /* Records a whole script (of WardenCapture *) as a change of its own. */
 extern int64 warden_pending_propose(List *captures, const char *title,
 									const char *reason);
@@ -99,6 +106,47 @@ extern int64 warden_pending_propose(List *captures, const char *title,
 extern int64 warden_pending_propose_as(const WardenChange *as, List *captures,
 									   const char *title, const char *reason,
 									   int64 reverts);
+
+/* ---- recording (pending.c, pending_separate.c) ---------------------------- */
+
+/* A statement with everything that its row holds. */
+typedef struct WardenPrepared
+{
+	WardenStatement row;
+	List	   *findings;		/* of WardenFinding * */
+	const char *findings_json;	/* instead of findings */
+	WardenRisk	risk;
+	double		estimated_rows;
+} WardenPrepared;
+
+typedef struct WardenRecordJob
+{
+	List	   *prepared;		/* of WardenPrepared * */
+	WardenChange change;		/* id 0: to be made */
+	const char *title;
+	const char *reason;
+	List	   *scopes;			/* of char * */
+	WardenRisk	risk;			/* of the whole change, in and out */
+	int			ordinal;		/* of the last statement, in and out */
+	int64		reverts;		/* the change that it undoes, or 0 */
+	MemoryContext context;
+} WardenRecordJob;
+
+/*
+ * Stores a job (WardenRecordJob *) in the current transaction; in internal
+ * mode.  The caller notifies.
+ */
+extern void warden_record_store(void *arg);
+
+/*
+ * Has a background worker store the job in a transaction of its own, with the
+ * notification, and returns the number of the change.  Raises where nothing
+ * was stored, or where it is not known whether it was.
+ */
+extern int64 warden_separate_store(WardenRecordJob *job);
+
+/* Entry point by name; its argument is the handle of a DSM segment. */
+extern PGDLLEXPORT void warden_separate_worker_main(Datum main_arg);
 
 /* Raises where a text is longer than warden.change_size. */
 extern void warden_pending_check_size(const char *text);

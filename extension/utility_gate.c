@@ -179,7 +179,7 @@ static const char *const agent_settings[] = {
 	"random_page_cost", "search_path", "seq_page_cost",
 	"standard_conforming_strings", "statement_timeout", "timezone",
 	"transaction_deferrable", "transaction_isolation",
-	"transaction_read_only", "xmlbinary", "xmloption",
+	"transaction_read_only", "warden.divert_report", "xmlbinary", "xmloption",
 };
 
 /* Those of them that may only be lowered, and never to "no limit". */
