@@ -372,23 +372,37 @@ is_write(const PlannedStmt *pstmt)
 	return pstmt->commandType != CMD_SELECT || pstmt->hasModifyingCTE;
 }
 
-/* What leave() will say of the statement. */
-static void
-note_masked(QueryDesc *queryDesc)
+/* One flag per result column, set for those in the list of resnos. */
+static bool *
+column_flags(List *resnos, int ncolumns)
 {
-	WardenStatementFacts *facts = warden_identity_facts();
+	bool	   *flags = MemoryContextAllocZero(TopTransactionContext,
+											   Max(ncolumns, 1) *
+											   sizeof(bool));
 	ListCell   *lc;
 
-	facts->truncated = false;
-	facts->nmasked = queryDesc->tupDesc->natts;
-	facts->masked = MemoryContextAllocZero(TopTransactionContext,
-										   Max(facts->nmasked, 1) *
-										   sizeof(bool));
-	foreach(lc, warden_plan_stamp_masked(queryDesc->plannedstmt))
+	foreach(lc, resnos)
 	{
-		if (lfirst_int(lc) >= 1 && lfirst_int(lc) <= facts->nmasked)
-			facts->masked[lfirst_int(lc) - 1] = true;
+		if (lfirst_int(lc) >= 1 && lfirst_int(lc) <= ncolumns)
+			flags[lfirst_int(lc) - 1] = true;
 	}
+	return flags;
+}
+
+/* What leave() will say of the statement. */
+static void
+note_columns(QueryDesc *queryDesc)
+{
+	WardenStatementFacts *facts = warden_identity_facts();
+	List	   *untrusted = warden_plan_stamp_untrusted(queryDesc->plannedstmt);
+
+	facts->truncated = false;
+	facts->ncolumns = queryDesc->tupDesc->natts;
+	facts->masked =
+		column_flags(warden_plan_stamp_masked(queryDesc->plannedstmt),
+					 facts->ncolumns);
+	facts->untrusted = untrusted == NIL ? NULL :
+		column_flags(untrusted, facts->ncolumns);
 }
 
 static void
@@ -407,7 +421,7 @@ start_toplevel_read(QueryDesc *queryDesc, int eflags,
 	}
 	start(queryDesc, eflags, next);
 	if (!secret_statement)
-		note_masked(queryDesc);
+		note_columns(queryDesc);
 }
 
 static void

@@ -66,8 +66,9 @@ extern char *warden_identity_redact(const char *text);
 /* Facts about the last top-level statement, reported by leave(). */
 typedef struct WardenStatementFacts
 {
-	int			nmasked;		/* result columns */
+	int			ncolumns;		/* of the result */
 	bool	   *masked;			/* in TopTransactionContext */
+	bool	   *untrusted;		/* the same, or NULL for none */
 	bool		truncated;
 	int64		change_id;		/* 0: none */
 	const char *risk;

@@ -362,24 +362,31 @@ warden_sql_enter(PG_FUNCTION_ARGS)
  * Leaving
  * ---------------------------------------------------------------------- */
 
+static void
+put_flags(StringInfo json, const char *name, const bool *flags, int count)
+{
+	int			i;
+
+	appendStringInfo(json, "\"%s\":[", name);
+	for (i = 0; i < count; i++)
+		appendStringInfo(json, "%s%s", i > 0 ? "," : "",
+						 flags[i] ? "true" : "false");
+	appendStringInfoString(json, "],");
+}
+
 /* What the call did, as the caller is told. */
 static Datum
 facts_as_jsonb(void)
 {
 	const WardenStatementFacts *told = warden_identity_facts();
 	StringInfoData json;
-	int			i;
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	if (told->nmasked > 0)
-	{
-		appendStringInfoString(&json, "\"masked\":[");
-		for (i = 0; i < told->nmasked; i++)
-			appendStringInfo(&json, "%s%s", i > 0 ? "," : "",
-							 told->masked[i] ? "true" : "false");
-		appendStringInfoString(&json, "],");
-	}
+	if (told->ncolumns > 0)
+		put_flags(&json, "masked", told->masked, told->ncolumns);
+	if (told->ncolumns > 0 && told->untrusted != NULL)
+		put_flags(&json, "untrusted", told->untrusted, told->ncolumns);
 	appendStringInfo(&json, "\"truncated\":%s",
 					 told->truncated ? "true" : "false");
 	if (told->change_id != 0)

@@ -432,6 +432,19 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	table_close(rel, NoLock);
 }
 
+static bool
+has_untrusted(const WardenRelation *relation)
+{
+	int			i;
+
+	for (i = 0; relation != NULL && i < relation->ncolumns; i++)
+	{
+		if (relation->columns[i].untrusted)
+			return true;
+	}
+	return false;
+}
+
 /* One relation that the join tree reads. */
 static void
 rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
@@ -452,6 +465,8 @@ rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
 		warden_plan_stamp_refuse_copies(relation);
 	if (rte->relid < FirstNormalObjectId)
 		return;
+	if (has_untrusted(relation))
+		rewrite->any_untrusted = true;
 	rel = table_open(rte->relid, NoLock);
 	masks = collect_masks(rel, rewrite, &any);
 	if (any && rewrite->principal->class == WARDEN_CLASS_MASKED)
@@ -707,7 +722,7 @@ rewrite_query(Query *query, WardenRewrite *rewrite)
 }
 
 /* ----------------------------------------------------------------------
- * Which results are masked
+ * Which results are masked, and which hold what outsiders wrote
  * ---------------------------------------------------------------------- */
 
 static bool
@@ -719,15 +734,29 @@ masked_column(RangeTblEntry *rte, AttrNumber attnum, void *arg)
 							  &rewrite->expires) != NULL;
 }
 
+static bool
+untrusted_column(RangeTblEntry *rte, AttrNumber attnum,
+				 void *arg pg_attribute_unused())
+{
+	const WardenColumn *column = warden_policy_column(rte->relid, attnum);
+
+	return column != NULL && column->untrusted;
+}
+
 void
 warden_mask_rewrite(Query *query, WardenRewrite *rewrite)
 {
 	rewrite->expires = DT_NOEND;
 	rewrite->invalItems = NIL;
 	rewrite->masked = NIL;
+	rewrite->untrusted = NIL;
 	rewrite->any = false;
+	rewrite->any_untrusted = false;
 	rewrite_query(query, rewrite);
 	if (rewrite->any)
 		rewrite->masked = warden_lineage_query(query, masked_column, rewrite,
 											   NULL);
+	if (rewrite->any_untrusted)
+		rewrite->untrusted = warden_lineage_query(query, untrusted_column,
+												  NULL, NULL);
 }

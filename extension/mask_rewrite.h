@@ -20,7 +20,9 @@ typedef struct WardenRewrite
 	TimestampTz expires;		/* out: earliest end of an exemption used */
 	List	   *invalItems;		/* out: of functions that were inlined */
 	List	   *masked;			/* out: resnos of results that are masked */
+	List	   *untrusted;		/* out: resnos that outsiders wrote */
 	bool		any;			/* out: something was masked */
+	bool		any_untrusted;	/* out: a relation has untrusted columns */
 } WardenRewrite;
 
 /*

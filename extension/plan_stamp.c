@@ -35,6 +35,7 @@
 #define STAMP_MASKED		0x57440003
 #define STAMP_RULES			0x57440004
 #define STAMP_LABELS		0x57440005
+#define STAMP_UNTRUSTED		0x57440006
 
 static char mark[40] = "";
 
@@ -80,7 +81,7 @@ stamp(int cacheid, uint32 value)
 void
 warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 					  const WardenPolicyState *policy, TimestampTz expires,
-					  List *masked)
+					  List *masked, List *untrusted)
 {
 	Oid			anchor = warden_policy_anchor();
 	ListCell   *lc;
@@ -108,6 +109,9 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 	foreach(lc, masked)
 		pstmt->invalItems = lappend(pstmt->invalItems,
 									stamp(STAMP_MASKED, lfirst_int(lc)));
+	foreach(lc, untrusted)
+		pstmt->invalItems = lappend(pstmt->invalItems,
+									stamp(STAMP_UNTRUSTED, lfirst_int(lc)));
 }
 
 void
@@ -119,8 +123,8 @@ warden_plan_stamp_expire(void)
 	ResetPlanCache();
 }
 
-List *
-warden_plan_stamp_masked(const PlannedStmt *pstmt)
+static List *
+stamped(const PlannedStmt *pstmt, int cacheid)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -129,10 +133,22 @@ warden_plan_stamp_masked(const PlannedStmt *pstmt)
 	{
 		PlanInvalItem *item = lfirst(lc);
 
-		if (item->cacheId == STAMP_MASKED)
+		if (item->cacheId == cacheid)
 			result = lappend_int(result, item->hashValue);
 	}
 	return result;
+}
+
+List *
+warden_plan_stamp_masked(const PlannedStmt *pstmt)
+{
+	return stamped(pstmt, STAMP_MASKED);
+}
+
+List *
+warden_plan_stamp_untrusted(const PlannedStmt *pstmt)
+{
+	return stamped(pstmt, STAMP_UNTRUSTED);
 }
 
 /* What a plan's stamp says. */

@@ -21,13 +21,14 @@ extern bool warden_plan_stamp_marked(const RangeTblEntry *rte);
 /*
  * Stamps a plan with its principal, the state of the policy that it was made
  * under (read before the policy was looked at), the earliest end of an
- * exemption it relies on and which result columns are masked, and makes it
- * depend on the policy and the role.
+ * exemption it relies on and which result columns are masked or untrusted, and
+ * makes it depend on the policy and the role.
  */
 extern void warden_plan_stamp_set(PlannedStmt *pstmt,
 								  const WardenPrincipal *principal,
 								  const WardenPolicyState *policy,
-								  TimestampTz expires, List *masked);
+								  TimestampTz expires, List *masked,
+								  List *untrusted);
 
 /*
  * Raises WD001 when the plan was made for another principal or relies on an
@@ -52,8 +53,9 @@ extern void warden_plan_stamp_verify_relation(PlannerInfo *root, Oid relid,
 /* Raises WD004 for a relation whose copies can not be masked. */
 extern void warden_plan_stamp_refuse_copies(const WardenRelation *relation);
 
-/* Resnos of result columns that are masked (int list). */
+/* Resnos of result columns that are masked, or untrusted (int lists). */
 extern List *warden_plan_stamp_masked(const PlannedStmt *pstmt);
+extern List *warden_plan_stamp_untrusted(const PlannedStmt *pstmt);
 
 extern void warden_plan_stamp_init(void);
 

@@ -243,7 +243,7 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	active--;
 	result->invalItems = list_concat(result->invalItems, rewrite.invalItems);
 	warden_plan_stamp_set(result, &self, &policy, rewrite.expires,
-						  rewrite.masked);
+						  rewrite.masked, rewrite.untrusted);
 	return result;
 }
 
@@ -284,7 +284,8 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 	{
 		result = plan(parse, query_string, cursorOptions, boundParams, next);
 		if (warden_principal_labels_exist() && !warden_principal_internal())
-			warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL);
+			warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL,
+								  NIL);
 		return result;
 	}
 	if (!warden_nesting_foreign_key())
@@ -292,7 +293,7 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 							 boundParams, next);
 	result = plan_foreign_key(parse, query_string, cursorOptions, boundParams,
 							  next);
-	warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL);
+	warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL, NIL);
 	return result;
 }
 

@@ -592,21 +592,27 @@ send_call(DbConn *conn, const DbRequest *request, const char *key)
 		PQpipelineSync(conn->pg) == 1;
 }
 
+/* A list of booleans, one per column, as bits. */
+static void
+read_flags(const json_t *list, unsigned char *bits)
+{
+	for (size_t i = 0; i < json_array_size(list) && i < DB_MAX_COLUMNS; i++)
+		if (json_is_true(json_array_get(list, i)))
+			bits[i / 8] |= (unsigned char) (1u << (i % 8));
+}
+
 static void
 read_leave(DbOutcome *outcome, const PGresult *res)
 {
 	JsonFault	fault;
 	json_t	   *root;
-	json_t	   *masked;
 
 	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
 		return;
 	root = json_util_load(PQgetvalue(res, 0, 0),
 						  (size_t) PQgetlength(res, 0, 0), &fault);
-	masked = json_object_get(root, "masked");
-	for (size_t i = 0; i < json_array_size(masked) && i < DB_MAX_COLUMNS; i++)
-		if (json_is_true(json_array_get(masked, i)))
-			outcome->masked[i / 8] |= (unsigned char) (1u << (i % 8));
+	read_flags(json_object_get(root, "masked"), outcome->masked);
+	read_flags(json_object_get(root, "untrusted"), outcome->untrusted);
 	if (json_is_true(json_object_get(root, "truncated")))
 		outcome->truncated = true;
 	if (json_is_integer(json_object_get(root, "change_id")))

@@ -68,6 +68,7 @@ typedef struct DbOutcome
 	long long	change_id;		/* 0: nothing was diverted or proposed */
 	char		risk[16];
 	unsigned char masked[(DB_MAX_COLUMNS + 7) / 8];
+	unsigned char untrusted[(DB_MAX_COLUMNS + 7) / 8];
 } DbOutcome;
 
 extern DbPool *db_pool_create(const Config *cf, Buf *error);
@@ -115,6 +116,7 @@ extern int	db_columns(const DbOutcome *outcome);
 extern const char *db_column_name(const DbOutcome *outcome, int column);
 extern unsigned db_column_type(const DbOutcome *outcome, int column);
 extern bool db_column_masked(const DbOutcome *outcome, int column);
+extern bool db_column_untrusted(const DbOutcome *outcome, int column);
 
 /* NULL for null; *len is set otherwise */
 extern const char *db_cell(const DbOutcome *outcome, int row, int column,

@@ -162,6 +162,13 @@ db_column_masked(const DbOutcome *outcome, int column)
 		(outcome->masked[column / 8] & (1u << (column % 8))) != 0;
 }
 
+bool
+db_column_untrusted(const DbOutcome *outcome, int column)
+{
+	return column < DB_MAX_COLUMNS &&
+		(outcome->untrusted[column / 8] & (1u << (column % 8))) != 0;
+}
+
 const char *
 db_cell(const DbOutcome *outcome, int row, int column, size_t *len)
 {

@@ -143,6 +143,8 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 			buf_printf(out, "\"%u\"", type);
 		if (db_column_masked(outcome, i))
 			buf_puts(out, ",\"masked\":true");
+		if (db_column_untrusted(outcome, i))
+			buf_puts(out, ",\"untrusted\":true");
 		buf_putc(out, '}');
 	}
 	buf_putc(out, ']');

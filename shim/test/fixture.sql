@@ -46,6 +46,7 @@ ANALYZE;
 
 SELECT warden.label_column('customers', 'email', 'email');
 SELECT warden.label_column('customers', 'ssn', 'ssn');
+SELECT warden.label_column('tickets', 'body', 'none, untrusted');
 SELECT warden.label_role('support_agent', 'agent');
 SELECT warden.label_role('other_agent', 'agent');
 SELECT warden.create_agent('support', 'support_agent', 'support_apply', 'tests');

@@ -34,6 +34,22 @@ def masked_read(bench):
                     "(2 rows)", f"{name}: the same as a table")
 
 
+def untrusted(bench):
+    """Columns that outsiders write are marked, however they are reached."""
+    client = bench.stdio()
+    content = client.call("query", {
+        "sql": "SELECT id, upper(body) AS shout FROM tickets WHERE id = 1"})[
+            "structuredContent"]
+    bench.equal(content.get("columns"), [
+        {"name": "id", "type": "integer"},
+        {"name": "shout", "type": "text", "untrusted": True}],
+        "a column that outsiders write is marked")
+    content = client.call("query", {
+        "sql": "SELECT id FROM tickets WHERE body <> ''"})["structuredContent"]
+    bench.equal(content.get("columns"), [{"name": "id", "type": "integer"}],
+                "other columns of the table are not")
+
+
 def values(bench):
     client = bench.stdio()
     result = client.call("query", {"sql": """
@@ -295,5 +311,5 @@ def audited(bench):
                       "b7ad6b7169203331-01"], "the audit log names it all")
 
 
-main(masked_read, values, parameters, formats, limits, writes, proposals,
+main(masked_read, untrusted, values, parameters, formats, limits, writes, proposals,
      schema, plans, identity, nothing_stays, audited)
