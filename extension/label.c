@@ -42,6 +42,7 @@
 #include "catalog.h"
 #include "label.h"
 #include "mask.h"
+#include "mask_recursion.h"
 #include "nesting.h"
 #include "policy.h"
 #include "principal.h"
@@ -347,18 +348,22 @@ check_relkind(Relation rel)
 /* The column that a mask is checked against. */
 typedef struct ColumnType
 {
+	Oid			relid;
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
 } ColumnType;
 
 static void
-check_mask(const char *mask, void *arg)
+check_mask(const char *mask, const char *unless, void *arg)
 {
 	ColumnType *column = arg;
 
 	warden_mask_validate_type(mask, column->type, column->typmod,
 							  column->collation);
+	warden_mask_recursion_check(warden_mask_recursion_reads(mask, unless,
+															column->relid),
+								column->relid);
 }
 
 /* How much a label hides by default. */
@@ -425,6 +430,7 @@ check_column_label(const ObjectAddress *object, const char *label)
 						type),
 				 errhint("Define it with SELECT warden.define_type('%s', mask), or use one of warden.semantic_types.",
 						 type)));
+	column.relid = object->objectId;
 	get_atttypetypmodcoll(object->objectId, object->objectSubId,
 						  &column.type, &column.typmod, &column.collation);
 	warden_policy_each_mask(type, check_mask, &column);

@@ -35,6 +35,13 @@ typedef struct Known
 	Bitmapset  *tainted;
 } Known;
 
+/* The query of a view, copied once so that it is known when met again. */
+typedef struct View
+{
+	Oid			relid;
+	Query	   *query;
+} View;
+
 typedef struct Lineage
 {
 	WardenLabelledColumn labelled;
@@ -44,6 +51,7 @@ typedef struct Lineage
 	bool		conditions;		/* out: rows were chosen, grouped or ordered by
 								 * a labelled column */
 	List	   *known;			/* of Known * */
+	List	   *views;			/* of View * */
 } Lineage;
 
 /* A query and the ones around it, for Vars of outer levels. */
@@ -94,18 +102,36 @@ in_set(Bitmapset *set, AttrNumber attnum)
 	return attnum == 0 ? !bms_is_empty(set) : bms_is_member(attnum, set);
 }
 
+static Query *
+known_view_query(Lineage *lineage, Oid relid)
+{
+	Relation	rel;
+	View	   *view;
+	ListCell   *lc;
+
+	foreach(lc, lineage->views)
+	{
+		view = lfirst(lc);
+		if (view->relid == relid)
+			return view->query;
+	}
+	rel = relation_open(relid, AccessShareLock);
+	view = palloc(sizeof(View));
+	view->relid = relid;
+	view->query = view_query(rel);
+	relation_close(rel, AccessShareLock);
+	lineage->views = lappend(lineage->views, view);
+	return view->query;
+}
+
 static bool
 tainted_view(Lineage *lineage, RangeTblEntry *rte, AttrNumber attnum)
 {
-	Relation	view = relation_open(rte->relid, AccessShareLock);
-	Query	   *query = view_query(view);
-	bool		result;
+	Query	   *query = known_view_query(lineage, rte->relid);
 
 	lineage->sources = list_append_unique_oid(lineage->sources, rte->relid);
-	result = query == NULL ||
+	return query == NULL ||
 		in_set(taint_query(lineage, query, NULL), attnum);
-	relation_close(view, AccessShareLock);
-	return result;
 }
 
 static bool
@@ -287,29 +313,64 @@ taint_outputs(Lineage *lineage, Scope *scope)
 	return result;
 }
 
+/*
+ * What is joined for its rows alone, maybe, has conditions of its own, and a
+ * function or a sample as many rows as its arguments say.  Only what the join
+ * tree reaches: a view's query names the view itself beside it.
+ */
+static bool
+tainted_rows(Lineage *lineage, RangeTblEntry *rte, Scope *scope)
+{
+	switch (rte->rtekind)
+	{
+		case RTE_RELATION:
+			if (rte->relkind == RELKIND_VIEW)
+				(void) tainted_view(lineage, rte, 0);
+			return tainted_expr(lineage, (Node *) rte->tablesample, scope);
+		case RTE_SUBQUERY:
+			(void) taint_query(lineage, rte->subquery, scope);
+			return false;
+		case RTE_CTE:
+			(void) tainted_cte(lineage, rte, 0, scope);
+			return false;
+		case RTE_FUNCTION:
+			return tainted_expr(lineage, (Node *) rte->functions, scope);
+		case RTE_TABLEFUNC:
+			return tainted_expr(lineage, (Node *) rte->tablefunc, scope);
+		case RTE_VALUES:
+			return tainted_expr(lineage, (Node *) rte->values_lists, scope);
+		default:
+			return false;
+	}
+}
+
+static bool
+joined_walker(Node *node, Walk *walk)
+{
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, RangeTblRef))
+		return tainted_rows(walk->lineage,
+							rt_fetch(((RangeTblRef *) node)->rtindex,
+									 walk->scope->query->rtable),
+							walk->scope);
+	return expression_tree_walker(node, joined_walker, walk);
+}
+
 /* Is which rows there are, or their order, decided by a labelled column? */
 static bool
 tainted_conditions(Lineage *lineage, Scope *scope)
 {
 	Query	   *query = scope->query;
+	Walk		walk = {lineage, scope};
 	ListCell   *lc;
 
-	if (tainted_expr(lineage, (Node *) query->jointree, scope) ||
+	if (joined_walker((Node *) query->jointree, &walk) ||
+		tainted_expr(lineage, (Node *) query->jointree, scope) ||
 		tainted_expr(lineage, query->havingQual, scope) ||
 		tainted_expr(lineage, query->limitCount, scope) ||
 		tainted_expr(lineage, query->limitOffset, scope))
 		return true;
-	foreach(lc, query->rtable)
-	{
-		RangeTblEntry *rte = lfirst(lc);
-
-		/* Joined for its rows alone, maybe. */
-		if (rte->rtekind == RTE_SUBQUERY)
-			(void) taint_query(lineage, rte->subquery, scope);
-		else if (rte->rtekind == RTE_RELATION &&
-				 rte->relkind == RELKIND_VIEW)
-			(void) tainted_view(lineage, rte, 0);
-	}
 	foreach(lc, query->targetList)
 	{
 		TargetEntry *entry = lfirst(lc);
@@ -372,16 +433,23 @@ warden_lineage_query(Query *query, WardenLabelledColumn labelled, void *arg,
 	return bitmap_to_list(tainted);
 }
 
-/* Labelled with something that is not declared clear. */
+/*
+ * Labelled with something that is not declared clear, or of a copy that is
+ * refused itself.
+ */
 static bool
 labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 				void *arg pg_attribute_unused())
 {
 	const WardenColumn *column = warden_policy_column(rte->relid, attnum);
+	const WardenRelation *relation;
 	const char *mask;
 
 	if (column == NULL)
-		return false;
+	{
+		relation = warden_policy_relation(rte->relid);
+		return relation != NULL && relation->refused;
+	}
 	mask = warden_policy_type_mask(column->type);
 	return mask == NULL || !warden_mask_is_clear(mask);
 }

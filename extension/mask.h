@@ -35,6 +35,9 @@ extern void warden_mask_validate_type(const char *spec, Oid type, int32 typmod,
 extern Expr *warden_mask_build(const char *spec, Expr *value, Oid type,
 							   int32 typmod, Oid collation);
 
+/* OIDs of the functions that a func() mask could call, for any column. */
+extern List *warden_mask_functions(const char *spec);
+
 /* true for "clear" */
 extern bool warden_mask_is_clear(const char *spec);
 

@@ -9,7 +9,9 @@
  * tells the plan that it was replaced.
  *
  * Whatever goes wrong inside ends as NULL, in a subtransaction: an error's
- * text may quote the raw value.
+ * text may quote the raw value.  So does a call inside itself: what a function
+ * reads can not be known before it runs, and if that is masked by the same
+ * function there is no end to it.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -52,7 +54,11 @@ typedef struct Call
 	Oid collation;
 	Datum result;
 	bool isnull;
+	struct Call *outer; /* the call that this one runs in */
 } Call;
+
+/* The innermost call that is running. */
+static Call *running = NULL;
 
 /* ---- rules ---------------------------------------------------------- */
 
@@ -221,6 +227,39 @@ run_call(void *arg)
 					 state->context);
 }
 
+static bool
+is_running(Oid function)
+{
+	for (Call *call = running; call != NULL; call = call->outer)
+	{
+		if (call->spec->function == function)
+			return true;
+	}
+	return false;
+}
+
+/* false when it failed, or would be a call inside itself */
+static bool
+try_call(Call *call)
+{
+	bool done = false;
+
+	if (is_running(call->spec->function))
+		return false;
+	call->outer = running;
+	running = call;
+	PG_TRY();
+	{
+		done = warden_mask_try(run_call, call);
+	}
+	PG_FINALLY();
+	{
+		running = call->outer;
+	}
+	PG_END_TRY();
+	return done;
+}
+
 PG_FUNCTION_INFO_V1(warden_sql_apply_mask_function);
 
 Datum
@@ -254,7 +293,7 @@ warden_sql_apply_mask_function(PG_FUNCTION_ARGS)
 	call.spec = spec;
 	call.value = PG_GETARG_DATUM(0);
 	call.collation = PG_GET_COLLATION();
-	if (!warden_mask_try(run_call, &call))
+	if (!try_call(&call))
 	{
 		MemoryContextDelete(state->context);
 		state->context = NULL;

@@ -174,6 +174,31 @@ warden_mask_check_function(const WardenMask *mask)
 	return problem;
 }
 
+List *
+warden_mask_functions(const char *spec)
+{
+	WardenMask *mask = warden_mask_parse(spec);
+	Oid namespace;
+	CatCList *candidates;
+	List *result = NIL;
+
+	if (mask->kind != WARDEN_MASK_FUNC)
+		return NIL;
+	namespace = get_namespace_oid(mask->schema, true);
+	candidates = SearchSysCacheList1(PROCNAMEARGSNSP,
+									 CStringGetDatum(mask->function));
+	for (int i = 0; i < candidates->n_members; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(
+			&candidates->members[i]->tuple);
+
+		if (proc->pronamespace == namespace && proc->pronargs == 1)
+			result = lappend_oid(result, proc->oid);
+	}
+	ReleaseSysCacheList(candidates);
+	return result;
+}
+
 /* ---- compiling ------------------------------------------------------ */
 
 static int32

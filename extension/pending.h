@@ -204,6 +204,9 @@ extern char *warden_capture_drift(const WardenStatement *statement,
  */
 extern char *warden_reach_state(const char *text, const char *path);
 
+/* OIDs of the relations that a call of the function could read. */
+extern List *warden_reach_reads(Oid function);
+
 /* Adds the scopes (char *) of approval rules that the objects fall under. */
 extern List *warden_capture_scopes(const char *objects, List *scopes);
 

@@ -72,6 +72,7 @@ typedef struct Reach
 	HTAB	   *seen;			/* of ReachedObject */
 	List	   *objects;		/* of ReachedObject *, in order of finding */
 	List	   *path;			/* OIDs of schemas */
+	bool		reads;			/* only what a reader of relations sets off */
 } Reach;
 
 static void
@@ -363,9 +364,8 @@ is_cascade(Oid function)
 }
 
 static void
-reach_reactions(Reach *reach, Relation relation)
+reach_triggers(Reach *reach, Relation relation)
 {
-	ListCell   *cell;
 	int			i;
 
 	for (i = 0; relation->trigdesc != NULL &&
@@ -379,6 +379,14 @@ reach_reactions(Reach *reach, Relation relation)
 		if (is_cascade(trigger->tgfoid))
 			reach_object(reach, RelationRelationId, trigger->tgconstrrelid);
 	}
+}
+
+static void
+reach_rules(Reach *reach, Relation relation)
+{
+	ListCell   *cell;
+	int			i;
+
 	for (i = 0; relation->rd_rules != NULL &&
 		 i < relation->rd_rules->numLocks; i++)
 	{
@@ -425,6 +433,19 @@ reach_indexes(Reach *reach, Relation relation)
 	}
 }
 
+/* What else a statement sets off that writes the relation. */
+static void
+reach_written(Reach *reach, Relation relation)
+{
+	char		kind = relation->rd_rel->relkind;
+
+	reach_columns(reach, RelationGetDescr(relation));
+	reach_triggers(reach, relation);
+	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+		kind == RELKIND_MATVIEW)
+		reach_indexes(reach, relation);
+}
+
 static char *
 reach_relation(Reach *reach, Oid relid)
 {
@@ -438,12 +459,9 @@ reach_relation(Reach *reach, Oid relid)
 		relation_close(relation, AccessShareLock);
 		return pstrdup("ours");
 	}
-	reach_columns(reach, RelationGetDescr(relation));
-	reach_reactions(reach, relation);
-	if (relation->rd_rel->relkind == RELKIND_RELATION ||
-		relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		relation->rd_rel->relkind == RELKIND_MATVIEW)
-		reach_indexes(reach, relation);
+	reach_rules(reach, relation);
+	if (!reach->reads)
+		reach_written(reach, relation);
 	if (relation->rd_rel->relhassubclass)
 	{
 		foreach(cell, find_inheritance_children(relid, NoLock))
@@ -642,11 +660,19 @@ compare_states(const ListCell *a, const ListCell *b)
 	return strcmp(lfirst(a), lfirst(b));
 }
 
-char *
-warden_reach_state(const char *text, const char *path)
+static HTAB *
+create_seen(void)
 {
 	HASHCTL		ctl = {.keysize = sizeof(ReachedObject),
 		.entrysize = sizeof(ReachedObject), .hcxt = CurrentMemoryContext};
+
+	return hash_create("warden reach", 64, &ctl,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+char *
+warden_reach_state(const char *text, const char *path)
+{
 	Reach		reach = {.objects = NIL};
 	RawStmt    *raw = warden_statement_parse(text);
 	List	   *states = NIL;
@@ -654,8 +680,7 @@ warden_reach_state(const char *text, const char *path)
 	ListCell   *cell;
 	int			i;
 
-	reach.seen = hash_create("warden reach", 64, &ctl,
-							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	reach.seen = create_seen();
 	reach.path = parse_path(path, NIL);
 	reach_text(&reach, text, raw == NULL || IsA(raw->stmt, DoStmt));
 	/* the list grows while it is worked through */
@@ -674,4 +699,27 @@ warden_reach_state(const char *text, const char *path)
 		appendStringInfoString(&all, lfirst(cell));
 	hash_destroy(reach.seen);
 	return warden_capture_hash(all.data);
+}
+
+List *
+warden_reach_reads(Oid function)
+{
+	Reach		reach = {.objects = NIL, .reads = true};
+	List	   *result = NIL;
+	int			i;
+
+	reach.seen = create_seen();
+	reach_object(&reach, ProcedureRelationId, function);
+	/* the list grows while it is worked through */
+	for (i = 0; i < list_length(reach.objects); i++)
+	{
+		ReachedObject *object = list_nth(reach.objects, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (object->classid == RelationRelationId)
+			result = lappend_oid(result, object->objid);
+		(void) expand(&reach, object);
+	}
+	hash_destroy(reach.seen);
+	return result;
 }

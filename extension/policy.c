@@ -333,16 +333,20 @@ warden_policy_state(void)
 
 void
 warden_policy_each_mask(const char *type,
-						void (*fn) (const char *mask, void *arg), void *arg)
+						void (*fn) (const char *mask, const char *unless,
+									void *arg),
+						void *arg)
 {
 	const char *mask = warden_policy_type_mask(type);
+	MaskRule   *loaded = rules; /* fn() may load them anew */
+	int			n = nrules;
 	int			i;
 
-	fn(mask != NULL ? mask : "full", arg);
-	for (i = 0; i < nrules; i++)
+	fn(mask != NULL ? mask : "full", NULL, arg);
+	for (i = 0; i < n; i++)
 	{
-		if (strcmp(rules[i].type, type) == 0)
-			fn(rules[i].mask, arg);
+		if (strcmp(loaded[i].type, type) == 0)
+			fn(loaded[i].mask, loaded[i].unless, arg);
 	}
 }
 

@@ -70,9 +70,11 @@ typedef struct WardenPolicyState
 
 extern WardenPolicyState warden_policy_state(void);
 
-/* Calls fn for the default mask of a type and for each rule's. */
+/* Calls fn for the default mask of a type and for each rule's, with the
+ * rule's condition or NULL. */
 extern void warden_policy_each_mask(const char *type,
-									void (*fn) (const char *mask, void *arg),
+									void (*fn) (const char *mask,
+												const char *unless, void *arg),
 									void *arg);
 
 /* OIDs of relid, its inheritance ancestors and its descendants. */

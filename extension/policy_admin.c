@@ -35,6 +35,7 @@
 #include "condition.h"
 #include "label.h"
 #include "mask.h"
+#include "mask_recursion.h"
 #include "nesting.h"
 #include "policy.h"
 #include "principal.h"
@@ -127,7 +128,8 @@ required_text(FunctionCallInfo fcinfo, int n, const char *name)
 
 /*
  * Every column that carries a label of the type must be able to hold the
- * mask, and its table to answer the condition, if there is one.
+ * mask, and its table to answer the condition, if there is one; neither may
+ * read the table itself.
  */
 static void
 check_labelled_columns(const char *type, const char *mask, const char *unless)
@@ -135,6 +137,8 @@ check_labelled_columns(const char *type, const char *mask, const char *unless)
 	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
 										  NULL);
+	List	   *reads = NIL;
+	bool		reads_known = false;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -168,6 +172,10 @@ check_labelled_columns(const char *type, const char *mask, const char *unless)
 		warden_mask_validate_type(mask, typid, typmod, collation);
 		if (unless != NULL)
 			warden_condition_check(unless, form->objoid);
+		if (unless != NULL || !reads_known)
+			reads = warden_mask_recursion_reads(mask, unless, form->objoid);
+		reads_known = true;
+		warden_mask_recursion_check(reads, form->objoid);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -79,6 +79,51 @@ SELECT warden.set_mask('ssn', 'func(masks.number)');
 SELECT warden.set_mask('ssn', 'func(masks.anything)');
 SELECT warden.set_mask('ssn', 'func(masks.foreign)');
 
+-- nor can one that reads what it masks: directly, through a view or another
+-- function, or in a circle with the mask of another table
+CREATE TABLE masks.person (id int, code text, region text);
+CREATE TABLE masks.person_part (more text) INHERITS (masks.person);
+CREATE TABLE masks.other (code text, plain text);
+CREATE VIEW masks.seen AS SELECT code AS c FROM masks.person;
+CREATE FUNCTION masks.by_sql(text) RETURNS text LANGUAGE sql STABLE
+    SET search_path = masks AS 'SELECT max(code) FROM person';
+CREATE FUNCTION masks.by_atomic(text) RETURNS text LANGUAGE sql STABLE
+    SET search_path = pg_catalog
+    BEGIN ATOMIC SELECT max(c) FROM masks.seen; END;
+CREATE FUNCTION masks.by_call(text) RETURNS text LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+    AS $$ BEGIN RETURN masks.by_sql($1); END $$;
+CREATE FUNCTION masks.by_string(text) RETURNS text LANGUAGE plpgsql STABLE
+    SET search_path = masks
+    AS $$ DECLARE r text; BEGIN
+    EXECUTE 'SELECT max(code) FROM "person_part"' INTO r; RETURN r; END $$;
+CREATE FUNCTION masks.by_other(text) RETURNS text LANGUAGE sql STABLE
+    SET search_path = masks AS 'SELECT max(code) FROM other';
+CREATE FUNCTION masks.known(text) RETURNS bool LANGUAGE sql STABLE
+    SET search_path = masks AS 'SELECT EXISTS (SELECT FROM person WHERE region = $1)';
+-- what it puts together at run time nobody can know
+CREATE FUNCTION masks.by_pieces(text) RETURNS text LANGUAGE plpgsql STABLE
+    SET search_path = masks
+    AS $$ DECLARE r text; BEGIN
+    EXECUTE 'SELECT max(code) FROM per' || 'son' INTO r;
+    RETURN coalesce(r, 'nothing'); END $$;
+INSERT INTO warden.semantic_types (name, mask, description) VALUES
+    ('mt_code', 'full', 'test'), ('mt_other', 'func(masks.by_sql)', 'test'),
+    ('mt_sql', 'func(masks.by_sql)', 'test');
+SECURITY LABEL FOR warden ON COLUMN masks.person.code IS 'mt_code';
+SECURITY LABEL FOR warden ON COLUMN masks.other.code IS 'mt_other';
+SELECT warden.set_mask('mt_code', 'func(masks.by_sql)');
+SELECT warden.set_mask('mt_code', 'func(masks.by_atomic)', 'mask_reader');
+SELECT warden.set_mask('mt_code', 'func(masks.by_call)');
+SELECT warden.set_mask('mt_code', 'func(masks.by_string)');
+SELECT warden.set_mask('mt_code', 'func(masks.by_other)');
+SELECT warden.set_mask('mt_code', 'clear', 'mask_reader', 'masks.known(region)');
+UPDATE warden.semantic_types SET mask = 'func(masks.by_sql)'
+    WHERE name = 'mt_code';
+SECURITY LABEL FOR warden ON COLUMN masks.person.region IS 'mt_sql';
+SECURITY LABEL FOR warden ON COLUMN masks.person_part.more IS 'mt_sql';
+SECURITY LABEL FOR warden ON COLUMN masks.other.plain IS 'mt_sql';
+
 --
 -- must work
 --
@@ -320,6 +365,14 @@ RESET ROLE;
 DROP FUNCTION masks.head(text);
 SET ROLE mask_reader;
 EXECUTE called;
+RESET ROLE;
+
+-- a function that comes back to itself has nothing to say there
+INSERT INTO masks.person VALUES (1, 'raw', 'north');
+SELECT warden.set_mask('mt_code', 'func(masks.by_pieces)');
+GRANT SELECT ON masks.person TO mask_reader;
+SET ROLE mask_reader;
+SELECT * FROM masks.person;
 RESET ROLE;
 
 -- without a key nothing is shown

@@ -22,6 +22,16 @@ CREATE MATERIALIZED VIEW derived AS SELECT id, ssn FROM people;
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM people;
 CREATE MATERIALIZED VIEW of_open AS SELECT * FROM open;
 CREATE VIEW over_derived AS SELECT id FROM derived;
+CREATE VIEW shown AS SELECT id, ssn FROM people;
+CREATE VIEW chosen AS SELECT id FROM people WHERE ssn LIKE '1%';
+CREATE MATERIALIZED VIEW of_view AS SELECT s.* FROM shown s, shown t;
+CREATE MATERIALIZED VIEW of_rows AS SELECT count(*) FROM chosen;
+CREATE MATERIALIZED VIEW of_cte AS
+    WITH c AS (SELECT id FROM people WHERE ssn LIKE '1%') SELECT count(*) FROM c;
+CREATE MATERIALIZED VIEW of_lateral AS
+    SELECT count(*) FROM people p, generate_series(1, length(p.ssn));
+CREATE MATERIALIZED VIEW of_copy AS SELECT id FROM derived;
+CREATE MATERIALIZED VIEW of_sums AS SELECT count(*) FROM shown;
 ANALYZE;
 CREATE EXTENSION file_fdw SCHEMA regress_rel;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
@@ -62,6 +72,11 @@ SET search_path = regress_rel;
 --
 SELECT * FROM derived;
 SELECT id FROM over_derived;
+SELECT id FROM of_view;
+SELECT * FROM of_rows;
+SELECT * FROM of_cte;
+SELECT * FROM of_lateral;
+SELECT * FROM of_copy;
 SELECT count(*) FROM pg_prepared_xacts;
 SELECT count(*) FROM pg_stat_replication;
 \set VERBOSITY sqlstate
@@ -87,6 +102,7 @@ EXPLAIN SELECT * FROM warden.people;
 -- must work
 --
 SELECT count(*) FROM counted;
+SELECT count(*) FROM of_sums;
 SELECT count(*) FROM of_open;
 SELECT last_value FROM s;
 SELECT * FROM file;
