@@ -137,6 +137,9 @@ warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	params, queryEnv, dest, qc, prev_ProcessUtility};
 	const WardenPrincipal *principal = NULL;
 
+	if (unlikely(warden_apply_running()))
+		warden_apply_check_utility(pstmt->utilityStmt);
+
 	/* In an aborted transaction only its end can come here. */
 	if (IsTransactionState())
 	{
@@ -204,7 +207,11 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 {
 	if (access == OAT_FUNCTION_EXECUTE)
 		check_function_execution(objectId);
-	else if (access == OAT_DROP && classId == ExtensionRelationId)
+	else if (unlikely(warden_apply_running()) &&
+			 (access == OAT_DROP || access == OAT_POST_ALTER ||
+			  access == OAT_TRUNCATE))
+		warden_apply_check_object(classId, objectId);
+	if (access == OAT_DROP && classId == ExtensionRelationId)
 		check_drop_extension(objectId);
 	else if (access == OAT_POST_ALTER && classId == InheritsRelationId)
 	{

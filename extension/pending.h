@@ -312,6 +312,9 @@ extern uint64 warden_apply_statement(const WardenChange *change,
 /* Fires what is deferred, as the current user; nothing is from then on. */
 extern void warden_apply_constraints(void);
 
+/* The same where the statement and its names (of WardenName *) need it. */
+extern void warden_sandbox_settle(Node *stmt, List *names);
+
 /* Lowers lock_timeout to at most that many ms for the GUC nest level. */
 extern void warden_apply_lock_timeout(int limit);
 
@@ -323,28 +326,27 @@ extern void warden_apply_check_function(Oid function);
 /* Refuses a query that writes the library's own tables, while running. */
 extern void warden_apply_check_writes(List *rangeTable, List *permInfos);
 
+/* Refuse what DDL and other utility statements may not touch, while running. */
+extern void warden_apply_check_object(Oid classid, Oid objid);
+extern void warden_apply_check_utility(Node *stmt);
+
 /*
  * Where a change runs (pending_sandbox.c): from _enter to _leave the user is
  * the role, and nothing may outlive the statements.  On error the caller's
- * subtransaction restores the user.  Constraints must be immediate before.
+ * subtransaction restores the user.  Before, _prepare does what the caller
+ * has deferred.
  */
 typedef struct WardenSandbox
 {
 	Oid			user;
 	int			security;
 	int			temporary;		/* objects that were there before */
+	int			cursors;		/* that were open before */
 } WardenSandbox;
 
+extern void warden_sandbox_prepare(void);
 extern void warden_sandbox_enter(WardenSandbox *sandbox, Oid role);
 extern void warden_sandbox_leave(const WardenSandbox *sandbox);
-
-/*
- * REFRESH ... CONCURRENTLY makes a temporary table itself, and runs the
- * view's query in a restricted operation of its own: true where the sandbox
- * was relaxed for it and must be restricted again after it.
- */
-extern bool warden_sandbox_relax(Node *stmt, int *security);
-extern void warden_sandbox_restrict(int security);
 
 /*
  * Row images (pending_images.c): captured between _begin and _end, per

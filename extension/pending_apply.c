@@ -93,18 +93,18 @@ lock_targets(ApplyJob *job)
 /* Names must still mean what they meant when the change was proposed. */
 RawStmt *
 warden_apply_same_objects(const WardenChange *change,
-						  WardenStatement *statement)
+						  WardenStatement *statement, List **names)
 {
 	RawStmt    *raw = warden_statement_parse(statement->statement);
-	List	   *names = NIL;
 	char	   *drift = NULL;
 
-	if (raw == NULL || !warden_statement_names(raw->stmt, &names))
+	*names = NIL;
+	if (raw == NULL || !warden_statement_names(raw->stmt, names))
 		drift = "it is not one statement any more";
-	else if (names != NIL)
+	else if (*names != NIL)
 	{
-		warden_statement_lookup(names);
-		drift = warden_capture_drift(statement, names);
+		warden_statement_lookup(*names);
+		drift = warden_capture_drift(statement, *names);
 	}
 	if (drift != NULL)
 		ereport(ERROR,
@@ -122,23 +122,20 @@ warden_apply_statement(const WardenChange *change, WardenStatement *statement)
 	Datum	   *values;
 	char	   *nulls;
 	RawStmt    *raw;
+	List	   *names;
 	uint64		rows;
-	int			security;
-	bool		relaxed;
 	int			n;
 	int			result;
 
 	CHECK_FOR_INTERRUPTS();
 	CommandCounterIncrement();
-	raw = warden_apply_same_objects(change, statement);
+	raw = warden_apply_same_objects(change, statement, &names);
+	warden_sandbox_settle(raw->stmt, names);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
-	relaxed = warden_sandbox_relax(raw->stmt, &security);
 	result = SPI_execute_with_args(statement->statement, n, types, values,
 								   nulls, false, 0);
-	if (relaxed)
-		warden_sandbox_restrict(security);
 	if (result < 0)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
@@ -429,8 +426,7 @@ warden_apply_change(int64 id, const char *glass, bool atomic)
 		warden_apply_barred(job);
 		return;
 	}
-	/* what the caller has deferred fires as the caller */
-	warden_apply_constraints();
+	warden_sandbox_prepare();
 	if (!run_change(job))
 	{
 		warden_principal_run_internal(warden_apply_mark_failed, job);

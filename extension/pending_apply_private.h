@@ -31,9 +31,13 @@ typedef struct ApplyJob
  */
 extern void warden_apply_load(void *arg);
 
-/* Raises where a name of the statement means something else now. */
+/*
+ * Raises where a name of the statement means something else now; *names are
+ * its names (of WardenName *), looked up.
+ */
 extern RawStmt *warden_apply_same_objects(const WardenChange *change,
-										  WardenStatement *statement);
+										  WardenStatement *statement,
+										  List **names);
 
 /* Write the outcome down, in internal mode; arg is the ApplyJob. */
 extern void warden_apply_mark_applied(void *arg);

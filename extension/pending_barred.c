@@ -95,6 +95,8 @@ mark_interrupted_internally(void *arg)
 void
 warden_apply_barred(ApplyJob *job)
 {
+	List	   *names;
+
 	if (!warden_toplevel_lock(job->change.id))
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
@@ -104,7 +106,7 @@ warden_apply_barred(ApplyJob *job)
 	PG_TRY();
 	{
 		(void) warden_apply_same_objects(&job->change,
-									linitial(job->statements));
+									linitial(job->statements), &names);
 		warden_principal_run_internal(mark_applying_internally, job);
 		SPI_commit();
 		SPI_finish();

@@ -568,7 +568,6 @@ execute_statement(PreviewJob *job, Measured *measured)
 	INSTR_TIME_SET_CURRENT(start);
 	measured->rows = (double) warden_apply_statement(&job->change,
 													 measured->statement);
-	warden_apply_constraints();
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	measured->duration = INSTR_TIME_GET_MILLISEC(end);
@@ -579,9 +578,12 @@ execute_statement(PreviewJob *job, Measured *measured)
 	warden_principal_run_internal(read_locks_internally, job);
 }
 
-/* One statement, in a subtransaction so that the next one is still seen. */
+/*
+ * One statement, in a subtransaction so that the next one is still seen; or
+ * what all of them have deferred, as at the end of an apply.
+ */
 static bool
-try_statement(PreviewJob *job, Measured *measured)
+try_statement(PreviewJob *job, Measured *measured, bool at_end)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -591,9 +593,11 @@ try_statement(PreviewJob *job, Measured *measured)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		const char *bar = execution_bar(measured->statement);
+		const char *bar = at_end ? NULL : execution_bar(measured->statement);
 
-		if (bar == NULL)
+		if (at_end)
+			warden_apply_constraints();
+		else if (bar == NULL)
 			execute_statement(job, measured);
 		else
 		{
@@ -613,9 +617,10 @@ try_statement(PreviewJob *job, Measured *measured)
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
 		measured->method = "failed";
-		measured->detail = psprintf("%s: %s",
+		measured->detail = psprintf("%s: %s%s",
 									unpack_sql_state(error->sqlerrcode),
-									error->message);
+									error->message,
+									at_end ? " (deferred to the end)" : "");
 		ok = false;
 	}
 	PG_END_TRY();
@@ -628,6 +633,7 @@ static void
 measure_statements(PreviewJob *job)
 {
 	bool		ok = true;
+	Measured   *executed = NULL;
 	ListCell   *cell;
 
 	foreach(cell, job->statements)
@@ -642,10 +648,14 @@ measure_statements(PreviewJob *job)
 		measured->rows = job->estimates[foreach_current_index(cell)];
 		measured->duration = -1;
 		if (ok)
-			ok = try_statement(job, measured);
+			ok = try_statement(job, measured, false);
 		else
 			measured->detail = "an earlier statement failed";
+		if (ok && strcmp(measured->method, "executed") == 0)
+			executed = measured;
 	}
+	if (ok && executed != NULL)
+		(void) try_statement(job, executed, true);
 }
 
 /* Everything in a subtransaction that never commits. */
@@ -661,8 +671,7 @@ measure_and_roll_back(PreviewJob *job)
 	GetUserIdAndSecContext(&user, &security);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	/* what the caller has deferred fires as the caller */
-	warden_apply_constraints();
+	warden_sandbox_prepare();
 	warden_apply_set_running(true);
 	PG_TRY();
 	{

@@ -3,13 +3,17 @@
  *	  Where a change runs: as its apply role, on a connection that is somebody
  *	  else's, to whom nothing of it may stay.
  *
+ * Core's security-restricted operation would refuse what outlives the
+ * statements, but every deferred constraint as well.  So the statements run
+ * without it, what it refuses is refused in pending_bind.c, and what they have
+ * deferred fires at the end, restricted: nothing is left that could fire as
+ * the caller.
+ *
  * Invariants:
- * - Core's security-restricted operation refuses what outlives a transaction
- *	 or runs at its end: held cursors, prepared statements, LISTEN, temporary
- *	 tables, DISCARD, and deferred triggers.  So that tables with deferrable
- *	 constraints can be written, all constraints are immediate.
- * - What core lets through is refused here: session locks, and other objects
- *	 in the schema for temporary ones, which names are looked up in first.
+ * - From enter to leave the user is the apply role inside a local user id
+ *	 change, so that core refuses every change of role.
+ * - At the end nothing is deferred, and the session has the temporary objects
+ *	 and cursors that it had before.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -24,34 +28,16 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
-#include "catalog.h"
 #include "pending.h"
 #include "principal.h"
+#include "statement.h"
 #include "warden.h"
-
-/* They take or give back locks that last as long as the session. */
-static const Oid session_lock_functions[] = {
-	F_PG_ADVISORY_LOCK_INT8,
-	F_PG_ADVISORY_LOCK_INT4_INT4,
-	F_PG_ADVISORY_LOCK_SHARED_INT8,
-	F_PG_ADVISORY_LOCK_SHARED_INT4_INT4,
-	F_PG_TRY_ADVISORY_LOCK_INT8,
-	F_PG_TRY_ADVISORY_LOCK_INT4_INT4,
-	F_PG_TRY_ADVISORY_LOCK_SHARED_INT8,
-	F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4,
-	F_PG_ADVISORY_UNLOCK_INT8,
-	F_PG_ADVISORY_UNLOCK_INT4_INT4,
-	F_PG_ADVISORY_UNLOCK_SHARED_INT8,
-	F_PG_ADVISORY_UNLOCK_SHARED_INT4_INT4,
-	F_PG_ADVISORY_UNLOCK_ALL
-};
 
 static bool running = false;
 
@@ -65,58 +51,81 @@ void
 warden_apply_set_running(bool now)
 {
 	running = now;
+	warden_principal_hold_role = now;
 }
 
-void
-warden_apply_check_function(Oid function)
-{
-	int			i;
-
-	for (i = 0; i < (int) lengthof(session_lock_functions); i++)
-	{
-		if (function == session_lock_functions[i])
-			ereport(ERROR,
-					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-					 errmsg("a change can not take or release session locks"),
-					 errhint("Use pg_advisory_xact_lock(), which ends with the change.")));
-	}
-}
-
-/* Through a function with its owner's rights, say. */
-void
-warden_apply_check_writes(List *rangeTable, List *permInfos)
-{
-	ListCell   *cell;
-
-	if (warden_principal_internal())
-		return;
-	foreach(cell, rangeTable)
-	{
-		RangeTblEntry *rte = lfirst(cell);
-		WardenPerms *perms;
-
-		if (rte->rtekind != RTE_RELATION)
-			continue;
-		perms = warden_rte_perms(permInfos, rte);
-		if (perms != NULL &&
-			(perms->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) &&
-			get_rel_namespace(rte->relid) == warden_catalog_schema())
-			ereport(ERROR,
-					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-					 errmsg("a change can not write schema \"%s\"",
-							WARDEN_SCHEMA),
-					 errhint("An administrator makes policy in statements of their own.")));
-	}
-}
-
-/* Everything that was deferred happens now. */
+/*
+ * Everything that was deferred happens now.  Restricted, since what fires
+ * could defer something else, which would fire as somebody else.
+ */
 void
 warden_apply_constraints(void)
 {
 	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+	Oid			user;
+	int			security;
 
+	GetUserIdAndSecContext(&user, &security);
+	if (running)
+		SetUserIdAndSecContext(user, security | SECURITY_RESTRICTED_OPERATION);
 	immediate->deferred = false;
 	AfterTriggerSetState(immediate);
+	SetUserIdAndSecContext(user, security);
+}
+
+/* What the caller has deferred fires as the caller. */
+void
+warden_sandbox_prepare(void)
+{
+	/* a statement that stands alone can have nothing before it */
+	if (IsTransactionBlock() || (MyXactFlags & XACT_FLAGS_PIPELINING))
+		warden_apply_constraints();
+}
+
+/*
+ * A table is not altered while triggers on its rows are outstanding; an
+ * ordinary script would say SET CONSTRAINTS there, which a change can not.
+ */
+void
+warden_sandbox_settle(Node *stmt, List *names)
+{
+	ListCell   *cell;
+
+	if (IsA(stmt, InsertStmt) || IsA(stmt, UpdateStmt) ||
+		IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt) ||
+		IsA(stmt, SelectStmt))
+		return;
+
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+
+		if (name->use != WARDEN_USE_READ &&
+			name->address.classId == RelationRelationId &&
+			OidIsValid(name->address.objectId) &&
+			AfterTriggerPendingOnRel(name->address.objectId))
+		{
+			warden_apply_constraints();
+			return;
+		}
+	}
+}
+
+/* Cursors that are open in the session, in a transaction that goes on. */
+static int
+count_cursors(void)
+{
+	int			n = 0;
+
+	if (!IsTransactionBlock())
+		return 0;
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute("SELECT FROM pg_catalog.pg_cursor()", true,
+					0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the cursors");
+	n = (int) SPI_processed;
+	SPI_finish();
+	return n;
 }
 
 /* Objects in this backend's schema of temporary ones. */
@@ -152,9 +161,9 @@ warden_sandbox_enter(WardenSandbox *sandbox, Oid role)
 {
 	GetUserIdAndSecContext(&sandbox->user, &sandbox->security);
 	sandbox->temporary = count_temporary();
+	sandbox->cursors = count_cursors();
 	SetUserIdAndSecContext(role, sandbox->security |
-						   SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+						   SECURITY_LOCAL_USERID_CHANGE);
 }
 
 void
@@ -167,25 +176,11 @@ warden_sandbox_leave(const WardenSandbox *sandbox)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("a change can not leave or drop temporary objects"),
-				 errhint("Make them in an ordinary schema and drop them in the same change.")));
+				 errhint("Drop in the same change what it makes.")));
+	if (count_cursors() != sandbox->cursors)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a change can not leave cursors open"),
+				 errhint("Close them in the same change.")));
 	SetUserIdAndSecContext(sandbox->user, sandbox->security);
-}
-
-bool
-warden_sandbox_relax(Node *stmt, int *security)
-{
-	Oid			user;
-
-	GetUserIdAndSecContext(&user, security);
-	if (!IsA(stmt, RefreshMatViewStmt) ||
-		!((RefreshMatViewStmt *) stmt)->concurrent)
-		return false;
-	SetUserIdAndSecContext(user, *security & ~SECURITY_RESTRICTED_OPERATION);
-	return true;
-}
-
-void
-warden_sandbox_restrict(int security)
-{
-	SetUserIdAndSecContext(GetUserId(), security);
 }

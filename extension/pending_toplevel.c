@@ -128,12 +128,15 @@ warden_toplevel_run(const WardenStatement *statement, const char *context,
 	PG_TRY();
 	{
 		SetUserIdAndSecContext(apply_role, 0);
+		warden_apply_set_running(true);
 		run_statement(statement, context);
+		warden_apply_set_running(false);
 		*committed = commits > 0;
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
 	{
+		warden_apply_set_running(false);
 		MemoryContextSwitchTo(memory);
 		error = CopyErrorData();
 		FlushErrorState();

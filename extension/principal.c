@@ -59,6 +59,7 @@ typedef struct PrincipalId
 } PrincipalId;
 
 bool		warden_principal_allow_role_change = false;
+bool		warden_principal_hold_role = false;
 
 static WardenPrincipal current;
 static bool current_valid = false;
@@ -597,7 +598,8 @@ role_change_permitted(GucSource source)
 		!IsNormalProcessingMode() || !IsTransactionState() ||
 		warden_principal_allow_role_change || internal_depth > 0)
 		return true;
-	return warden_principal_current()->class == WARDEN_CLASS_NONE;
+	return !warden_principal_hold_role &&
+		warden_principal_current()->class == WARDEN_CLASS_NONE;
 }
 
 static bool

@@ -95,6 +95,9 @@ extern WardenClass warden_principal_parse_class(const char *label);
  */
 extern bool warden_principal_allow_role_change;
 
+/* Set while a change is applied: nobody's role changes, governed or not. */
+extern bool warden_principal_hold_role;
+
 /* member (even NOINHERIT) of one of the group roles, superusers excluded */
 extern bool warden_principal_is_member(Oid roleid, const char *group);
 

@@ -1,0 +1,245 @@
+/*-------------------------------------------------------------------------
+ * pending_bind.c
+ *	  What a change that is being applied or previewed may not do, with
+ *	  whoever's rights a function of its gives it.
+ *
+ * Invariants:
+ * - Nothing of schema warden is written, altered, dropped or given away, and
+ *	 no group role of the library is granted.
+ * - Nothing is left to the session that the change runs on.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "pending.h"
+#include "principal.h"
+#include "warden.h"
+
+/* They take or give back locks that last as long as the session. */
+static const Oid session_lock_functions[] = {
+	F_PG_ADVISORY_LOCK_INT8,
+	F_PG_ADVISORY_LOCK_INT4_INT4,
+	F_PG_ADVISORY_LOCK_SHARED_INT8,
+	F_PG_ADVISORY_LOCK_SHARED_INT4_INT4,
+	F_PG_TRY_ADVISORY_LOCK_INT8,
+	F_PG_TRY_ADVISORY_LOCK_INT4_INT4,
+	F_PG_TRY_ADVISORY_LOCK_SHARED_INT8,
+	F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4,
+	F_PG_ADVISORY_UNLOCK_INT8,
+	F_PG_ADVISORY_UNLOCK_INT4_INT4,
+	F_PG_ADVISORY_UNLOCK_SHARED_INT8,
+	F_PG_ADVISORY_UNLOCK_SHARED_INT4_INT4,
+	F_PG_ADVISORY_UNLOCK_ALL
+};
+
+void
+warden_apply_check_function(Oid function)
+{
+	int			i;
+
+	for (i = 0; i < (int) lengthof(session_lock_functions); i++)
+	{
+		if (function == session_lock_functions[i])
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+					 errmsg("a change can not take or release session locks"),
+					 errhint("Use pg_advisory_xact_lock(), which ends with the change.")));
+	}
+}
+
+static void
+refuse_own_schema(void)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("a change can not write schema \"%s\"", WARDEN_SCHEMA),
+			 errhint("An administrator makes policy in statements of their own.")));
+}
+
+/* Through a function with its owner's rights, say. */
+void
+warden_apply_check_writes(List *rangeTable, List *permInfos)
+{
+	ListCell   *cell;
+
+	if (warden_principal_internal())
+		return;
+	foreach(cell, rangeTable)
+	{
+		RangeTblEntry *rte = lfirst(cell);
+		WardenPerms *perms;
+
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		perms = warden_rte_perms(permInfos, rte);
+		if (perms != NULL &&
+			(perms->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) &&
+			get_rel_namespace(rte->relid) == warden_catalog_schema())
+			refuse_own_schema();
+	}
+}
+
+/* DDL has looked the object up, however it was named. */
+void
+warden_apply_check_object(Oid classid, Oid objid)
+{
+	Oid			schema = InvalidOid;
+
+	if (warden_principal_internal())
+		return;
+	if (classid == NamespaceRelationId)
+		schema = objid;
+	else if (classid == RelationRelationId)
+		schema = get_rel_namespace(objid);
+	else if (classid == ProcedureRelationId)
+		schema = get_func_namespace(objid);
+	if (OidIsValid(schema) && schema == warden_catalog_schema())
+		refuse_own_schema();
+}
+
+static void
+check_relation(const RangeVar *relation)
+{
+	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+
+	if (OidIsValid(relid) &&
+		get_rel_namespace(relid) == warden_catalog_schema())
+		refuse_own_schema();
+}
+
+/* One object of GRANT or REVOKE, or with "whole" the name of a schema. */
+static void
+check_granted(ObjectType type, bool whole, Node *object)
+{
+	Oid			function;
+
+	if (whole || type == OBJECT_SCHEMA)
+	{
+		if (strcmp(strVal(object), WARDEN_SCHEMA) == 0)
+			refuse_own_schema();
+	}
+	else if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE)
+		check_relation((RangeVar *) object);
+	else if (type == OBJECT_FUNCTION || type == OBJECT_PROCEDURE ||
+			 type == OBJECT_ROUTINE)
+	{
+		function = LookupFuncWithArgs(type, (ObjectWithArgs *) object, true);
+		if (OidIsValid(function) &&
+			get_func_namespace(function) == warden_catalog_schema())
+			refuse_own_schema();
+	}
+}
+
+static void
+check_grant(GrantStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->targtype == ACL_TARGET_DEFAULTS ? NIL : stmt->objects)
+		check_granted(stmt->objtype,
+					  stmt->targtype == ACL_TARGET_ALL_IN_SCHEMA,
+					  lfirst(cell));
+}
+
+static void
+check_grant_role(GrantRoleStmt *stmt)
+{
+	static const char *const groups[] = {
+		WARDEN_ROLE_ADMIN, WARDEN_ROLE_REVIEWER, WARDEN_ROLE_AUDITOR,
+		WARDEN_ROLE_GATEWAY, WARDEN_ROLE_REFRESHER
+	};
+	ListCell   *cell;
+	int			i;
+
+	foreach(cell, stmt->granted_roles)
+	{
+		const char *name = lfirst_node(AccessPriv, cell)->priv_name;
+
+		for (i = 0; name != NULL && i < (int) lengthof(groups); i++)
+		{
+			if (strcmp(name, groups[i]) == 0)
+				ereport(ERROR,
+						(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+						 errmsg("a change can not grant or revoke role \"%s\"",
+								name),
+						 errhint("An administrator does that in a statement of their own.")));
+		}
+	}
+}
+
+static void
+refuse_lasting(const char *what)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("a change can not run %s", what),
+			 errdetail("It would last longer than the change, in the session that applies it."),
+			 errhint("Leave it out.")));
+}
+
+void
+warden_apply_check_utility(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_DeclareCursorStmt:
+			if (((DeclareCursorStmt *) stmt)->options & CURSOR_OPT_HOLD)
+				refuse_lasting("DECLARE ... WITH HOLD");
+			break;
+		case T_ClosePortalStmt:
+			if (((ClosePortalStmt *) stmt)->portalname == NULL)
+				refuse_lasting("CLOSE ALL");
+			break;
+		case T_PrepareStmt:
+			refuse_lasting("PREPARE");
+			break;
+		case T_DeallocateStmt:
+			refuse_lasting("DEALLOCATE");
+			break;
+		case T_ListenStmt:
+			refuse_lasting("LISTEN");
+			break;
+		case T_UnlistenStmt:
+			refuse_lasting("UNLISTEN");
+			break;
+		case T_DiscardStmt:
+			refuse_lasting("DISCARD");
+			break;
+		case T_LoadStmt:
+			refuse_lasting("LOAD");
+			break;
+		case T_SecLabelStmt:
+			if (((SecLabelStmt *) stmt)->objtype == OBJECT_ROLE)
+				refuse_own_schema();
+			break;
+		case T_CreateTrigStmt:
+			check_relation(((CreateTrigStmt *) stmt)->relation);
+			break;
+		case T_RuleStmt:
+			check_relation(((RuleStmt *) stmt)->relation);
+			break;
+		case T_CreatePolicyStmt:
+			check_relation(((CreatePolicyStmt *) stmt)->table);
+			break;
+		case T_GrantStmt:
+			check_grant((GrantStmt *) stmt);
+			break;
+		case T_GrantRoleStmt:
+			check_grant_role((GrantRoleStmt *) stmt);
+			break;
+		default:
+			break;
+	}
+}
