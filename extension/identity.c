@@ -324,6 +324,17 @@ warden_identity_may_be(const char *patterns, const char *person)
 	return warden_store_matches(patterns, person);
 }
 
+void
+warden_identity_require_propose(void)
+{
+	if (warden_identity_current()->reads_only)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("the scope of this credential is for reading only"),
+				 errdetail("scope=query propose"),
+				 errhint("Ask the authorization server for a token whose scope has propose as well.")));
+}
+
 WardenStatementFacts *
 warden_identity_facts(void)
 {

@@ -16,6 +16,7 @@ typedef struct WardenIdentity
 	const char *on_behalf_of;
 	bool		asserted;		/* the person was named by the request */
 	Oid			token_issuer;	/* role that issued the token, or InvalidOid */
+	bool		reads_only;		/* the credential's scope excludes proposing */
 	const char *session_id;
 	const char *request_id;
 	const char *tool;
@@ -31,6 +32,9 @@ typedef struct WardenIdentity
  * WD001 for a disabled agent, or a role that several agents share.
  */
 extern const WardenIdentity *warden_identity_current(void);
+
+/* Raises WD001 where the credential's scope excludes changes. */
+extern void warden_identity_require_propose(void);
 
 /* Between enter() and leave(); in a parallel worker, the leader was. */
 extern bool warden_identity_bound(void);

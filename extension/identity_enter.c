@@ -236,6 +236,17 @@ refuse_credential(void)
 			 errhint("Ask an administrator for a new token for your agent.")));
 }
 
+/* To a good JWT only, so it may be told what to ask for. */
+static void
+refuse_scope(const char *scope)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_IDENTITY),
+			 errmsg("the scope of this credential does not suffice"),
+			 errdetail("scope=%s", scope),
+			 errhint("Ask the authorization server for a token of that scope.")));
+}
+
 static void
 refuse_person(const char *message, const char *hint)
 {
@@ -292,6 +303,7 @@ make_binding(const WardenToken *token, const WardenAgent *agent,
 	identity->on_behalf_of = pstrdup(person);
 	identity->asserted = asserted;
 	identity->token_issuer = token->issued_by;
+	identity->reads_only = token->reads_only;
 	identity->session_id = pstrdup(request->session_id);
 	identity->request_id = pstrdup(request->request_id);
 	identity->tool = pstrdup(request->tool);
@@ -349,6 +361,8 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 	OPENSSL_cleanse(credential, strlen(credential));
 	if (!accepted)
 		refuse_credential();
+	if (token.missing_scope != NULL)
+		refuse_scope(token.missing_scope);
 
 	person = choose_person(&token, &agent, requested, &asserted);
 	warden_limits_refuse_calls(&agent);

@@ -176,6 +176,13 @@ in_time(const WardenJwt *jwt, const Issuer *issuer, WardenToken *result)
 		now >= issued - issuer->leeway;
 }
 
+static bool
+has_scope(const WardenJwt *jwt, const char *word)
+{
+	return warden_jwt_word(jwt, "scope", word) ||
+		warden_jwt_word(jwt, "scp", word);
+}
+
 /* Every word of the issuer's scope is in the token's. */
 static bool
 in_scope(const WardenJwt *jwt, const Issuer *issuer)
@@ -187,8 +194,7 @@ in_scope(const WardenJwt *jwt, const Issuer *issuer)
 	strlcpy(words, issuer->scope, sizeof(words));
 	while ((word = strsep(&rest, " ")) != NULL)
 	{
-		if (word[0] != '\0' && !warden_jwt_word(jwt, "scope", word) &&
-			!warden_jwt_word(jwt, "scp", word))
+		if (word[0] != '\0' && !has_scope(jwt, word))
 			return false;
 	}
 	return true;
@@ -269,7 +275,6 @@ warden_store_jwt(const char *jwt, WardenToken *result)
 		!signature_holds(parsed, &issuer) ||
 		!warden_jwt_lists(parsed, "aud", issuer.audience) ||
 		!in_time(parsed, &issuer, result) ||
-		!in_scope(parsed, &issuer) ||
 		!find_mapping(parsed, &issuer, &mapping))
 		return false;
 	if (mapping.person_claim[0] != '\0' &&
@@ -279,5 +284,9 @@ warden_store_jwt(const char *jwt, WardenToken *result)
 	strlcpy(result->agent, mapping.agent, sizeof(result->agent));
 	strlcpy(result->on_behalf_of, mapping.on_behalf_of,
 			sizeof(result->on_behalf_of));
+	if (!in_scope(parsed, &issuer))
+		result->missing_scope = pstrdup(issuer.scope);
+	result->reads_only = has_scope(parsed, "query") &&
+		!has_scope(parsed, "propose");
 	return true;
 }

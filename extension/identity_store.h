@@ -50,6 +50,8 @@ typedef struct WardenToken
 	Oid			issued_by;
 	TimestampTz expires_at;
 	bool		revoked;
+	bool		reads_only;		/* a JWT whose scope has no word to propose */
+	const char *missing_scope;	/* what a good JWT lacks of it, or NULL */
 } WardenToken;
 
 /* What a role's direct login finds. */
@@ -75,7 +77,8 @@ extern bool warden_store_matches(const char *patterns, const char *person);
 
 /*
  * The agent and person that a JWT stands for (identity_jwt.c): false unless
- * its signature, its claims and one mapping say so.
+ * its signature, its claims and one mapping say so.  A scope that is too small
+ * is told apart, for it can be asked for: see missing_scope.
  */
 extern bool warden_store_jwt(const char *jwt, WardenToken *result);
 

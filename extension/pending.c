@@ -132,6 +132,7 @@ fill_identity(WardenChange *change)
 {
 	const WardenIdentity *identity = warden_identity_current();
 
+	warden_identity_require_propose();
 	change->agent = pstrdup(identity->agent);
 	change->on_behalf_of = identity->on_behalf_of[0] != '\0' ?
 		pstrdup(identity->on_behalf_of) : NULL;

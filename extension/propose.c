@@ -285,6 +285,7 @@ warden_sql_withdraw(PG_FUNCTION_ARGS)
 	WithdrawJob job = {0};
 
 	require_agent("withdraw");
+	warden_identity_require_propose();
 	identity = warden_identity_current();
 	job.id = PG_GETARG_INT64(0);
 	job.agent = identity->agent;

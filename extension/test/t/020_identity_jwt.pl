@@ -314,9 +314,6 @@ refused(rs256(aud => '{"shop":1}'), 'audience as an object');
 refused(rs256(iss => '"https://evil.example"'), 'unknown issuer');
 refused(rs256(iss => '"https://other.example"'), 'another issuer\'s key');
 refused(rs256(iss => undef), 'no issuer');
-refused(rs256(scope => '"propose"'), 'scope missing');
-refused(rs256(scope => '"querying"'), 'scope is compared by word');
-refused(rs256(scope => undef), 'no scope');
 refused(rs256(sub => '"client-2"'), 'unknown subject');
 refused(rs256(sub => undef), 'no subject');
 refused(rs256(sub => '["client-1"]'), 'subject as a list');
@@ -325,6 +322,56 @@ refused(rs256(email => '""'), 'an empty person');
 refused(rs256(email => '"a\u0000b"'), 'NUL in a claim');
 refused(rs256(email => '"a\nb"'), 'a line break in a claim');
 refused(rs256(email => '"\ud800"'), 'half a surrogate');
+
+# A scope that is too small is told to whom everything else is granted.
+sub too_small
+{
+    my ($jwt, $name) = @_;
+    my ($code, $out, $err) = warden_psql($node, 'gateway', enter($jwt));
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok($code != 0
+          && $err =~ /ERROR:  WD001: the scope of this credential does not/
+          && $err =~ /DETAIL:  scope=query$/m, $name)
+      || diag("output: $out\nerrors: $err");
+}
+
+too_small(rs256(scope => '"propose"'), 'scope missing');
+too_small(rs256(scope => '"querying"'), 'scope is compared by word');
+too_small(rs256(scope => undef), 'no scope');
+refused(rs256(scope => undef, exp => $now - 60), 'no scope, and expired');
+refused(rs256(scope => undef, sub => '"client-2"'),
+    'no scope, and nobody known');
+refused(jwt_of($rs256, claims(scope => undef), 'other'),
+    'no scope, and forged');
+
+# query without propose reads and changes nothing.
+sub as_agent
+{
+    my ($scope, $sql) = @_;
+
+    return warden_psql($node, 'gateway',
+        "BEGIN; SELECT warden.enter('" . rs256(scope => $scope)
+          . "', NULL, '{}', 'k');\n$sql;\nSELECT warden.leave('k'); COMMIT;");
+}
+
+for my $write (q{UPDATE customers SET name = 'x'},
+    q{SELECT warden.propose('DELETE FROM customers', 't', 'r')},
+    q{SELECT warden.withdraw(1)})
+{
+    my ($code, $out, $err) = as_agent('"query"', $write);
+    ok($code != 0
+          && $err =~ /WD001: the scope of this credential is for reading only/
+          && $err =~ /DETAIL:  scope=query propose$/m,
+        "scope query: $write is refused") || diag("$out$err");
+}
+my ($read_code, undef, $read_err) =
+  as_agent('"query"', 'SELECT count(*) FROM customers');
+is($read_code, 0, 'scope query: a read runs') || diag($read_err);
+my ($write_code, undef, $write_err) =
+  as_agent('"query propose"', q{UPDATE customers SET name = 'x'});
+is($write_code, 0, 'scope query propose: a write is recorded')
+  || diag($write_err);
 
 my $flipped = $signature;
 substr($flipped, 5, 1) = substr($flipped, 5, 1) eq 'A' ? 'B' : 'A';
