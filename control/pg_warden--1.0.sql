@@ -1932,6 +1932,12 @@ CREATE FUNCTION warden.acting_agent() RETURNS text
 REVOKE ALL ON FUNCTION warden.acting_agent() FROM PUBLIC;
 COMMENT ON FUNCTION warden.acting_agent() IS 'the agent that this backend is, or NULL';
 
+CREATE FUNCTION warden.acting_role() RETURNS regrole
+	AS 'MODULE_PATHNAME', 'warden_sql_acting_role'
+	LANGUAGE C STABLE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION warden.acting_role() FROM PUBLIC;
+COMMENT ON FUNCTION warden.acting_role() IS 'the role as which this backend''s agent acts, or NULL';
+
 CREATE FUNCTION warden.acting_person() RETURNS text
 	AS 'MODULE_PATHNAME', 'warden_sql_acting_person'
 	LANGUAGE C STABLE PARALLEL RESTRICTED;
@@ -1974,7 +1980,9 @@ CREATE VIEW warden.my_changes WITH (security_barrier) AS
 		c.approvals, c.required_approvals, c.created_at, c.expires_at,
 		c.decided_at, c.applied_at, c.last_sqlstate
 	FROM warden.pending_changes c
+	-- a name can be given again, to an agent of another role
 	WHERE c.agent = warden.acting_agent()
+		AND c.agent_role = warden.acting_role()
 		AND c.on_behalf_of IS NOT DISTINCT FROM warden.acting_person();
 COMMENT ON VIEW warden.my_changes IS 'what the acting agent proposed for the person it acts for, with findings and the reviewers'' comments';
 REVOKE ALL ON warden.my_changes FROM PUBLIC;
@@ -1987,9 +1995,10 @@ SELECT pg_catalog.pg_extension_config_dump('warden.change_reviews_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.approval_rules', 'WHERE changed');
 SELECT pg_catalog.pg_extension_config_dump('warden.review_rules', 'WHERE changed');
 
--- Agents are in no group: these four check who calls.
+-- Agents are in no group: these five check who calls.
 GRANT EXECUTE ON FUNCTION warden.propose(text, text, text),
-	warden.withdraw(bigint), warden.acting_agent(), warden.acting_person()
+	warden.withdraw(bigint), warden.acting_agent(), warden.acting_role(),
+	warden.acting_person()
 	TO PUBLIC;
 GRANT SELECT ON warden.my_changes TO PUBLIC;
 GRANT SELECT ON warden.pending_changes, warden.change_statements,

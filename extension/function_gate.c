@@ -111,7 +111,8 @@ static const char *const pure_extensions[] = {
 static const char *const own_functions[] = {
 	"apply_mask", "apply_mask_function", "mask_spec_out",
 	"statistics_visible", "extended_statistics_visible",
-	"whoami", "propose", "withdraw", "leave", "acting_agent", "acting_person",
+	"whoami", "propose", "withdraw", "leave", "acting_agent", "acting_role",
+	"acting_person",
 };
 
 typedef struct GateEntry

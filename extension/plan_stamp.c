@@ -36,6 +36,7 @@
 #define STAMP_RULES			0x57440004
 #define STAMP_LABELS		0x57440005
 #define STAMP_UNTRUSTED		0x57440006
+#define STAMP_REACH			0x57440007
 
 static char mark[40] = "";
 
@@ -96,6 +97,8 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 								stamp(STAMP_RULES, policy->rules));
 	pstmt->invalItems = lappend(pstmt->invalItems,
 								stamp(STAMP_LABELS, policy->labels));
+	pstmt->invalItems = lappend(pstmt->invalItems,
+								stamp(STAMP_REACH, policy->reach));
 	earliest_expiry = Min(earliest_expiry, expires);
 	if (expires != DT_NOEND)
 	{
@@ -184,6 +187,9 @@ read_stamp(const PlannedStmt *pstmt, Stamp *result)
 			case STAMP_LABELS:
 				result->policy.labels = item->hashValue;
 				break;
+			case STAMP_REACH:
+				result->policy.reach = item->hashValue;
+				break;
 			case STAMP_EXPIRES_HIGH:
 				high = item->hashValue;
 				limited = true;
@@ -235,7 +241,8 @@ warden_plan_stamp_refuse_copies(const WardenRelation *relation)
 
 /* made_for is NULL while the plan is being made. */
 static void
-verify_rte(const RangeTblEntry *rte, const Stamp *made_for)
+verify_rte(const RangeTblEntry *rte, const Stamp *made_for,
+		   const WardenPrincipal *principal)
 {
 	const WardenRelation *relation;
 
@@ -246,7 +253,7 @@ verify_rte(const RangeTblEntry *rte, const Stamp *made_for)
 		(!warden_unlabelled_masked || rte->relid < FirstNormalObjectId))
 		return;
 	if (made_for != NULL &&
-		made_for->policy.labels != warden_policy_state().labels)
+		made_for->policy.labels != warden_policy_state(principal).labels)
 		refuse_stale("a label has changed since this statement or cursor was made",
 					 "Run the statement again, or declare the cursor again.");
 	if (warden_plan_stamp_marked(rte))
@@ -261,6 +268,7 @@ warden_plan_stamp_verify(const PlannedStmt *pstmt,
 						 const WardenPrincipal *principal)
 {
 	Stamp		made_for;
+	WardenPolicyState now;
 	ListCell   *lc;
 
 	read_stamp(pstmt, &made_for);
@@ -269,7 +277,9 @@ warden_plan_stamp_verify(const PlannedStmt *pstmt,
 					 "Prepare or declare it again in the session as it is now.");
 	if (!warden_principal_masks(principal))
 		return;
-	if (made_for.policy.rules != warden_policy_state().rules)
+	now = warden_policy_state(principal);
+	if (made_for.policy.rules != now.rules ||
+		made_for.policy.reach != now.reach)
 		refuse_stale("policy has changed since this statement or cursor was made",
 					 "Run the statement again, or declare the cursor again.");
 	if (made_for.expires != DT_NOEND &&
@@ -277,7 +287,7 @@ warden_plan_stamp_verify(const PlannedStmt *pstmt,
 		refuse_stale("an exemption that this statement relied on has ended",
 					 "Run the statement again; what the exemption showed is masked now.");
 	foreach(lc, pstmt->rtable)
-		verify_rte(lfirst(lc), &made_for);
+		verify_rte(lfirst(lc), &made_for, principal);
 }
 
 void
@@ -288,7 +298,7 @@ warden_plan_stamp_verify_relation(PlannerInfo *root, Oid relid,
 	if (!warden_principal_masks(principal) ||
 		warden_policy_relation(relid) == NULL)
 		return;
-	verify_rte(root->simple_rte_array[rel->relid], NULL);
+	verify_rte(root->simple_rte_array[rel->relid], NULL, principal);
 
 	/* Extended statistics are of raw values, whatever they are asked for. */
 	rel->statlist = NIL;

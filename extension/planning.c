@@ -210,13 +210,13 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	PlannedStmt *volatile result = NULL;
 	MemoryContext context = CurrentMemoryContext;
 
-	WardenPolicyState policy = {0, 0};
+	WardenPolicyState policy = {0, 0, 0};
 
 	warden_principal_require(&self);
 
 	/* Before it is looked at: what changes meanwhile makes the plan stale. */
 	if (warden_principal_masks(&self) && warden_catalog_installed())
-		policy = warden_policy_state();
+		policy = warden_policy_state(&self);
 	if (self.class == WARDEN_CLASS_GATEWAY)
 		check_gateway_query(parse);
 	active++;
@@ -277,7 +277,7 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 					const char *query_string, int cursorOptions,
 					ParamListInfo boundParams, planner_hook_type next)
 {
-	WardenPolicyState policy = {0, 0};
+	WardenPolicyState policy = {0, 0, 0};
 	PlannedStmt *result;
 
 	if (principal->class == WARDEN_CLASS_NONE)

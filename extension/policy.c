@@ -109,9 +109,20 @@ static uint64 rule_messages = 0;	/* invalidations received */
 static uint64 rules_hash = 0;	/* of what was loaded last */
 static uint32 rules_generation = 0; /* changes with rules_hash */
 static uint32 label_generation = 0; /* changes with every label */
+static uint32 membership_messages = 0;	/* of roles and their memberships */
 static Oid	anchor = InvalidOid;
 static Oid	label_anchor = InvalidOid;
 static uint32 schema_hash = 0;	/* of schema warden in its syscache */
+
+/* What a fingerprint of memberships was computed from, and it. */
+typedef struct Reach
+{
+	uint32		rules;
+	uint32		memberships;
+	Oid			role;
+	Oid			login_role;
+	uint32		fingerprint;
+} Reach;
 
 /* The stale cache's memory goes with the transaction. */
 static void
@@ -320,16 +331,6 @@ warden_policy_type_mask(const char *type)
 	return NULL;
 }
 
-WardenPolicyState
-warden_policy_state(void)
-{
-	WardenPolicyState state;
-
-	load_rules();
-	state.rules = 2 * rules_generation + (warden_unlabelled_masked ? 1 : 0);
-	state.labels = label_generation;
-	return state;
-}
 
 void
 warden_policy_each_mask(const char *type,
@@ -356,6 +357,47 @@ reaches(Oid grantee, Oid role)
 {
 	return grantee == role ||
 		(!superuser_arg(role) && has_privs_of_role(role, grantee));
+}
+
+/* One bit of the fingerprint per rule: does it reach the principal's roles? */
+static uint64
+hash_reach(uint64 hash, Oid grantee, const WardenPrincipal *principal)
+{
+	return hash_combine64(hash, (reaches(grantee, principal->role) ? 2 : 0) +
+						  (reaches(grantee, principal->login_role) ? 1 : 0));
+}
+
+/* Counted anew only where rules, memberships or the principal are others. */
+static uint32
+current_reach(const WardenPrincipal *principal)
+{
+	static Reach last = {0, 0, InvalidOid, InvalidOid, 0};
+	Reach		now = {rules_generation, membership_messages,
+	principal->role, principal->login_role, 0};
+	uint64		hash = 0;
+	int			i;
+
+	if (likely(memcmp(&last, &now, offsetof(Reach, fingerprint)) == 0))
+		return last.fingerprint;
+	for (i = 0; i < nrules; i++)
+		hash = hash_reach(hash, rules[i].role, principal);
+	for (i = 0; i < nexemptions; i++)
+		hash = hash_reach(hash, exemptions[i].grantee, principal);
+	now.fingerprint = (uint32) (hash ^ (hash >> 32));
+	last = now;
+	return now.fingerprint;
+}
+
+WardenPolicyState
+warden_policy_state(const WardenPrincipal *principal)
+{
+	WardenPolicyState state;
+
+	load_rules();
+	state.rules = 2 * rules_generation + (warden_unlabelled_masked ? 1 : 0);
+	state.labels = label_generation;
+	state.reach = current_reach(principal);
+	return state;
 }
 
 /* Shows less; of two that show the same, the one that always holds. */
@@ -938,12 +980,26 @@ on_namespace_change(Datum arg pg_attribute_unused(),
 	rules_stale = true;
 }
 
-/* Role memberships decide which rules and exemptions reach a role; that is
- * asked anew at each planning, and principal.c resets the plans. */
+/*
+ * Role memberships decide which rules and exemptions reach a role.  That is
+ * asked anew at each planning, and principal.c resets the plans; an open
+ * cursor has its plan already, and learns of it by the stamp.
+ */
+static void
+on_membership_change(Datum arg pg_attribute_unused(),
+					 int cacheid pg_attribute_unused(),
+					 uint32 hashvalue pg_attribute_unused())
+{
+	membership_messages++;
+}
+
 void
 warden_policy_init(void)
 {
 	CacheRegisterRelcacheCallback(on_relcache_change, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, on_namespace_change,
+								  (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, on_membership_change, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, on_membership_change,
 								  (Datum) 0);
 }

@@ -60,15 +60,19 @@ extern const char *warden_policy_mask(const WardenPrincipal *principal,
 /* The default mask of a semantic type, or NULL when it is not defined. */
 extern const char *warden_policy_type_mask(const char *type);
 
-/* Counters that change whenever rules, or labels that this backend looked
- * at, do; for stamping plans. */
+/*
+ * Counters that change whenever rules, or labels that this backend looked at,
+ * do, and a fingerprint of which rules and exemptions reach the principal
+ * through its memberships; for stamping plans.
+ */
 typedef struct WardenPolicyState
 {
 	uint32		rules;
 	uint32		labels;
+	uint32		reach;
 } WardenPolicyState;
 
-extern WardenPolicyState warden_policy_state(void);
+extern WardenPolicyState warden_policy_state(const WardenPrincipal *principal);
 
 /* Calls fn for the default mask of a type and for each rule's, with the
  * rule's condition or NULL. */

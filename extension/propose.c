@@ -251,6 +251,7 @@ typedef struct WithdrawJob
 {
 	int64		id;
 	const char *agent;
+	Oid			role;			/* an agent's name can be given again */
 	const char *person;			/* NULL: nobody */
 	bool		found;
 } WithdrawJob;
@@ -265,6 +266,7 @@ withdraw_internally(void *arg)
 		elog(ERROR, "could not connect to SPI");
 	if (warden_pending_load(job->id, true, CurrentMemoryContext, &change) &&
 		strcmp(change.agent, job->agent) == 0 &&
+		change.agent_role == job->role &&
 		(change.on_behalf_of == NULL) == (job->person == NULL) &&
 		(job->person == NULL ||
 		 strcmp(change.on_behalf_of, job->person) == 0))
@@ -289,6 +291,7 @@ warden_sql_withdraw(PG_FUNCTION_ARGS)
 	identity = warden_identity_current();
 	job.id = PG_GETARG_INT64(0);
 	job.agent = identity->agent;
+	job.role = GetOuterUserId();
 	job.person = identity->on_behalf_of[0] != '\0' ?
 		identity->on_behalf_of : NULL;
 	warden_principal_run_internal(withdraw_internally, &job);
@@ -323,6 +326,15 @@ warden_sql_acting_agent(PG_FUNCTION_ARGS)
 	if (identity == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(identity->agent));
+}
+
+PG_FUNCTION_INFO_V1(warden_sql_acting_role);
+Datum
+warden_sql_acting_role(PG_FUNCTION_ARGS)
+{
+	if (acting_identity() == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_OID(GetOuterUserId());
 }
 
 PG_FUNCTION_INFO_V1(warden_sql_acting_person);
