@@ -1958,6 +1958,8 @@ CREATE VIEW warden.open_changes AS
 COMMENT ON VIEW warden.open_changes IS 'the reviewers'' queue: changes that wait for a decision, an apply or a resolution';
 REVOKE ALL ON warden.open_changes FROM PUBLIC;
 
+-- Of a failed apply it says the class of its SQLSTATE: whoever writes a RAISE
+-- chooses that, so that a whole one could carry data.
 CREATE VIEW warden.my_changes WITH (security_barrier) AS
 	SELECT c.id,
 		CASE WHEN c.status IN ('proposed', 'approved')
@@ -1978,7 +1980,16 @@ CREATE VIEW warden.my_changes WITH (security_barrier) AS
 			FROM warden.change_reviews r
 			WHERE r.change_id = c.id) AS reviews,
 		c.approvals, c.required_approvals, c.created_at, c.expires_at,
-		c.decided_at, c.applied_at, c.last_sqlstate
+		c.decided_at, c.applied_at,
+		CASE
+			WHEN c.last_sqlstate OPERATOR(pg_catalog.~) '^WD0(0[1-9]|10)$'
+				THEN c.last_sqlstate
+			WHEN c.last_sqlstate
+				OPERATOR(pg_catalog.~) '^(22|23|40|42|53|54|55|57)'
+				THEN pg_catalog.left(c.last_sqlstate, 2)
+					OPERATOR(pg_catalog.||) '000'
+			WHEN c.last_sqlstate IS NOT NULL THEN 'P0000'
+		END AS last_sqlstate
 	FROM warden.pending_changes c
 	-- a name can be given again, to an agent of another role
 	WHERE c.agent = warden.acting_agent()

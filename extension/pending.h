@@ -333,19 +333,20 @@ extern void warden_apply_check_utility(Node *stmt);
 /*
  * Where a change runs (pending_sandbox.c): from _enter to _leave the user is
  * the role, and nothing may outlive the statements.  On error the caller's
- * subtransaction restores the user.  Before, _prepare does what the caller
- * has deferred.
+ * subtransaction restores the user.  In a block of the caller's, what that
+ * one has deferred must have fired before.
  */
 typedef struct WardenSandbox
 {
 	Oid			user;
 	int			security;
 	int			temporary;		/* objects that were there before */
-	int			cursors;		/* that were open before */
+	int			cursors;		/* that were open before; -1: all end */
 } WardenSandbox;
 
-extern void warden_sandbox_prepare(void);
-extern void warden_sandbox_enter(WardenSandbox *sandbox, Oid role);
+extern bool warden_sandbox_in_block(void);
+extern void warden_sandbox_enter(WardenSandbox *sandbox, Oid role,
+								 bool in_block);
 extern void warden_sandbox_leave(const WardenSandbox *sandbox);
 
 /*

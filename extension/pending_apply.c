@@ -189,7 +189,7 @@ run_statements(ApplyJob *job)
 	WardenSandbox sandbox;
 	ListCell   *cell;
 
-	warden_sandbox_enter(&sandbox, job->apply_role);
+	warden_sandbox_enter(&sandbox, job->apply_role, job->in_block);
 	warden_capture_restore(job->change.context);
 	warden_apply_lock_timeout(LOCK_TIMEOUT_MS);
 	lock_targets(job);
@@ -426,7 +426,9 @@ warden_apply_change(int64 id, const char *glass, bool atomic)
 		warden_apply_barred(job);
 		return;
 	}
-	warden_sandbox_prepare();
+	job->in_block = warden_sandbox_in_block();
+	if (job->in_block)
+		warden_apply_constraints();
 	if (!run_change(job))
 	{
 		warden_principal_run_internal(warden_apply_mark_failed, job);

@@ -15,6 +15,7 @@ typedef struct ApplyJob
 	Oid			apply_role;
 	const char *glass;			/* reason of break_glass(), or NULL */
 	bool		atomic;			/* no commits on the way */
+	bool		in_block;		/* the caller's transaction goes on */
 	MemoryContext context;		/* outlives a commit inside the CALL */
 	ErrorData  *error;			/* of the run that failed */
 	bool		found;

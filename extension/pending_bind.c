@@ -11,15 +11,25 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_policy.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
+#include "commands/extension.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "compat.h"
 #include "catalog.h"
@@ -91,6 +101,55 @@ warden_apply_check_writes(List *rangeTable, List *permInfos)
 	}
 }
 
+/* Objects that belong to a relation: their catalog, and where it says whose. */
+static const struct
+{
+	Oid			classid;
+	AttrNumber	oid;
+	AttrNumber	relid;
+} parts[] = {
+	{TriggerRelationId, Anum_pg_trigger_oid, Anum_pg_trigger_tgrelid},
+	{RewriteRelationId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class},
+	{PolicyRelationId, Anum_pg_policy_oid, Anum_pg_policy_polrelid},
+	{ConstraintRelationId, Anum_pg_constraint_oid,
+	Anum_pg_constraint_conrelid}
+};
+
+/* The relation that an object is a part of, or InvalidOid. */
+static Oid
+whole_of(Oid classid, Oid objid)
+{
+	Relation	catalog;
+	HeapTuple	tuple;
+	Oid			relid = InvalidOid;
+	bool		isnull;
+	int			i;
+
+	for (i = 0; i < (int) lengthof(parts); i++)
+	{
+		if (parts[i].classid == classid)
+			break;
+	}
+	if (i == (int) lengthof(parts))
+		return InvalidOid;
+	catalog = table_open(classid, AccessShareLock);
+	tuple = get_catalog_object_by_oid(catalog, parts[i].oid, objid);
+	if (HeapTupleIsValid(tuple))
+		relid = DatumGetObjectId(heap_getattr(tuple, parts[i].relid,
+											  RelationGetDescr(catalog),
+											  &isnull));
+	table_close(catalog, AccessShareLock);
+	return relid;
+}
+
+static bool
+is_own_extension(Oid extension)
+{
+	char	   *name = get_extension_name(extension);
+
+	return name != NULL && strcmp(name, WARDEN_EXTENSION) == 0;
+}
+
 /* DDL has looked the object up, however it was named. */
 void
 warden_apply_check_object(Oid classid, Oid objid)
@@ -105,6 +164,10 @@ warden_apply_check_object(Oid classid, Oid objid)
 		schema = get_rel_namespace(objid);
 	else if (classid == ProcedureRelationId)
 		schema = get_func_namespace(objid);
+	else if (classid == ExtensionRelationId && is_own_extension(objid))
+		schema = warden_catalog_schema();
+	else
+		schema = get_rel_namespace(whole_of(classid, objid));
 	if (OidIsValid(schema) && schema == warden_catalog_schema())
 		refuse_own_schema();
 }
@@ -116,6 +179,13 @@ check_relation(const RangeVar *relation)
 
 	if (OidIsValid(relid) &&
 		get_rel_namespace(relid) == warden_catalog_schema())
+		refuse_own_schema();
+}
+
+static void
+check_extension(const char *name)
+{
+	if (strcmp(name, WARDEN_EXTENSION) == 0)
 		refuse_own_schema();
 }
 
@@ -232,6 +302,15 @@ warden_apply_check_utility(Node *stmt)
 			break;
 		case T_CreatePolicyStmt:
 			check_relation(((CreatePolicyStmt *) stmt)->table);
+			break;
+		case T_IndexStmt:
+			check_relation(((IndexStmt *) stmt)->relation);
+			break;
+		case T_AlterExtensionStmt:
+			check_extension(((AlterExtensionStmt *) stmt)->extname);
+			break;
+		case T_AlterExtensionContentsStmt:
+			check_extension(((AlterExtensionContentsStmt *) stmt)->extname);
 			break;
 		case T_GrantStmt:
 			check_grant((GrantStmt *) stmt);

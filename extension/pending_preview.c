@@ -666,17 +666,19 @@ measure_and_roll_back(PreviewJob *job)
 	ResourceOwner owner = CurrentResourceOwner;
 	Oid			user;
 	int			security;
+	bool		in_block = warden_sandbox_in_block();
 	WardenSandbox sandbox;
 
 	GetUserIdAndSecContext(&user, &security);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	warden_sandbox_prepare();
+	if (in_block)
+		warden_apply_constraints();
 	warden_apply_set_running(true);
 	PG_TRY();
 	{
 		(void) NewGUCNestLevel();
-		warden_sandbox_enter(&sandbox, job->apply_role);
+		warden_sandbox_enter(&sandbox, job->apply_role, in_block);
 		warden_capture_restore(job->change.context);
 		warden_apply_lock_timeout(PREVIEW_LOCK_TIMEOUT_MS);
 		measure_statements(job);

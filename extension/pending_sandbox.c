@@ -73,13 +73,14 @@ warden_apply_constraints(void)
 	SetUserIdAndSecContext(user, security);
 }
 
-/* What the caller has deferred fires as the caller. */
-void
-warden_sandbox_prepare(void)
+/*
+ * Other statements may have run in this transaction before.  Asked before the
+ * caller begins a subtransaction, which looks like a block.
+ */
+bool
+warden_sandbox_in_block(void)
 {
-	/* a statement that stands alone can have nothing before it */
-	if (IsTransactionBlock() || (MyXactFlags & XACT_FLAGS_PIPELINING))
-		warden_apply_constraints();
+	return IsTransactionBlock() || (MyXactFlags & XACT_FLAGS_PIPELINING) != 0;
 }
 
 /*
@@ -115,10 +116,8 @@ warden_sandbox_settle(Node *stmt, List *names)
 static int
 count_cursors(void)
 {
-	int			n = 0;
+	int			n;
 
-	if (!IsTransactionBlock())
-		return 0;
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute("SELECT FROM pg_catalog.pg_cursor()", true,
 					0) != SPI_OK_SELECT)
@@ -157,11 +156,11 @@ count_temporary(void)
 }
 
 void
-warden_sandbox_enter(WardenSandbox *sandbox, Oid role)
+warden_sandbox_enter(WardenSandbox *sandbox, Oid role, bool in_block)
 {
 	GetUserIdAndSecContext(&sandbox->user, &sandbox->security);
 	sandbox->temporary = count_temporary();
-	sandbox->cursors = count_cursors();
+	sandbox->cursors = in_block ? count_cursors() : -1;
 	SetUserIdAndSecContext(role, sandbox->security |
 						   SECURITY_LOCAL_USERID_CHANGE);
 }
@@ -177,7 +176,7 @@ warden_sandbox_leave(const WardenSandbox *sandbox)
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("a change can not leave or drop temporary objects"),
 				 errhint("Drop in the same change what it makes.")));
-	if (count_cursors() != sandbox->cursors)
+	if (sandbox->cursors >= 0 && count_cursors() != sandbox->cursors)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("a change can not leave cursors open"),

@@ -1,0 +1,154 @@
+-- What a change that is applied may defer, and what it can not reach, with
+-- whoever's rights.
+\set superuser :USER
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+SET client_min_messages = error;
+CREATE ROLE regress_a_bot LOGIN;
+CREATE ROLE regress_a_writer;
+CREATE ROLE regress_a_ann LOGIN IN ROLE warden_reviewer, regress_a_writer;
+CREATE ROLE regress_a_bob LOGIN IN ROLE warden_reviewer, regress_a_writer;
+CREATE SCHEMA regress_a AUTHORIZATION regress_a_writer;
+GRANT USAGE ON SCHEMA regress_a TO PUBLIC;
+SET ROLE regress_a_writer;
+CREATE TABLE regress_a.pair (id int PRIMARY KEY,
+	other int REFERENCES regress_a.pair DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE regress_a.people (id int PRIMARY KEY, ssn text);
+INSERT INTO regress_a.people VALUES (1, '078-05-4801');
+CREATE TABLE regress_a.uniq (n int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO regress_a.uniq VALUES (1), (2);
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_a TO regress_a_bot;
+RESET ROLE;
+SECURITY LABEL FOR warden ON COLUMN regress_a.people.ssn IS 'ssn';
+-- what careless superusers have in their databases
+CREATE FUNCTION regress_a.run(sql text) RETURNS void LANGUAGE plpgsql
+	SECURITY DEFINER AS 'BEGIN EXECUTE sql; END';
+SECURITY LABEL FOR warden ON ROLE regress_a_bot IS 'agent';
+SELECT FROM warden.create_agent('bound bot', 'regress_a_bot', 'regress_a_writer');
+SELECT FROM warden.add_person('a ann', 'regress_a_ann');
+SELECT FROM warden.add_person('a bob', 'regress_a_bob');
+UPDATE warden.approval_rules SET approvals = 1;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 7001;
+
+--
+-- Constraints that are deferred are checked at the end of the apply
+--
+\c - regress_a_bot
+\o /dev/null
+SELECT warden.propose('INSERT INTO regress_a.pair VALUES (1, 2); INSERT INTO regress_a.pair VALUES (2, 1)', 'a ring', '');
+SELECT warden.propose('INSERT INTO regress_a.pair VALUES (3, 4); INSERT INTO regress_a.pair VALUES (5, 3)', 'half a ring', '');
+SELECT warden.propose('UPDATE regress_a.uniq SET n = 3 - n', 'a swap', '');
+-- an ordinary script would need SET CONSTRAINTS before the second statement
+SELECT warden.propose('INSERT INTO regress_a.pair VALUES (6, 6); COMMENT ON TABLE regress_a.pair IS ''x''; TRUNCATE regress_a.pair', 'outstanding', '');
+\o
+\c - regress_a_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id BETWEEN 7001 AND 7004;
+\o
+SELECT ordinal, method, rows, detail FROM warden.preview(7001);
+SELECT ordinal, method, rows, detail FROM warden.preview(7002);
+CALL warden.apply(7001);
+CALL warden.apply(7002);
+CALL warden.apply(7003);
+SET ROLE regress_a_writer;
+SELECT * FROM regress_a.pair ORDER BY id;
+RESET ROLE;
+-- in a block what the caller has deferred fires first, as the caller
+BEGIN;
+SET LOCAL ROLE regress_a_writer;
+INSERT INTO regress_a.pair VALUES (7, 8);
+RESET ROLE;
+CALL warden.apply(7004);
+ROLLBACK;
+CALL warden.apply(7004);
+SET ROLE regress_a_writer;
+SELECT count(*) FROM regress_a.pair;
+RESET ROLE;
+
+--
+-- What it calls can not touch the library, nor leave anything behind
+--
+\c - regress_a_bot
+\o /dev/null
+SELECT warden.propose('SELECT regress_a.run(''' || replace(sql, '''', '''''') || ''')', sql, '')
+FROM (VALUES
+	(1, 'TRUNCATE warden.change_images'),
+	(2, 'TRUNCATE warden.pending_changes CASCADE'),
+	(3, 'ALTER TABLE warden.pending_changes DISABLE TRIGGER ALL'),
+	(4, 'DROP TRIGGER guard_change ON warden.pending_changes'),
+	(5, 'CREATE TRIGGER mine BEFORE INSERT ON warden.change_reviews FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'),
+	(6, 'CREATE RULE mine AS ON UPDATE TO warden.pending_changes DO INSTEAD NOTHING'),
+	(7, 'ALTER TABLE warden.pending_changes OWNER TO regress_a_writer'),
+	(8, 'ALTER FUNCTION warden.approve(bigint, text, text) RENAME TO disapprove'),
+	(9, 'DROP VIEW warden.open_changes CASCADE'),
+	(10, 'ALTER SCHEMA warden RENAME TO unwarden'),
+	(11, 'GRANT UPDATE ON warden.pending_changes TO regress_a_writer'),
+	(12, 'GRANT ALL ON ALL TABLES IN SCHEMA warden TO regress_a_writer'),
+	(13, 'GRANT EXECUTE ON FUNCTION warden.break_glass(bigint, text) TO PUBLIC'),
+	(14, 'GRANT warden_admin TO regress_a_writer'),
+	(15, 'SECURITY LABEL FOR warden ON ROLE regress_a_bot IS NULL'),
+	(16, 'UPDATE warden.approval_rules SET approvals = 1'),
+	(17, 'INSERT INTO warden.people VALUES (''a eve'', ''regress_a_writer'')'),
+	(18, 'SELECT warden.approve(7005, ''from within'')'),
+	(19, 'CALL warden.apply(7005)'),
+	(28, 'SELECT pg_advisory_unlock_all()'),
+	(29, 'DROP EXTENSION pg_warden CASCADE'),
+	(30, 'CREATE INDEX ON warden.pending_changes (id)'),
+	(20, 'SELECT warden.add_person(''a eve'', ''regress_a_writer'')'),
+	(21, 'SET ROLE regress_a_bob'),
+	(22, 'SET SESSION AUTHORIZATION regress_a_bob'),
+	(23, 'DEALLOCATE ALL'),
+	(24, 'CLOSE ALL'),
+	(25, 'UNLISTEN *'),
+	(26, 'LOAD ''plpgsql'''),
+	(27, 'ALTER EXTENSION pg_warden DROP FUNCTION warden.guard_change()')) AS attack (n, sql)
+ORDER BY n;
+SELECT warden.propose('DO $$DECLARE c refcursor; BEGIN OPEN c FOR SELECT 1; END$$', 'a cursor', '');
+\o
+\c - regress_a_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id > 7004 AND status = 'proposed' ORDER BY id;
+\o
+SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes
+	WHERE id BETWEEN 7005 AND 7034 ORDER BY id
+\gexec
+SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
+	WHERE id BETWEEN 7005 AND 7034 GROUP BY 1, 2 ORDER BY 2;
+-- a cursor ends with the transaction, or would be the caller's
+BEGIN;
+CALL warden.apply(7035);
+ROLLBACK;
+CALL warden.apply(7035);
+
+--
+-- What an agent is told of a failure carries no data
+--
+\c - regress_a_bot
+\o /dev/null
+SELECT warden.propose($do$DO $$BEGIN
+	RAISE EXCEPTION USING MESSAGE = (SELECT ssn FROM regress_a.people),
+		ERRCODE = (SELECT left(replace(ssn, '-', ''), 5) FROM regress_a.people);
+END$$$do$, 'tell me', '');
+SELECT warden.propose('INSERT INTO regress_a.people VALUES (1, ''x'')', 'a duplicate', '');
+\o
+\c - regress_a_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id > 7035 ORDER BY id;
+\o
+CALL warden.apply(7036);
+CALL warden.apply(7037);
+SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id > 7035 ORDER BY id;
+\c - regress_a_bot
+SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id > 7035 ORDER BY id;
+
+\c - :superuser
+SET client_min_messages = error;
+SELECT risk, approvals FROM warden.approval_rules WHERE scope = '' ORDER BY risk;
+DELETE FROM warden.approval_rules;
+INSERT INTO warden.approval_rules (risk, approvals)
+	VALUES ('low', 1), ('moderate', 1), ('high', 2), ('critical', 2);
+DROP SCHEMA regress_a CASCADE;
+SECURITY LABEL FOR warden ON ROLE regress_a_bot IS NULL;
+DELETE FROM warden.people WHERE person LIKE 'a %';
+DELETE FROM warden.agents WHERE agent = 'bound bot';
+DROP ROLE regress_a_bot, regress_a_writer, regress_a_ann, regress_a_bob;
