@@ -59,7 +59,7 @@ COMMIT;
 
 \c - :superuser
 SELECT id, agent, on_behalf_of, asserted, token_issuer, risk, required_approvals
-	FROM warden.pending_changes WHERE id > 4000 ORDER BY id;
+	FROM warden.pending_changes WHERE id BETWEEN 4001 AND 4999 ORDER BY id;
 
 \set VERBOSITY default
 \set SHOW_CONTEXT never

@@ -217,7 +217,7 @@ DO $$BEGIN PERFORM pg_advisory_xact_lock(99); END$$
 $w$, 'ordinary', '');
 SELECT warden.propose('INSERT INTO regress_h.pair VALUES (3, 4), (4, 3)', 'hold', '');
 \o
-SELECT count(*) FROM warden.my_changes WHERE id > 5002;
+SELECT count(*) FROM warden.my_changes WHERE id BETWEEN 5003 AND 5999;
 \c - :superuser
 GRANT CREATE ON DATABASE contrib_regression TO regress_h_writer;
 \c - regress_h_bob
@@ -225,7 +225,7 @@ GRANT CREATE ON DATABASE contrib_regression TO regress_h_writer;
 SELECT warden.approve(id, 'ok') FROM generate_series(5003, 5013) id;
 \c - regress_h_ann
 SELECT warden.approve(id, 'ok') FROM warden.pending_changes
-	WHERE id > 5002 AND status = 'proposed' ORDER BY id;
+	WHERE id BETWEEN 5003 AND 5999 AND status = 'proposed' ORDER BY id;
 \o
 CALL warden.apply(5003);
 CALL warden.apply(5004);
@@ -308,12 +308,12 @@ SELECT warden.propose('DELETE FROM t4', 'nothing of it', '');
 \o
 \c - regress_h_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id > 6000 ORDER BY id;
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id BETWEEN 6001 AND 6999 ORDER BY id;
 \c - regress_h_bob
 SELECT warden.approve(id, 'ok') FROM warden.pending_changes
-	WHERE id > 6000 AND status = 'proposed' ORDER BY id;
+	WHERE id BETWEEN 6001 AND 6999 AND status = 'proposed' ORDER BY id;
 \o
-SELECT status, count(*) FROM warden.pending_changes WHERE id > 6000 GROUP BY 1;
+SELECT status, count(*) FROM warden.pending_changes WHERE id BETWEEN 6001 AND 6999 GROUP BY 1;
 \c - regress_h_ann
 -- each is undone by a rollback, so that one swap is seen by one change
 \set SHOW_CONTEXT never
@@ -374,7 +374,7 @@ CALL warden.apply(6009);
 CALL warden.apply(6010);
 CALL warden.apply(6011);
 CALL warden.apply(6012);
-SELECT status, count(*) FROM warden.pending_changes WHERE id > 6000 GROUP BY 1;
+SELECT status, count(*) FROM warden.pending_changes WHERE id BETWEEN 6001 AND 6999 GROUP BY 1;
 
 --
 -- How many changes may wait, and be proposed in an hour
@@ -429,7 +429,7 @@ COMMIT;
 \o
 \c - :superuser
 SELECT id, on_behalf_of, statement_count FROM warden.pending_changes
-	WHERE id > 7000 ORDER BY id;
+	WHERE id BETWEEN 7001 AND 7999 ORDER BY id;
 
 --
 -- An apply role can make no roles; a preview runs no code of a new column;

@@ -27,8 +27,7 @@ SECURITY LABEL FOR warden ON ROLE regress_a_bot IS 'agent';
 SELECT FROM warden.create_agent('bound bot', 'regress_a_bot', 'regress_a_writer');
 SELECT FROM warden.add_person('a ann', 'regress_a_ann');
 SELECT FROM warden.add_person('a bob', 'regress_a_bob');
-UPDATE warden.approval_rules SET approvals = 1;
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 7001;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17001;
 
 --
 -- Constraints that are deferred are checked at the end of the apply
@@ -43,13 +42,16 @@ SELECT warden.propose('INSERT INTO regress_a.pair VALUES (6, 6); COMMENT ON TABL
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id BETWEEN 7001 AND 7004;
+SELECT warden.approve(id, 'ok') FROM generate_series(17001, 17004) id;
+\c - regress_a_bob
+SELECT warden.approve(id, 'ok') FROM warden.pending_changes
+	WHERE id BETWEEN 17001 AND 17004 AND status = 'proposed';
 \o
-SELECT ordinal, method, rows, detail FROM warden.preview(7001);
-SELECT ordinal, method, rows, detail FROM warden.preview(7002);
-CALL warden.apply(7001);
-CALL warden.apply(7002);
-CALL warden.apply(7003);
+SELECT ordinal, method, rows, detail FROM warden.preview(17001);
+SELECT ordinal, method, rows, detail FROM warden.preview(17002);
+CALL warden.apply(17001);
+CALL warden.apply(17002);
+CALL warden.apply(17003);
 SET ROLE regress_a_writer;
 SELECT * FROM regress_a.pair ORDER BY id;
 RESET ROLE;
@@ -58,9 +60,9 @@ BEGIN;
 SET LOCAL ROLE regress_a_writer;
 INSERT INTO regress_a.pair VALUES (7, 8);
 RESET ROLE;
-CALL warden.apply(7004);
+CALL warden.apply(17004);
 ROLLBACK;
-CALL warden.apply(7004);
+CALL warden.apply(17004);
 SET ROLE regress_a_writer;
 SELECT count(*) FROM regress_a.pair;
 RESET ROLE;
@@ -89,8 +91,8 @@ FROM (VALUES
 	(15, 'SECURITY LABEL FOR warden ON ROLE regress_a_bot IS NULL'),
 	(16, 'UPDATE warden.approval_rules SET approvals = 1'),
 	(17, 'INSERT INTO warden.people VALUES (''a eve'', ''regress_a_writer'')'),
-	(18, 'SELECT warden.approve(7005, ''from within'')'),
-	(19, 'CALL warden.apply(7005)'),
+	(18, 'SELECT warden.approve(17005, ''from within'')'),
+	(19, 'CALL warden.apply(17005)'),
 	(28, 'SELECT pg_advisory_unlock_all()'),
 	(29, 'DROP EXTENSION pg_warden CASCADE'),
 	(30, 'CREATE INDEX ON warden.pending_changes (id)'),
@@ -107,18 +109,20 @@ SELECT warden.propose('DO $$DECLARE c refcursor; BEGIN OPEN c FOR SELECT 1; END$
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id > 7004 AND status = 'proposed' ORDER BY id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17005, 17035) id;
+\c - regress_a_bob
+SELECT warden.approve(id, 'ok') FROM generate_series(17005, 17035) id;
 \o
 SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes
-	WHERE id BETWEEN 7005 AND 7034 ORDER BY id
+	WHERE id BETWEEN 17005 AND 17034 ORDER BY id
 \gexec
 SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
-	WHERE id BETWEEN 7005 AND 7034 GROUP BY 1, 2 ORDER BY 2;
+	WHERE id BETWEEN 17005 AND 17034 GROUP BY 1, 2 ORDER BY 2;
 -- a cursor ends with the transaction, or would be the caller's
 BEGIN;
-CALL warden.apply(7035);
+CALL warden.apply(17035);
 ROLLBACK;
-CALL warden.apply(7035);
+CALL warden.apply(17035);
 
 --
 -- What an agent is told of a failure carries no data
@@ -133,20 +137,18 @@ SELECT warden.propose('INSERT INTO regress_a.people VALUES (1, ''x'')', 'a dupli
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM warden.pending_changes WHERE id > 7035 ORDER BY id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17036, 17037) id;
+\c - regress_a_bob
+SELECT warden.approve(17036, 'ok');
 \o
-CALL warden.apply(7036);
-CALL warden.apply(7037);
-SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id > 7035 ORDER BY id;
+CALL warden.apply(17036);
+CALL warden.apply(17037);
+SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17036, 17037) ORDER BY id;
 \c - regress_a_bot
-SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id > 7035 ORDER BY id;
+SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17036, 17037) ORDER BY id;
 
 \c - :superuser
 SET client_min_messages = error;
-SELECT risk, approvals FROM warden.approval_rules WHERE scope = '' ORDER BY risk;
-DELETE FROM warden.approval_rules;
-INSERT INTO warden.approval_rules (risk, approvals)
-	VALUES ('low', 1), ('moderate', 1), ('high', 2), ('critical', 2);
 DROP SCHEMA regress_a CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_a_bot IS NULL;
 DELETE FROM warden.people WHERE person LIKE 'a %';
