@@ -149,7 +149,7 @@ auth_equal(const AuthDigest *a, const AuthDigest *b)
 }
 
 /* ------------------------------------------------------------------------
- * Limit of failed attempts
+ * Limits of failed attempts and of uses at once
  * ------------------------------------------------------------------------
  */
 
@@ -174,38 +174,86 @@ slot_of(const AuthDigest *digest)
 	return (digest->bytes[0] | (size_t) digest->bytes[1] << 8) % SLOTS;
 }
 
-bool
-auth_may_try(const AuthDigest *peer, const AuthDigest *credential,
-			 long per_minute, time_t now)
+/* Uses that are under way, in chains by what holds their place. */
+static AuthUse *uses[SLOTS];
+
+/* Under the lock. */
+static bool
+may_fail_again(const AuthDigest *peer, long per_minute, time_t now)
 {
 	const Failures *f = &failures[slot_of(peer)];
+
+	return per_minute == 0 || !auth_equal(&f->peer, peer) ||
+		f->count < per_minute || now - f->since >= WINDOW_SECONDS;
+}
+
+/* Under the lock. */
+static bool
+take_place(AuthUse *use, long at_once)
+{
+	AuthUse   **chain = &uses[slot_of(&use->counted)];
+	long		count = 0;
+
+	for (const AuthUse *other = *chain; other != NULL; other = other->next)
+		count += auth_equal(&other->counted, &use->counted);
+	if (at_once != 0 && count >= at_once)
+		return false;
+	use->holds = true;
+	use->next = *chain;
+	*chain = use;
+	return true;
+}
+
+AuthAdmission
+auth_admit(AuthUse *use, long failures_per_minute, long at_once, time_t now)
+{
+	AuthAdmission result = AUTH_ADMITTED;
 	bool		known;
-	bool		within;
 
 	pthread_mutex_lock(&limit_lock);
-	known = auth_equal(&accepted_lately[slot_of(credential)], credential);
-	within = !auth_equal(&f->peer, peer) || f->count < per_minute ||
-		now - f->since >= WINDOW_SECONDS;
+	known = auth_equal(&accepted_lately[slot_of(&use->credential)],
+					   &use->credential);
+	use->counted = known ? use->credential : use->peer;
+	use->counted.bytes[0] ^= use->kind;
+	if (!known && !may_fail_again(&use->peer, failures_per_minute, now))
+		result = AUTH_REFUSED_TOO_OFTEN;
+	else if (!take_place(use, at_once))
+		result = AUTH_BUSY;
 	pthread_mutex_unlock(&limit_lock);
-	return known || within || per_minute == 0;
+	return result;
 }
 
 void
-auth_note(const AuthDigest *peer, const AuthDigest *credential, bool accepted,
-		  time_t now)
+auth_leave(AuthUse *use)
 {
-	Failures   *f = &failures[slot_of(peer)];
-	AuthDigest *known = &accepted_lately[slot_of(credential)];
+	AuthUse   **at = &uses[slot_of(&use->counted)];
+
+	if (!use->holds)
+		return;
+	pthread_mutex_lock(&limit_lock);
+	while (*at != use)
+		at = &(*at)->next;
+	*at = use->next;
+	use->holds = false;
+	pthread_mutex_unlock(&limit_lock);
+}
+
+void
+auth_note(const AuthUse *use, bool accepted, time_t now)
+{
+	Failures   *f = &failures[slot_of(&use->peer)];
+	AuthDigest *known = &accepted_lately[slot_of(&use->credential)];
 
 	pthread_mutex_lock(&limit_lock);
 	if (accepted)
-		*known = *credential;
+		*known = use->credential;
 	else
 	{
-		if (auth_equal(known, credential))
+		if (auth_equal(known, &use->credential))
 			memset(known, 0, sizeof(*known));
-		if (!auth_equal(&f->peer, peer) || now - f->since >= WINDOW_SECONDS)
-			*f = (Failures) {*peer, 0, now};
+		if (!auth_equal(&f->peer, &use->peer) ||
+			now - f->since >= WINDOW_SECONDS)
+			*f = (Failures) {use->peer, 0, now};
 		f->count++;
 	}
 	pthread_mutex_unlock(&limit_lock);

@@ -30,13 +30,33 @@ extern AuthDigest auth_digest(const void *data, size_t len);
 extern bool auth_equal(const AuthDigest *a, const AuthDigest *b);
 
 /*
- * Failed attempts are limited per peer, before they cost a connection.  A
- * credential that was accepted lately is not held up by its neighbours.
+ * One use of a credential by a peer, from before it costs a connection to
+ * PostgreSQL until it is over.  Refused credentials are limited per peer and
+ * minute.  Uses at once are limited per credential, and those of credentials
+ * that nobody has accepted yet per peer; so nobody is held up by neighbours.
  */
-extern bool auth_may_try(const AuthDigest *peer, const AuthDigest *credential,
-						 long per_minute, time_t now);
-extern void auth_note(const AuthDigest *peer, const AuthDigest *credential,
-					  bool accepted, time_t now);
+typedef struct AuthUse
+{
+	AuthDigest	peer;
+	AuthDigest	credential;
+	AuthDigest	counted;		/* what holds the place */
+	unsigned char kind;			/* kinds of use are counted apart */
+	bool		holds;
+	struct AuthUse *next;
+} AuthUse;
+
+typedef enum AuthAdmission
+{
+	AUTH_ADMITTED,
+	AUTH_REFUSED_TOO_OFTEN,
+	AUTH_BUSY
+} AuthAdmission;
+
+/* 0 stands for no limit.  auth_leave is due after AUTH_ADMITTED only. */
+extern AuthAdmission auth_admit(AuthUse *use, long failures_per_minute,
+								long at_once, time_t now);
+extern void auth_note(const AuthUse *use, bool accepted, time_t now);
+extern void auth_leave(AuthUse *use);
 
 /* The credential of an Authorization header, NULL if it is no usable bearer. */
 extern const char *auth_bearer(const char *header);

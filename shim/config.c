@@ -64,6 +64,8 @@ static const Setting settings[] = {
 	"certificate authorities (PEM) for --refresh-keys instead of the system's"},
 	{"call_timeout", SETTING_INT, ANYWHERE, AT(call_timeout), "300", 1, 86400,
 	"seconds after which a call is cancelled"},
+	{"calls_at_once", SETTING_INT, ANYWHERE, AT(calls_at_once), "64", 0, 1000000,
+	"calls and streams of one credential at once, further ones have to wait; 0: any"},
 	{"cancel_timeout", SETTING_INT, ANYWHERE, AT(cancel_timeout), "5", 1, 600,
 	"seconds that a cancelled statement gets before its connection is closed"},
 	{"config", SETTING_STRING, FROM_ARGV | FROM_ENV, AT(config), NULL, 0, 0,

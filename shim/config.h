@@ -41,6 +41,7 @@ typedef struct Config
 	char	   *token_file;
 	long		auth_failures;
 	long		call_timeout;
+	long		calls_at_once;
 	long		cancel_timeout;
 	long		connect_timeout;
 	long		drain_timeout;

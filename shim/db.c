@@ -652,6 +652,8 @@ take_result(DbOutcome *outcome, const DbRequest *request, int index,
 		PQclear(res);
 		return false;
 	}
+	if (index == AT_ENTER && status == PGRES_TUPLES_OK)
+		outcome->entered = true;
 	if (index == leave && status == PGRES_TUPLES_OK)
 		read_leave(outcome, res);
 	if (index == leave - 1 && outcome->status == DB_DONE)

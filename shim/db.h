@@ -64,6 +64,7 @@ typedef struct DbOutcome
 	DbError		error;			/* texts live as long as the outcome */
 	struct pg_result *failure;
 	struct pg_result *result;	/* of the last step */
+	bool		entered;		/* enter accepted the credential */
 	bool		truncated;
 	long long	change_id;		/* 0: nothing was diverted or proposed */
 	char		risk[16];
@@ -86,7 +87,8 @@ extern void db_outcome_free(DbOutcome *outcome);
 
 /*
  * Listens on a connection of its own until stop_fd is readable; calls fn with
- * the payload of each notification.  Returns when the connection is lost.
+ * NULL when it has begun and with the payload of each notification.  Returns
+ * when the connection is lost.
  */
 extern void db_listen(const char *dsn, long connect_timeout, int stop_fd,
 					  void (*fn) (const char *payload, void *arg), void *arg);

@@ -44,6 +44,8 @@ db_listen(const char *dsn, long connect_timeout, int stop_fd,
 	if (!alive)
 		log_event(LOG_LEVEL_WARN, "listen_failed", "message",
 				  PQerrorMessage(pg), NULL);
+	if (alive)
+		fn(NULL, arg);
 	while (alive)
 	{
 		deliver_notifications(pg, fn, arg);

@@ -42,6 +42,11 @@
 	"'id'::pg_catalog.text) FROM warden.my_changes AS c " \
 	"WHERE c.id OPERATOR(pg_catalog.=) $1::pg_catalog.int8"
 
+/* of those in $1 that are the agent's own */
+#define SQL_CHANGE_STATUSES \
+	"SELECT c.id, c.status::pg_catalog.text FROM warden.my_changes AS c " \
+	"WHERE c.id OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.int8[])"
+
 /* status or NULL, ids below $2 or NULL, one row more than a page */
 #define SQL_LIST_CHANGES \
 	"SELECT pg_catalog.to_jsonb(c) FROM " \

@@ -14,6 +14,7 @@
 
 #define HTTP_MCP_PATH "/mcp"
 #define HTTP_METADATA_PATH "/.well-known/oauth-protected-resource"
+#define HTTP_SCOPES "query propose"
 
 /* One more for each reload of certificates. */
 #define MAX_DAEMONS 64
@@ -23,7 +24,7 @@ typedef struct Http
 	Server	   *server;
 	bool		loopback;
 	char	   *origin;			/* scheme://host:port of this server */
-	char	   *challenge;		/* WWW-Authenticate of a 401 */
+	char	   *metadata_url;
 	char	   *metadata;		/* RFC 9728 document */
 	size_t		metadata_len;
 	atomic_int	requests;		/* HttpCalls that exist */
@@ -40,10 +41,8 @@ typedef struct HttpCall
 	bool		too_large;
 	size_t		discarded;
 	bool		accepted;		/* the body was handed to the core */
-	bool		judged;			/* the database saw the credential */
 	char	   *credential;
-	AuthDigest	peer;
-	AuthDigest	credential_digest;
+	AuthUse		use;			/* of it */
 	char	   *origin;			/* allowed Origin to echo, or NULL */
 
 	pthread_mutex_t lock;

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCOPES "query propose"
 #define KEEPALIVE_MS 15000
 
 /* "127.0.0.1:8642", "[::1]:8642" */
@@ -74,11 +73,11 @@ static bool
 prepare_texts(Http *http, const Config *cf)
 {
 	Buf			metadata;
-	Buf			challenge;
+	Buf			url;
 	Buf			resource;
 
 	buf_init(&metadata);
-	buf_init(&challenge);
+	buf_init(&url);
 	buf_init(&resource);
 	buf_printf(&resource, "%s" HTTP_MCP_PATH, http->origin);
 	buf_puts(&metadata, "{\"resource\":");
@@ -88,13 +87,12 @@ prepare_texts(Http *http, const Config *cf)
 	buf_puts(&metadata, ",\"scopes_supported\":[\"query\",\"propose\"],"
 			 "\"bearer_methods_supported\":[\"header\"],"
 			 "\"resource_name\":\"pg_warden\"}");
-	buf_printf(&challenge, "Bearer resource_metadata=\"%s" HTTP_METADATA_PATH HTTP_MCP_PATH
-			   "\", scope=\"" SCOPES "\"", http->origin);
+	buf_printf(&url, "%s" HTTP_METADATA_PATH HTTP_MCP_PATH, http->origin);
 	buf_free(&resource);
 	http->metadata = metadata.data;
 	http->metadata_len = metadata.len;
-	http->challenge = challenge.data;
-	return buf_ok(&metadata) && buf_ok(&challenge);
+	http->metadata_url = url.data;
+	return buf_ok(&metadata) && buf_ok(&url);
 }
 
 static bool
@@ -323,7 +321,7 @@ http_serve(Server *server)
 		log_event(LOG_LEVEL_ERROR, "start_failed", "http", server->cf->http,
 				  NULL);
 	free(http.origin);
-	free(http.challenge);
+	free(http.metadata_url);
 	free(http.metadata);
 	return started ? 0 : 1;
 }

@@ -22,6 +22,10 @@
 /* What is discarded of a body that is too large before the line is cut. */
 #define MAX_DISCARD (8L * 1024 * 1024)
 
+/* kinds of use of a credential */
+#define USE_CALL 0
+#define USE_STREAM 1
+
 /* ------------------------------------------------------------------------
  * Life of a request
  * ------------------------------------------------------------------------
@@ -37,6 +41,7 @@ release(HttpCall *hc)
 	pthread_mutex_unlock(&hc->lock);
 	if (!last)
 		return;
+	auth_leave(&hc->use);
 	mcp_call_clear(&hc->call);
 	buf_wipe(&hc->body);
 	buf_free(&hc->events);
@@ -95,11 +100,24 @@ notify(McpCall *call, const char *json, size_t len)
 	pthread_mutex_unlock(&hc->lock);
 }
 
+/* What the database made of the credential, for the limit of failures. */
+static void
+note_credential(const HttpCall *hc)
+{
+	bool		refused = hc->call.verdict == MCP_REFUSED;
+
+	if (refused)
+		metrics_count(METRICS_AUTH_FAILED);
+	if (hc->call.verdict != MCP_UNJUDGED)
+		auth_note(&hc->use, !refused, time(NULL));
+}
+
 static void
 finish(McpCall *call)
 {
 	HttpCall   *hc = (HttpCall *) call;
 
+	note_credential(hc);
 	pthread_mutex_lock(&hc->lock);
 	hc->finished = true;
 	if (hc->streaming && call->out.len > 0)
@@ -109,12 +127,15 @@ finish(McpCall *call)
 	release(hc);
 }
 
+static bool may_stream(McpCall *call);
+
 static const Transport http_transport = {
 	.name = "http",
 	.answer_when_cancelled = true,
 	.challenges = true,
 	.notify = notify,
-	.finish = finish
+	.finish = finish,
+	.may_stream = may_stream
 };
 
 static HttpCall *
@@ -163,12 +184,49 @@ http_request_completed(void *arg, struct MHD_Connection *connection,
 static void
 add_cors(HttpCall *hc, struct MHD_Response *response)
 {
-	if (hc == NULL || hc->origin == NULL)
+	if (hc->origin == NULL)
 		return;
 	MHD_add_response_header(response, "Access-Control-Allow-Origin", hc->origin);
 	MHD_add_response_header(response, "Vary", "Origin");
 	MHD_add_response_header(response, "Access-Control-Expose-Headers",
 							"Mcp-Session-Id, WWW-Authenticate");
+}
+
+/* RFC 6750: why the credential does not do, and where to get one that does. */
+static void
+add_challenge(const HttpCall *hc, unsigned status,
+			  struct MHD_Response *response)
+{
+	const char *scope = hc->call.scope;
+	Buf			text;
+
+	if (status != 401 && (status != 403 || scope[0] == '\0'))
+		return;
+	buf_init(&text);
+	buf_puts(&text, "Bearer ");
+	if (status == 403)
+		buf_puts(&text, "error=\"insufficient_scope\", ");
+	else if (hc->call.verdict == MCP_REFUSED)
+		buf_puts(&text, "error=\"invalid_token\", ");
+	buf_printf(&text, "resource_metadata=\"%s\", scope=\"%s\"",
+			   hc->http->metadata_url, scope[0] != '\0' ? scope : HTTP_SCOPES);
+	if (buf_ok(&text))
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+								text.data);
+	buf_free(&text);
+}
+
+static void
+add_retry_after(const HttpCall *hc, unsigned status,
+				struct MHD_Response *response)
+{
+	char		seconds[16];
+
+	if (status != 503 && status != 429)
+		return;
+	snprintf(seconds, sizeof(seconds), "%d", hc->call.retry_after > 0 ?
+			 hc->call.retry_after : 1);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 
 /* Takes over `data`, which may be NULL. */
@@ -192,15 +250,11 @@ respond(struct MHD_Connection *connection, HttpCall *hc, unsigned status,
 	}
 	if (type != NULL)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-	if (status == 401 && hc != NULL)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-								hc->http->challenge);
 	if (status == 405)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST, DELETE");
-	if (status == 503 || status == 429)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER,
-								status == 503 ? "1" : "60");
-	if (hc != NULL && hc->call.session_opened)
+	add_challenge(hc, status, response);
+	add_retry_after(hc, status, response);
+	if (hc->call.session_opened)
 		MHD_add_response_header(response, "Mcp-Session-Id", hc->call.session);
 	add_cors(hc, response);
 	result = MHD_queue_response(connection, status, response);
@@ -221,25 +275,12 @@ refuse(HttpCall *hc, unsigned status, int code, const char *message)
 				   body.len);
 }
 
-/* What the database made of the credential, for the limit of failures. */
-static void
-note_credential(HttpCall *hc)
-{
-	bool		refused = hc->call.http_status == 401;
-
-	if (refused)
-		metrics_count(METRICS_AUTH_FAILED);
-	if (hc->judged)
-		auth_note(&hc->peer, &hc->credential_digest, !refused, time(NULL));
-}
-
 static enum MHD_Result
 respond_answer(HttpCall *hc)
 {
 	char	   *data = hc->call.out.data;
 	size_t		len = hc->call.out.len;
 
-	note_credential(hc);
 	if (len == 0)
 		return respond(hc->connection, hc, 202, NULL, NULL, 0);
 	buf_init(&hc->call.out);
@@ -487,6 +528,7 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
 }
 
+/* Of IPv6 the network: its hosts are one client's to choose from. */
 static AuthDigest
 digest_address(const struct sockaddr *address)
 {
@@ -494,30 +536,54 @@ digest_address(const struct sockaddr *address)
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) address;
 
 	if (address->sa_family == AF_INET6)
-		return auth_digest(&v6->sin6_addr, sizeof(v6->sin6_addr));
+		return auth_digest(&v6->sin6_addr, 8);
 	return auth_digest(&v4->sin_addr, sizeof(v4->sin_addr));
 }
 
-/* False when this address has had too many credentials refused. */
-static bool
-may_try(HttpCall *hc)
+static void
+refuse_for_now(HttpCall *hc, const char *message, int seconds)
 {
+	mcp_error(&hc->call, MCP_TOO_MANY, message, NULL);
+	hc->call.http_status = 429;
+	hc->call.retry_after = seconds;
+}
+
+/* False, with the answer given, for who has to wait. */
+static bool
+admit(HttpCall *hc, unsigned char kind)
+{
+	const Config *cf = hc->http->server->cf;
 	const union MHD_ConnectionInfo *info;
-	const struct sockaddr *address = NULL;
 
 	if (hc->credential == NULL)
 		return true;			/* readiness */
 	info = MHD_get_connection_info(hc->connection,
 								   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info != NULL)
-		address = info->client_addr;
-	if (address != NULL)
-		hc->peer = digest_address(address);
-	hc->credential_digest = auth_digest(hc->credential,
-										strlen(hc->credential));
-	hc->judged = true;
-	return auth_may_try(&hc->peer, &hc->credential_digest,
-						hc->http->server->cf->auth_failures, time(NULL));
+	if (info != NULL && info->client_addr != NULL)
+		hc->use.peer = digest_address(info->client_addr);
+	hc->use.credential = auth_digest(hc->credential, strlen(hc->credential));
+	hc->use.kind = kind;
+	switch (auth_admit(&hc->use, cf->auth_failures, cf->calls_at_once,
+					   time(NULL)))
+	{
+		case AUTH_ADMITTED:
+			return true;
+		case AUTH_REFUSED_TOO_OFTEN:
+			refuse_for_now(hc, "Too many credentials were refused; wait a minute",
+						   60);
+			return false;
+		case AUTH_BUSY:
+			break;
+	}
+	refuse_for_now(hc, "Too many calls of this credential at once; wait for one to end",
+				   1);
+	return false;
+}
+
+static bool
+may_stream(McpCall *call)
+{
+	return admit((HttpCall *) call, USE_STREAM);
 }
 
 /*
@@ -566,15 +632,8 @@ accept_body(HttpCall *hc)
 	if (taken == MCP_STREAMING)
 		return respond_stream(hc);
 	hc->references--;
-	if (taken == MCP_DEFERRED && may_try(hc))
+	if (taken == MCP_DEFERRED && admit(hc, USE_CALL))
 		return defer(hc);
-	if (taken == MCP_DEFERRED)
-	{
-		hc->judged = false;
-		mcp_error(&hc->call, MCP_TOO_MANY,
-				  "Too many credentials were refused; wait a minute", NULL);
-		hc->call.http_status = 429;
-	}
 	pthread_mutex_lock(&hc->lock);
 	hc->finished = true;
 	pthread_mutex_unlock(&hc->lock);

@@ -181,6 +181,12 @@ is_ready(void *pool)
 	return db_reachable(pool);
 }
 
+static void
+tell_watch(void *context, const char *credential)
+{
+	watch_listening(((ToolsContext *) context)->watch, credential);
+}
+
 static int
 serve(Config *cf, Startup *startup, Server *server, Buf *error)
 {
@@ -190,6 +196,7 @@ serve(Config *cf, Startup *startup, Server *server, Buf *error)
 	int			code = 1;
 
 	tools_setup(&host, startup->context, WARDEN_VERSION);
+	host.listening = tell_watch;
 	if (!cf->stdio)
 		sessions = session_table_create((size_t) cf->max_sessions,
 										cf->session_idle);
@@ -205,12 +212,14 @@ serve(Config *cf, Startup *startup, Server *server, Buf *error)
 										 (size_t) cf->max_queue);
 	if (server->mcp != NULL && server->workers != NULL)
 		watch = watch_start(cf, server->mcp, server->workers);
+	startup->context->watch = watch;
 	if (watch != NULL && (cf->stdio || sessions != NULL))
 		code = cf->stdio ? stdio_serve(server) : http_serve(server);
 	else
 		complain(error);
 	watch_stop(watch);
 	worker_pool_free(server->workers);
+	watch_free(watch);
 	mcp_free(server->mcp);
 	session_table_free(sessions);
 	return code;
@@ -219,7 +228,7 @@ serve(Config *cf, Startup *startup, Server *server, Buf *error)
 static int
 start(Config *cf, int argc, char **argv, Buf *error)
 {
-	ToolsContext context = {cf, NULL};
+	ToolsContext context = {cf, NULL, NULL};
 	Startup		startup = {argc, argv, &context, NULL};
 	Server		server;
 	char	   *token = NULL;

@@ -53,7 +53,7 @@ typedef struct McpMethod
 	int			eras;			/* McpEra bits in which it exists */
 	bool		blocking;		/* must run on a worker thread */
 	const char *name_param;		/* member that the Mcp-Name header mirrors */
-	McpHandler	handler;
+	McpHandler	handler;		/* NULL: opens a stream */
 } McpMethod;
 
 /* tool flags, told to clients as annotations */
@@ -126,6 +126,9 @@ typedef struct McpHost
 	void		(*cancel_task) (McpCall *call, const char *task_id);
 	void		(*update_task) (McpCall *call, const char *task_id,
 								json_t *responses);
+
+	/* a stream was opened; not on a worker, and the stream may end any time */
+	void		(*listening) (void *context, const char *credential);
 } McpHost;
 
 /* What HTTP says beside the body; NULL members were absent. */
@@ -140,6 +143,16 @@ typedef struct McpHeaders
 	const char *(*find) (void *arg, const char *name);
 	void	   *arg;
 } McpHeaders;
+
+/* what became of the call's credential */
+typedef enum McpVerdict
+{
+	MCP_UNJUDGED,				/* nobody was asked */
+	MCP_ACCEPTED,
+	MCP_REFUSED
+} McpVerdict;
+
+#define MCP_SCOPE_SIZE 128
 
 /* how a call ended, for metrics and logs */
 typedef enum McpOutcome
@@ -163,7 +176,10 @@ struct McpCall
 	json_t	   *meta;			/* params._meta when it is an object */
 	Buf			out;
 	McpOutcome	outcome;
+	McpVerdict	verdict;
 	int			http_status;
+	int			retry_after;	/* seconds; 0: not said */
+	char		scope[MCP_SCOPE_SIZE];	/* with status 403: what to ask for */
 
 	/* set by the transport before mcp_accept */
 	const Transport *transport;
@@ -304,6 +320,10 @@ extern bool mcp_leave_stream(McpCall *call);
 
 /* Ends every stream with its answer. */
 extern void mcp_close_streams(Mcp *mcp);
+
+/* Ends the streams of a credential that is not accepted. */
+extern void mcp_refuse_streams(Mcp *mcp, const char *credential,
+							   const char *message);
 
 /* Calls fn for every open stream, under the streams' lock. */
 extern void mcp_each_stream(Mcp *mcp, void (*fn) (McpCall *call, void *arg),

@@ -592,8 +592,10 @@ accept_request(McpCall *call, const McpHeaders *headers)
 		register_call(call);
 		return MCP_DEFERRED;
 	}
+	if (call->method->handler == NULL)
+		return mcp_listen(call) ? MCP_STREAMING : MCP_ANSWERED;
 	call->method->handler(call);
-	return call->streaming ? MCP_STREAMING : MCP_ANSWERED;
+	return MCP_ANSWERED;
 }
 
 static McpRoute

@@ -51,7 +51,8 @@ extern bool mcp_check_mirrors(McpCall *call, const McpHeaders *headers);
 /* A client's response to a question of ours. */
 extern void mcp_take_response(McpCall *response);
 
-extern void mcp_subscriptions_listen(McpCall *call);
+/* subscriptions/listen; true if the call is a stream now, or was one. */
+extern bool mcp_listen(McpCall *call);
 extern void mcp_list_add(McpCall **list, McpCall *call);
 extern void mcp_list_remove(McpCall **list, McpCall *call);
 

@@ -29,19 +29,19 @@ put_instructions(McpCall *call)
 	buf_json_cstr(&call->out, call->mcp->host->instructions);
 }
 
-static bool
+/* Without a session the client is served too; it can not cancel over HTTP. */
+static void
 open_session(McpCall *call)
 {
 	const char *credential = call->credential != NULL ? call->credential : "";
 	AuthDigest	owner;
 
 	if (call->mcp->sessions == NULL)
-		return true;
+		return;
 	owner = auth_digest(credential, strlen(credential));
 	call->session_opened = session_open(call->mcp->sessions, &owner,
 										call->version, time(NULL),
 										call->session);
-	return call->session_opened;
 }
 
 /* Echoes a version that is supported, else offers the newest legacy one. */
@@ -59,11 +59,7 @@ initialize(McpCall *call)
 	}
 	version = mcp_legacy_version(wanted);
 	call->version = version != NULL ? version : mcp_legacy_versions[0];
-	if (!open_session(call))
-	{
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "No session can be opened", NULL);
-		return;
-	}
+	open_session(call);
 	mcp_result_begin(call);
 	mcp_member(call, "protocolVersion");
 	buf_json_cstr(&call->out, call->version);
@@ -178,7 +174,7 @@ static const McpMethod own_methods[] = {
 	{"initialize", MCP_LEGACY, false, NULL, initialize},
 	{"ping", MCP_LEGACY, false, NULL, ping},
 	{"server/discover", MCP_MODERN, false, NULL, discover},
-	{"subscriptions/listen", MCP_MODERN, false, NULL, mcp_subscriptions_listen},
+	{"subscriptions/listen", MCP_MODERN, false, NULL, NULL},
 	{"tools/call", MCP_BOTH, true, "name", tools_call},
 	{"tools/list", MCP_BOTH, false, NULL, tools_list},
 };

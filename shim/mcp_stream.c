@@ -76,6 +76,9 @@ mcp_log(McpCall *call, const char *level, const char *data)
  * ------------------------------------------------------------------------
  */
 
+/* items of one list of a filter */
+#define MAX_WATCHED 256
+
 static const char *const list_kinds[] = {"tools", "prompts", "resources"};
 
 static const json_t *
@@ -90,7 +93,7 @@ is_string_list(const json_t *value)
 	size_t		i;
 	json_t	   *item;
 
-	if (!json_is_array(value) || json_array_size(value) > 1000)
+	if (!json_is_array(value) || json_array_size(value) > MAX_WATCHED)
 		return false;
 	json_array_foreach(value, i, item)
 	{
@@ -164,26 +167,44 @@ put_acknowledgement(Buf *out, const McpCall *call)
 	buf_puts(out, "}}}");
 }
 
-void
-mcp_subscriptions_listen(McpCall *call)
+/* The filter is good, and the client and its transport may listen. */
+static bool
+may_listen(McpCall *call)
 {
-	Mcp		   *mcp = call->mcp;
 	const json_t *filter = filter_of(call);
-	Buf			ack;
 
 	if (!filter_is_valid(filter))
 	{
 		mcp_error(call, JSONRPC_INVALID_PARAMS,
-				  "Invalid params: notifications must be a filter object", NULL);
-		return;
+				  "Invalid params: notifications must be a filter object, with at most 256 items in a list",
+				  NULL);
+		return false;
 	}
 	if (json_object_get(filter, "taskIds") != NULL &&
 		!mcp_client_extension(call, MCP_TASKS_EXTENSION))
 	{
 		mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
 							   "\":{}}}");
-		return;
+		return false;
 	}
+	return call->transport->may_stream == NULL ||
+		call->transport->may_stream(call);
+}
+
+/*
+ * True if the call is a stream now, and then it may have ended already and be
+ * gone: only its transport knows what is left of it.
+ */
+bool
+mcp_listen(McpCall *call)
+{
+	Mcp		   *mcp = call->mcp;
+	const char *credential = call->credential;
+	bool		opened = false;
+	Buf			ack;
+
+	if (!may_listen(call))
+		return false;
 	buf_init(&ack);
 	put_acknowledgement(&ack, call);
 	if (buf_ok(&ack))
@@ -193,10 +214,14 @@ mcp_subscriptions_listen(McpCall *call)
 		mcp_list_add(&mcp->streams, call);
 		call->transport->notify(call, ack.data, ack.len);
 		pthread_mutex_unlock(&mcp->lock);
+		opened = true;
 	}
 	else
 		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
 	buf_free(&ack);
+	if (opened && mcp->host->listening != NULL)
+		mcp->host->listening(mcp->host->context, credential);
+	return opened;
 }
 
 /* Sends one notification: members go after _meta in params. */
@@ -330,23 +355,48 @@ end_stream(McpCall *call)
 	call->transport->finish(call);
 }
 
+/*
+ * Takes one stream out of the list, of one credential or, where that is NULL,
+ * of any; it is the caller's then.
+ */
+static McpCall *
+take_stream(Mcp *mcp, const char *credential)
+{
+	McpCall    *call;
+
+	pthread_mutex_lock(&mcp->lock);
+	call = mcp->streams;
+	while (call != NULL && credential != NULL &&
+		   (call->credential == NULL ||
+			strcmp(call->credential, credential) != 0))
+		call = call->next;
+	if (call != NULL)
+	{
+		mcp_list_remove(&mcp->streams, call);
+		call->streaming = false;
+	}
+	pthread_mutex_unlock(&mcp->lock);
+	return call;
+}
+
 void
 mcp_close_streams(Mcp *mcp)
 {
-	for (;;)
-	{
-		McpCall    *call;
+	McpCall    *call;
 
-		pthread_mutex_lock(&mcp->lock);
-		call = mcp->streams;
-		if (call != NULL)
-		{
-			mcp_list_remove(&mcp->streams, call);
-			call->streaming = false;
-		}
-		pthread_mutex_unlock(&mcp->lock);
-		if (call == NULL)
-			return;
+	while ((call = take_stream(mcp, NULL)) != NULL)
 		end_stream(call);
+}
+
+void
+mcp_refuse_streams(Mcp *mcp, const char *credential, const char *message)
+{
+	McpCall    *call;
+
+	while ((call = take_stream(mcp, credential)) != NULL)
+	{
+		call->verdict = MCP_REFUSED;
+		mcp_error(call, MCP_UNAUTHORIZED, message, NULL);
+		call->transport->finish(call);
 	}
 }

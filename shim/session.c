@@ -13,6 +13,9 @@
 
 #define BUCKETS 1024
 
+/* Seconds for which a session that was used makes room for nobody. */
+#define GRACE 600
+
 typedef struct Session
 {
 	char		id[SESSION_ID_SIZE];
@@ -130,11 +133,17 @@ session_open(SessionTable *table, const AuthDigest *owner, const char *version,
 	s->owner = *owner;
 	s->version = version;
 	s->used = now;
-	memcpy(id, s->id, SESSION_ID_SIZE);
 	pthread_mutex_lock(&table->lock);
 	drop_expired(table, now);
+	if (table->count >= table->limit && table->oldest->used + GRACE > now)
+	{
+		pthread_mutex_unlock(&table->lock);
+		free(s);
+		return false;
+	}
 	if (table->count >= table->limit)
 		drop(table, table->oldest);
+	memcpy(id, s->id, SESSION_ID_SIZE);
 	bucket = bucket_of(table, s->id);
 	s->chain = *bucket;
 	*bucket = s;

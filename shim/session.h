@@ -21,7 +21,11 @@ typedef struct SessionTable SessionTable;
 extern SessionTable *session_table_create(size_t limit, long idle_seconds);
 extern void session_table_free(SessionTable *table);
 
-/* Opens a session; the least recently used one makes room when full. */
+/*
+ * Opens a session.  When the table is full the one unused for longest makes
+ * room if that is long enough; else there is none, so that nobody can drive
+ * out sessions in use by opening many.
+ */
 extern bool session_open(SessionTable *table, const AuthDigest *owner,
 						 const char *version, time_t now, char *id);
 

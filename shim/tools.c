@@ -443,17 +443,78 @@ put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 }
 
 static void
-refuse(McpCall *call, const DbError *error)
+refuse(McpCall *call, int code, const char *message)
 {
+	mcp_error(call, code, message, NULL);
 	call->outcome = MCP_OUTCOME_REFUSED;
+	call->http_status = code;
+}
+
+static bool
+has_state(const DbOutcome *outcome, const char *sqlstate)
+{
+	return outcome->status != DB_DONE &&
+		strcmp(outcome->error.sqlstate, sqlstate) == 0;
+}
+
+/* The credential is good, and its scope is too small: "scope=query propose". */
+static bool
+lacks_scope(const DbOutcome *outcome)
+{
+	return has_state(outcome, "WD001") && outcome->error.detail != NULL &&
+		strncmp(outcome->error.detail, "scope=", 6) == 0;
+}
+
+/*
+ * The scope to ask for.  What comes from enter is an administrator's text, for
+ * which a header has no room for quotes; after it an agent could have written
+ * anything there.
+ */
+static void
+set_scope(McpCall *call, const DbOutcome *outcome)
+{
+	const char *text = outcome->status == DB_REFUSED ?
+		outcome->error.detail + 6 : "query propose";
+	size_t		n = 0;
+
+	for (; *text != '\0' && n < sizeof(call->scope) - 1; text++)
+		if (*text >= ' ' && *text <= '~' && *text != '"' && *text != '\\')
+			call->scope[n++] = *text;
+	call->scope[n] = '\0';
+}
+
+/*
+ * What HTTP has a status for is answered by it, so that a client can get
+ * another credential, or wait; true if it was.
+ */
+static bool
+answer_by_status(McpCall *call, const DbOutcome *outcome)
+{
 	if (!call->transport->challenges)
+		return false;
+	if (lacks_scope(outcome))
 	{
-		tools_fail(call, error);
-		return;
+		refuse(call, MCP_FORBIDDEN, outcome->error.message);
+		set_scope(call, outcome);
 	}
-	mcp_error(call, MCP_UNAUTHORIZED, error->message, NULL);
-	call->outcome = MCP_OUTCOME_REFUSED;
-	call->http_status = 401;
+	else if (outcome->status == DB_REFUSED)
+		refuse(call, MCP_UNAUTHORIZED, outcome->error.message);
+	else if (has_state(outcome, "WD005") && !outcome->entered)
+	{
+		refuse(call, MCP_TOO_MANY, outcome->error.message);
+		call->retry_after = 1;
+	}
+	else
+		return false;
+	return true;
+}
+
+static McpVerdict
+verdict_of(const DbOutcome *outcome)
+{
+	if (outcome->entered || lacks_scope(outcome))
+		return MCP_ACCEPTED;
+	return outcome->status == DB_REFUSED ? MCP_REFUSED : MCP_UNJUDGED;
 }
 
 /*
@@ -497,6 +558,8 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 		db.replica = false;
 		db_call(context->pool, &db, outcome);
 	}
+	if (verdict_of(outcome) != MCP_UNJUDGED)
+		call->verdict = verdict_of(outcome);
 	buf_free(&request);
 	return outcome->status == DB_DONE;
 }
@@ -506,10 +569,10 @@ tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	if (tools_exec(call, run, outcome))
 		return true;
-	if (outcome->status == DB_REFUSED)
-		refuse(call, &outcome->error);
-	else
+	if (!answer_by_status(call, outcome))
 		tools_fail(call, &outcome->error);
+	if (outcome->status == DB_REFUSED)
+		call->outcome = MCP_OUTCOME_REFUSED;
 	return false;
 }
 
@@ -524,13 +587,12 @@ tools_fetch(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	buf_puts(&data, "{\"sqlstate\":");
 	buf_json_cstr(&data, outcome->error.sqlstate);
 	buf_putc(&data, '}');
-	if (outcome->status == DB_REFUSED && call->transport->challenges)
-		refuse(call, &outcome->error);
-	else
+	if (!answer_by_status(call, outcome))
+	{
 		mcp_error(call, JSONRPC_INTERNAL_ERROR, outcome->error.message,
 				  buf_ok(&data) ? data.data : NULL);
-	if (outcome->status != DB_REFUSED)
 		call->http_status = 200;
+	}
 	buf_free(&data);
 	return false;
 }

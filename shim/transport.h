@@ -28,6 +28,9 @@ typedef struct Transport
 	 * once per deferred call; the call may be freed when it returns.
 	 */
 	void		(*finish) (struct McpCall *call);
+
+	/* False, with the answer given, where no stream may be opened; or NULL. */
+	bool		(*may_stream) (struct McpCall *call);
 } Transport;
 
 #endif							/* TRANSPORT_H */

@@ -5,12 +5,16 @@
  * A notification is a hint that names a change and nothing else: what a
  * listener is told is read under its own credential, as a call on a worker,
  * so it learns of its own changes only.  Where nothing notifies, the changes
- * that are watched are looked at again and again, and what stayed the same is
- * not told.
+ * that are watched are looked at again and again, all of a credential's in
+ * one call, and what stayed the same is not told.  The first look comes when a
+ * stream is opened: it shows whether the credential is any good, and if it is
+ * not, its streams end.
  */
 #include "watch.h"
 
+#include "auth.h"
 #include "db.h"
+#include "db_sql.h"
 #include "json_util.h"
 #include "log.h"
 #include "tools.h"
@@ -27,13 +31,12 @@
 #define TASK_PREFIX "main:"
 #define RECONNECT_MS 2000
 
-/* Watched changes whose status is remembered between two polls. */
-#define MAX_SEEN 1024
+/* Changes whose status is remembered; a newcomer takes the slot it falls on. */
+#define MAX_SEEN 16384
 
 typedef struct Seen
 {
-	AuthDigest	who;
-	long long	change_id;
+	AuthDigest	key;			/* of credential and change */
 	char		status[16];
 } Seen;
 
@@ -47,15 +50,14 @@ struct Watch
 	bool		polling;
 	pthread_mutex_t lock;		/* guards what was seen */
 	Seen		seen[MAX_SEEN];
-	size_t		next_seen;
 };
 
-/* one change to look at for one credential */
+/* what one credential watches, to be looked at */
 typedef struct Look
 {
 	McpCall		call;			/* first: a McpCall is its Look */
 	Watch	   *watch;
-	long long	change_id;
+	Buf			ids;			/* an array of PostgreSQL's, yet open */
 	char	   *credential;
 	struct Look *next;
 } Look;
@@ -79,6 +81,7 @@ finish_look(McpCall *call)
 	Look	   *look = (Look *) call;
 
 	mcp_call_clear(call);
+	buf_free(&look->ids);
 	explicit_bzero(look->credential, strlen(look->credential));
 	free(look->credential);
 	free(look);
@@ -88,41 +91,40 @@ static const Transport watch_transport = {
 	.name = "watch",.notify = ignore_message,.finish = finish_look
 };
 
-/* Remembers the status; true if listeners should be told of it. */
+/* Remembers the status; true if it is not what listeners were told last. */
 static bool
-is_news(const Look *look, const char *status)
+is_news(const Look *look, const char *id, const char *status)
 {
 	Watch	   *watch = look->watch;
-	AuthDigest	who = auth_digest(look->credential, strlen(look->credential));
-	Seen	   *seen = NULL;
+	Buf			name;
+	AuthDigest	key;
+	Seen	   *seen;
 	bool		news;
 
+	buf_init(&name);
+	buf_printf(&name, "%s %s", id, look->credential);
+	key = auth_digest(buf_cstr(&name), name.len);
+	buf_wipe(&name);
+	seen = &watch->seen[(key.bytes[0] | (size_t) key.bytes[1] << 8) % MAX_SEEN];
 	pthread_mutex_lock(&watch->lock);
-	for (size_t i = 0; seen == NULL && i < MAX_SEEN; i++)
-		if (watch->seen[i].change_id == look->change_id &&
-			auth_equal(&watch->seen[i].who, &who))
-			seen = &watch->seen[i];
-	news = seen != NULL ? strcmp(seen->status, status) != 0 : !watch->polling;
-	if (seen == NULL)
-		seen = &watch->seen[watch->next_seen++ % MAX_SEEN];
-	seen->who = who;
-	seen->change_id = look->change_id;
+	news = !auth_equal(&seen->key, &key) || strcmp(seen->status, status) != 0;
+	seen->key = key;
 	snprintf(seen->status, sizeof(seen->status), "%s", status);
 	pthread_mutex_unlock(&watch->lock);
 	return news;
 }
 
 static void
-publish(const Look *look, const json_t *change)
+publish(const Look *look, long long change_id, const json_t *change)
 {
 	char		name[48];
 	Buf			task;
 
-	snprintf(name, sizeof(name), CHANGE_URI "%lld", look->change_id);
+	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
 	mcp_publish_resource(look->watch->mcp, look->credential, name);
 	buf_init(&task);
 	tools_put_task(&task, "main", change, true);
-	snprintf(name, sizeof(name), TASK_PREFIX "%lld", look->change_id);
+	snprintf(name, sizeof(name), TASK_PREFIX "%lld", change_id);
 	if (buf_ok(&task))
 		mcp_publish_task(look->watch->mcp, look->credential, name,
 						 buf_cstr(&task));
@@ -130,27 +132,56 @@ publish(const Look *look, const json_t *change)
 }
 
 static void
-look_at_change(McpCall *call)
+tell(Look *look, long long change_id)
 {
-	Look	   *look = (Look *) call;
 	ToolsChangeStep get;
 	ToolsRun	run = {&get.step, 1, NULL, 0, false};
 	DbOutcome	outcome;
 	json_t	   *change = NULL;
-	const char *status;
 
-	tools_change_step(&get, look->change_id);
-	if (tools_exec(call, &run, &outcome))
+	tools_change_step(&get, change_id);
+	if (tools_exec(&look->call, &run, &outcome))
 		change = tools_load_change(&outcome, 0);
-	status = json_util_string(change, "status");
-	if (status != NULL && is_news(look, status))
-		publish(look, change);
+	if (change != NULL)
+		publish(look, change_id, change);
 	json_decref(change);
 	db_outcome_free(&outcome);
 }
 
+/* Which of the changes have another status than when they were last seen. */
+static void
+look_at_changes(McpCall *call)
+{
+	Look	   *look = (Look *) call;
+	const char *params[1];
+	DbStep		step = {SQL_CHANGE_STATUSES, 1, params, false};
+	ToolsRun	run = {&step, 1, NULL, 0, false};
+	DbOutcome	outcome;
+
+	buf_putc(&look->ids, '}');
+	params[0] = buf_cstr(&look->ids);
+	if (!buf_ok(&look->ids))
+		return;
+	if (tools_exec(call, &run, &outcome))
+	{
+		for (int row = 0; row < db_rows(&outcome); row++)
+		{
+			size_t		len;
+			const char *id = db_cell(&outcome, row, 0, &len);
+			const char *status = db_cell(&outcome, row, 1, &len);
+
+			if (id != NULL && status != NULL && is_news(look, id, status))
+				tell(look, strtoll(id, NULL, 10));
+		}
+	}
+	else if (call->verdict == MCP_REFUSED)
+		mcp_refuse_streams(look->watch->mcp, look->credential,
+						   outcome.error.message);
+	db_outcome_free(&outcome);
+}
+
 static const McpMethod look_method = {
-	"subscriptions/listen", MCP_BOTH, true, NULL, look_at_change
+	"subscriptions/listen", MCP_BOTH, true, NULL, look_at_changes
 };
 
 static void
@@ -175,60 +206,57 @@ submit_looks(Watch *watch, Look *look)
 typedef struct Gathering
 {
 	Watch	   *watch;
-	long long	change_id;
+	long long	change_id;		/* the one that was notified of, or 0 */
+	const char *credential;		/* the only one of interest, or NULL */
 	Look	   *looks;
 } Gathering;
 
-static bool
-is_gathered(const Look *look, const char *credential, long long change_id)
+/* The look of a credential, NULL for want of memory. */
+static Look *
+look_of(Gathering *all, const char *credential)
 {
-	for (; look != NULL; look = look->next)
-		if (look->change_id == change_id &&
-			strcmp(look->credential, credential) == 0)
-			return true;
-	return false;
-}
+	Look	   *look = all->looks;
 
-static void
-gather(Gathering *all, const McpCall *stream, long long change_id)
-{
-	Look	   *look;
-
-	if (stream->credential == NULL ||
-		is_gathered(all->looks, stream->credential, change_id) ||
-		(look = calloc(1, sizeof(*look))) == NULL)
-		return;
-	look->credential = strdup(stream->credential);
+	while (look != NULL && strcmp(look->credential, credential) != 0)
+		look = look->next;
+	if (look != NULL || (look = calloc(1, sizeof(*look))) == NULL)
+		return look;
+	look->credential = strdup(credential);
 	if (look->credential == NULL)
 	{
 		free(look);
-		return;
+		return NULL;
 	}
 	mcp_call_init(&look->call, all->watch->mcp, &watch_transport, NULL);
+	buf_init(&look->ids);
 	look->call.credential = look->credential;
 	look->watch = all->watch;
-	look->change_id = change_id;
 	look->next = all->looks;
 	all->looks = look;
+	return look;
 }
 
-/* For one change that was notified of; under the streams' lock. */
 static void
-gather_one(McpCall *stream, void *arg)
+gather(Look *look, long long change_id)
 {
-	Gathering  *all = arg;
-	char		name[48];
-	bool		wanted;
+	buf_putc(&look->ids, look->ids.len == 0 ? '{' : ',');
+	buf_int(&look->ids, change_id);
+}
 
-	snprintf(name, sizeof(name), CHANGE_URI "%lld", all->change_id);
-	wanted = mcp_stream_wants(stream, "resourceSubscriptions", name);
-	snprintf(name, sizeof(name), TASK_PREFIX "%lld", all->change_id);
-	if (wanted || mcp_stream_wants(stream, "taskIds", name))
-		gather(all, stream, all->change_id);
+static bool
+watches(const McpCall *stream, long long change_id)
+{
+	char		name[48];
+
+	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
+	if (mcp_stream_wants(stream, "resourceSubscriptions", name))
+		return true;
+	snprintf(name, sizeof(name), TASK_PREFIX "%lld", change_id);
+	return mcp_stream_wants(stream, "taskIds", name);
 }
 
 static void
-gather_list(Gathering *all, const McpCall *stream, const char *list,
+gather_list(Look *look, const McpCall *stream, const char *list,
 			const char *prefix)
 {
 	const json_t *filter = json_object_get(stream->msg.params, "notifications");
@@ -242,16 +270,64 @@ gather_list(Gathering *all, const McpCall *stream, const char *list,
 
 		if (strncmp(text, prefix, n) == 0 && strlen(text + n) <= 18 &&
 			strtoll(text + n, NULL, 10) > 0)
-			gather(all, stream, strtoll(text + n, NULL, 10));
+			gather(look, strtoll(text + n, NULL, 10));
 	}
 }
 
-/* For everything that is watched; under the streams' lock. */
+/* Under the streams' lock. */
 static void
-gather_all(McpCall *stream, void *arg)
+gather_stream(McpCall *stream, void *arg)
 {
-	gather_list(arg, stream, "resourceSubscriptions", CHANGE_URI);
-	gather_list(arg, stream, "taskIds", TASK_PREFIX);
+	Gathering  *all = arg;
+	Look	   *look;
+
+	if (stream->credential == NULL ||
+		(all->credential != NULL &&
+		 strcmp(all->credential, stream->credential) != 0) ||
+		(all->change_id != 0 && !watches(stream, all->change_id)) ||
+		(look = look_of(all, stream->credential)) == NULL)
+		return;
+	if (all->change_id != 0)
+	{
+		if (look->ids.len == 0)
+			gather(look, all->change_id);
+		return;
+	}
+	gather_list(look, stream, "resourceSubscriptions", CHANGE_URI);
+	gather_list(look, stream, "taskIds", TASK_PREFIX);
+}
+
+/* A look that watches nothing is of use for its credential only. */
+static void
+look_at(Watch *watch, long long change_id, const char *credential)
+{
+	Gathering	all = {watch, change_id, credential, NULL};
+	Look	   *busy = NULL;
+
+	mcp_each_stream(watch->mcp, gather_stream, &all);
+	while (all.looks != NULL)
+	{
+		Look	   *look = all.looks;
+
+		all.looks = look->next;
+		if (look->ids.len == 0 && credential == NULL)
+		{
+			finish_look(&look->call);
+			continue;
+		}
+		if (look->ids.len == 0)
+			buf_putc(&look->ids, '{');
+		look->next = busy;
+		busy = look;
+	}
+	submit_looks(watch, busy);
+}
+
+void
+watch_listening(Watch *watch, const char *credential)
+{
+	if (watch != NULL && credential != NULL)
+		look_at(watch, 0, credential);
 }
 
 /* ------------------------------------------------------------------------
@@ -259,20 +335,27 @@ gather_all(McpCall *stream, void *arg)
  * ------------------------------------------------------------------------
  */
 
-/* {"change":42,"status":"proposed"} */
+/*
+ * {"change":42,"status":"proposed"}, or NULL when listening begins: nobody
+ * told what happened before.
+ */
 static void
 on_notification(const char *payload, void *arg)
 {
-	Gathering	all = {arg, 0, NULL};
 	JsonFault	fault;
-	json_t	   *note = json_util_load(payload, strlen(payload), &fault);
+	json_t	   *note;
+	long long	change_id;
 
-	all.change_id = json_integer_value(json_object_get(note, "change"));
-	json_decref(note);
-	if (all.change_id <= 0)
+	if (payload == NULL)
+	{
+		look_at(arg, 0, NULL);
 		return;
-	mcp_each_stream(all.watch->mcp, gather_one, &all);
-	submit_looks(all.watch, all.looks);
+	}
+	note = json_util_load(payload, strlen(payload), &fault);
+	change_id = json_integer_value(json_object_get(note, "change"));
+	json_decref(note);
+	if (change_id > 0)
+		look_at(arg, change_id, NULL);
 }
 
 static bool
@@ -299,12 +382,7 @@ run_watch(void *arg)
 	}
 	while (!stopped(watch, cf->poll_interval > 0 ?
 					(int) cf->poll_interval * 1000 : -1))
-	{
-		Gathering	all = {watch, 0, NULL};
-
-		mcp_each_stream(watch->mcp, gather_all, &all);
-		submit_looks(watch, all.looks);
-	}
+		look_at(watch, 0, NULL);
 	return NULL;
 }
 
@@ -339,6 +417,13 @@ watch_stop(Watch *watch)
 	ignored = write(watch->stop_fd, &one, sizeof(one));
 	(void) ignored;
 	pthread_join(watch->thread, NULL);
+}
+
+void
+watch_free(Watch *watch)
+{
+	if (watch == NULL)
+		return;
 	close(watch->stop_fd);
 	pthread_mutex_destroy(&watch->lock);
 	free(watch);

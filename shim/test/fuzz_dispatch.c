@@ -38,7 +38,10 @@ finish(McpCall *call)
 	(void) call;
 }
 
-static const Transport transport = {"fuzz", true, true, notify, finish};
+static const Transport transport = {
+	.name = "fuzz",.answer_when_cancelled = true,.challenges = true,
+	.notify = notify,.finish = finish
+};
 
 static void
 echo(McpCall *call, json_t *arguments)

@@ -429,6 +429,95 @@ def failed_attempts(bench):
         "another one has to wait too")
 
 
+    server = bench.http("--auth-failures", "3")
+    for n in range(4):
+        status = server.post(
+            {"jsonrpc": "2.0", "id": n, "method": "prompts/get",
+             "params": {"name": "nope"}},
+            {"Authorization": f"Bearer guess-{n}"})[0]
+        bench.equal(status, 200, "what asks no database judges no credential")
+    statuses = [server.post(tool("whoami"),
+                            {"Authorization": f"Bearer guess-{n}"})[0]
+                for n in range(4)]
+    bench.equal(statuses, [401, 401, 401, 429],
+                "and spares none the limit afterwards")
+
+
+def in_background(server, text, token, count):
+    """So many slow calls; returns their threads and where statuses go."""
+    statuses = []
+    request = tool("query", {"sql": text})
+    threads = [threading.Thread(target=lambda: statuses.append(server.post(
+        request, {"Authorization": f"Bearer {token}"})[0]))
+        for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, statuses
+
+
+def running(bench, text):
+    return int(bench.psql(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
+        f"query LIKE '%{text}%' AND pid <> pg_backend_pid()"))
+
+
+def at_once(bench):
+    """Calls of one credential, and of one agent, at once."""
+    server = bench.http("--calls-at-once", "2")
+    for token in ("token", "other_token"):
+        server.post(tool("whoami"),
+                    {"Authorization": f"Bearer {bench.env[token]}"})
+    threads, statuses = in_background(server, "SELECT pg_sleep(3.1)",
+                                      bench.env["token"], 2)
+    bench.check(wait_for(lambda: running(bench, "pg_sleep(3.1)") == 2),
+                "two calls run")
+    status, headers, messages = server.post(tool("whoami"))
+    bench.equal((status, headers.get("retry-after")), (429, "1"),
+                "a third one of the credential has to wait")
+    bench.equal(messages[0].get("id"), 1, "as its answer says")
+    bench.equal(server.post(tool("whoami"), {
+        "Authorization": f"Bearer {bench.env['other_token']}"})[0], 200,
+        "another credential has not")
+    for thread in threads:
+        thread.join()
+    bench.equal(statuses, [200, 200], "the two get their answers")
+    bench.equal(server.post(tool("whoami"))[0], 200, "then it goes on")
+    bench.psql("UPDATE warden.agents SET max_calls = 1 "
+               "WHERE agent = 'support'")
+    server = bench.http()
+    threads, statuses = in_background(server, "SELECT pg_sleep(3.2)",
+                                      bench.env["token"], 1)
+    bench.check(wait_for(lambda: running(bench, "pg_sleep(3.2)") == 1),
+                "one call of an agent that may have one")
+    status, headers, messages = server.post(tool("whoami"))
+    bench.equal((status, headers.get("retry-after")), (429, "1"),
+                "a second one: 429")
+    threads[0].join()
+    bench.psql("UPDATE warden.agents SET max_calls = NULL "
+               "WHERE agent = 'support'")
+
+
+def bad_listeners(bench):
+    """A stream under a credential that is none ends, and counts."""
+    server = bench.http("--auth-failures", "3")
+    request = modern({"jsonrpc": "2.0", "id": "s",
+                      "method": "subscriptions/listen",
+                      "params": {"notifications": {"toolsListChanged": True}}})
+    for n in range(3):
+        status, _, messages = server.post(
+            request, {"Authorization": f"Bearer guess-{n}"})
+        bench.equal((status, messages[-1].get("id"),
+                     messages[-1].get("error", {}).get("code")),
+                    (200, "s", 401), "a stream of a bad credential ends")
+    bench.equal(server.post(request, {"Authorization": "Bearer guess"})[0],
+                429, "a fourth one is not opened")
+    request["params"]["notifications"] = {
+        "resourceSubscriptions": ["warden://change/1"] * 257}
+    status, _, messages = server.post(request)
+    bench.equal(messages[0].get("error", {}).get("code"), -32602,
+                "nor one with too many items")
+
+
 def certificate(bench, name):
     cert, key = bench.dir / f"{name}.pem", bench.dir / f"{name}.key"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
@@ -523,5 +612,6 @@ def addresses(bench):
 
 main(credentials, default_token, origins, methods, bodies, modern_headers,
      sessions, disconnects, cancelled, call_timeout, restarts, lazy,
-     concurrency, queue_limit, listening, drains, shed, failed_attempts, tls, reload,
+     concurrency, queue_limit, listening, drains, shed, failed_attempts, at_once,
+     bad_listeners, tls, reload,
      memory, addresses)

@@ -74,6 +74,46 @@ class Publisher:
                          daemon=True).start()
 
 
+def scopes(bench, server, token):
+    """RFC 6750: what is wrong with the credential, and which to ask for."""
+    def post(jwt, sql="SELECT 1", modern=None):
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                   "params": {"name": "query", "arguments": {"sql": sql}}}
+        status, headers, messages = server.post(
+            request, {"Authorization": f"Bearer {jwt}"})
+        return status, headers.get("www-authenticate", ""), messages[0]
+
+    write = "UPDATE tickets SET body = 'x' WHERE id = 1"
+    metadata = f'resource_metadata="http://127.0.0.1:{server.port}' \
+        '/.well-known/oauth-protected-resource/mcp"'
+    status, challenge, _ = post(token(exp=1))
+    bench.equal((status, challenge), (
+        401, f'Bearer error="invalid_token", {metadata}, '
+        'scope="query propose"'), "an expired one: invalid_token")
+    bench.equal(post(token(scope="query"))[0], 200, "scope query: a read")
+    status, challenge, message = post(token(scope="query"), write)
+    bench.equal((status, challenge), (
+        403, f'Bearer error="insufficient_scope", {metadata}, '
+        'scope="query propose"'), "scope query: a write is for another scope")
+    bench.check(message.get("id") == 1 and "error" in message, "with an error",
+                message)
+    status, _, message = post(token(scope="query propose"), write)
+    bench.equal(message["result"]["structuredContent"].get("status"),
+                "pending_review", "with that scope it is recorded")
+    bench.psql("UPDATE warden.identity_issuers SET scope = 'mcp:sql'")
+    status, challenge, _ = post(token(scope="query propose"))
+    bench.equal((status, challenge), (
+        403, f'Bearer error="insufficient_scope", {metadata}, '
+        'scope="mcp:sql"'), "the scope that the issuer's tokens must have")
+    bench.equal(post(token(scope="x mcp:sql"))[0], 200, "one that has it")
+    bench.psql("UPDATE warden.identity_issuers SET scope = NULL")
+    lie = 'DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = \'WD001\', ' \
+        'DETAIL = E\'scope=x"\\r\\nSet-Cookie: a=b\'; END $$'
+    status, challenge, _ = post(token(), lie)
+    bench.check("Set-Cookie" not in challenge and challenge.endswith(
+        'scope="query propose"'), "a statement writes no headers", challenge)
+
+
 def keys(bench):
     folder = pathlib.Path(bench.dir)
     key, public = issuer_key(folder)
@@ -131,6 +171,7 @@ def keys(bench):
         token = sign(key, **{**claims, **change})
         bench.equal(server.post(request, {"Authorization": f"Bearer {token}"})
                     [0], 401, f"{what}: 401")
+    scopes(bench, server, lambda **more: sign(key, **{**claims, **more}))
     forged = server.token[:-6] + ("AAAAAA" if server.token[-6:] != "AAAAAA"
                                   else "BBBBBB")
     bench.equal(server.post(request, {"Authorization": f"Bearer {forged}"})[0],

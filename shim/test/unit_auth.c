@@ -57,6 +57,74 @@ test_bearer(void)
 	free(longest);
 }
 
+static AuthUse
+use_of(const char *peer, const char *credential)
+{
+	AuthUse		use = {0};
+
+	use.peer = auth_digest(peer, strlen(peer));
+	use.credential = auth_digest(credential, strlen(credential));
+	return use;
+}
+
+static void
+test_failures(void)
+{
+	AuthUse		guess = use_of("198.51.100.1", "guess");
+	AuthUse		good = use_of("198.51.100.1", "good");
+	AuthUse		far = use_of("198.51.100.2", "guess");
+
+	for (int i = 0; i < 3; i++)
+	{
+		CHECK(auth_admit(&guess, 3, 0, 1000) == AUTH_ADMITTED);
+		auth_leave(&guess);
+		auth_note(&guess, false, 1000);
+	}
+	CHECK(auth_admit(&guess, 3, 0, 1001) == AUTH_REFUSED_TOO_OFTEN);
+	CHECK(auth_admit(&good, 3, 0, 1001) == AUTH_REFUSED_TOO_OFTEN);
+	CHECK(auth_admit(&far, 3, 0, 1001) == AUTH_ADMITTED);
+	auth_leave(&far);
+	auth_note(&good, true, 1001);
+	CHECK(auth_admit(&good, 3, 0, 1001) == AUTH_ADMITTED);
+	auth_leave(&good);
+	auth_note(&good, false, 1002);
+	CHECK(auth_admit(&good, 3, 0, 1002) == AUTH_REFUSED_TOO_OFTEN);
+	CHECK(auth_admit(&good, 3, 0, 1060) == AUTH_ADMITTED);
+	auth_leave(&good);
+}
+
+/* Known credentials count by themselves, unknown ones by their peer. */
+static void
+test_at_once(void)
+{
+	AuthUse		uses[5];
+	AuthUse		stream;
+
+	for (int i = 0; i < 3; i++)
+		uses[i] = use_of("203.0.113.1", "known");
+	uses[3] = use_of("203.0.113.1", "new");
+	uses[4] = use_of("203.0.113.1", "newer");
+	auth_note(&uses[0], true, 1000);
+	CHECK(auth_admit(&uses[0], 10, 2, 1000) == AUTH_ADMITTED);
+	CHECK(auth_admit(&uses[1], 10, 2, 1000) == AUTH_ADMITTED);
+	CHECK(auth_admit(&uses[2], 10, 2, 1000) == AUTH_BUSY);
+	stream = use_of("203.0.113.1", "known");
+	stream.kind = 1;
+	CHECK(auth_admit(&stream, 10, 2, 1000) == AUTH_ADMITTED);
+	CHECK(auth_admit(&uses[3], 10, 1, 1000) == AUTH_ADMITTED);
+	CHECK(auth_admit(&uses[4], 10, 1, 1000) == AUTH_BUSY);
+	auth_leave(&uses[0]);
+	auth_leave(&uses[2]);
+	CHECK(auth_admit(&uses[2], 10, 2, 1000) == AUTH_ADMITTED);
+	auth_leave(&uses[1]);
+	auth_leave(&uses[2]);
+	auth_leave(&uses[3]);
+	auth_leave(&stream);
+	CHECK(auth_admit(&uses[4], 10, 1, 1000) == AUTH_ADMITTED);
+	auth_leave(&uses[4]);
+	auth_leave(&uses[4]);
+}
+
 int
 main(void)
 {
@@ -64,5 +132,7 @@ main(void)
 	test_digest();
 	test_random();
 	test_bearer();
+	test_failures();
+	test_at_once();
 	UNIT_EXIT();
 }

@@ -47,7 +47,9 @@ finish(McpCall *call)
 	finished++;
 }
 
-static const Transport silent = {"test", false, false, notify, finish};
+static const Transport silent = {
+	.name = "test",.notify = notify,.finish = finish
+};
 
 static void
 echo(McpCall *call, json_t *arguments)

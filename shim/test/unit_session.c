@@ -52,18 +52,24 @@ test_expiry(void)
 static void
 test_limit(void)
 {
-	SessionTable *table = session_table_create(2, 100);
+	SessionTable *table = session_table_create(2, 10000);
 	AuthDigest	alice = owner_of("alice");
+	AuthDigest	bob = owner_of("bob");
 	char		ids[3][SESSION_ID_SIZE];
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 	{
 		CHECK(session_open(table, &alice, version, 1000 + i, ids[i]));
 		CHECK(session_find(table, ids[0], &alice, 1000 + i) != NULL);
 	}
+	CHECK(!session_open(table, &bob, version, 1002, ids[2]));
+	CHECK(session_find(table, ids[0], &alice, 1500) != NULL);
+	CHECK(!session_open(table, &bob, version, 1600, ids[2]));
+	CHECK(session_open(table, &bob, version, 1601, ids[2]));
 	CHECK(session_count(table) == 2);
-	CHECK(session_find(table, ids[1], &alice, 1003) == NULL);
-	CHECK(session_find(table, ids[2], &alice, 1003) != NULL);
+	CHECK(session_find(table, ids[1], &alice, 1602) == NULL);
+	CHECK(session_find(table, ids[0], &alice, 1602) != NULL);
+	CHECK(session_find(table, ids[2], &bob, 1602) != NULL);
 	session_table_free(table);
 }
 
