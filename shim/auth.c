@@ -8,6 +8,9 @@
  */
 #include "auth.h"
 
+#include "buf.h"
+#include "json_util.h"
+
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
@@ -146,6 +149,87 @@ auth_equal(const AuthDigest *a, const AuthDigest *b)
 	for (size_t i = 0; i < AUTH_DIGEST_SIZE; i++)
 		diff |= a->bytes[i] ^ b->bytes[i];
 	return diff == 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Owners
+ * ------------------------------------------------------------------------
+ */
+
+/* Of RFC 4648's alphabet for URLs; -1 for anything else. */
+static int
+base64url_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+static bool
+decode_base64url(const char *s, size_t n, Buf *out)
+{
+	unsigned	word = 0;
+	int			bits = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int			value = base64url_value(s[i]);
+
+		if (value < 0)
+			return false;
+		word = word << 6 | (unsigned) value;
+		bits += 6;
+		if (bits < 8)
+			continue;
+		bits -= 8;
+		buf_putc(out, (char) (word >> bits & 0xff));
+	}
+	return buf_ok(out);
+}
+
+/* The claims of a JWT, unverified; NULL if it is none. */
+static json_t *
+read_claims(const char *credential)
+{
+	const char *first = strchr(credential, '.');
+	const char *last = first != NULL ? strchr(first + 1, '.') : NULL;
+	json_t	   *claims = NULL;
+	JsonFault	fault;
+	Buf			text;
+
+	if (last == NULL)
+		return NULL;
+	buf_init(&text);
+	if (decode_base64url(first + 1, (size_t) (last - first - 1), &text))
+		claims = json_util_load(buf_cstr(&text), text.len, &fault);
+	buf_wipe(&text);
+	return claims;
+}
+
+AuthDigest
+auth_owner(const char *credential)
+{
+	json_t	   *claims = credential != NULL ? read_claims(credential) : NULL;
+	const char *issuer = json_util_string(claims, "iss");
+	const char *subject = json_util_string(claims, "sub");
+	AuthDigest	owner;
+	Buf			text;
+
+	buf_init(&text);
+	if (issuer != NULL && subject != NULL)
+		buf_printf(&text, "jwt %s\n%s", issuer, subject);
+	if (text.len > 0 && buf_ok(&text))
+		owner = auth_digest(buf_cstr(&text), text.len);
+	else
+		owner = auth_digest(credential != NULL ? credential : "",
+							credential != NULL ? strlen(credential) : 0);
+	buf_wipe(&text);
+	json_decref(claims);
+	return owner;
 }
 
 /* ------------------------------------------------------------------------

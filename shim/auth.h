@@ -30,6 +30,13 @@ extern AuthDigest auth_digest(const void *data, size_t len);
 extern bool auth_equal(const AuthDigest *a, const AuthDigest *b);
 
 /*
+ * Whose a credential says it is: the same for all the JWTs that one subject
+ * gets from its issuer, one after the other; any other credential stands for
+ * itself, and none for nobody.  Unverified: it tells apart, and grants nothing.
+ */
+extern AuthDigest auth_owner(const char *credential);
+
+/*
  * One use of a credential by a peer, from before it costs a connection to
  * PostgreSQL until it is over.  Refused credentials are limited per peer and
  * minute.  Uses at once are limited per credential, and those of credentials

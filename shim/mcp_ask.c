@@ -118,8 +118,7 @@ static void
 put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
 {
 	static const char *const members[] = {"name", "uri", "arguments"};
-	const char *credential = call->credential != NULL ? call->credential : "";
-	AuthDigest	who = auth_digest(credential, strlen(credential));
+	AuthDigest	who = auth_owner(call->credential);
 	AuthDigest	seal;
 	Buf			text;
 

@@ -477,11 +477,10 @@ join_session(McpCall *call, const char *id)
 {
 	AuthDigest	owner;
 	const char *version;
-	const char *credential = call->credential != NULL ? call->credential : "";
 
 	if (call->mcp->sessions == NULL)
 		return true;
-	owner = auth_digest(credential, strlen(credential));
+	owner = auth_owner(call->credential);
 	version = session_find(call->mcp->sessions, id, &owner, time(NULL));
 	if (version == NULL)
 	{
@@ -683,8 +682,6 @@ mcp_session_end(Mcp *mcp, const char *id, const char *credential)
 
 	if (mcp->sessions == NULL)
 		return false;
-	if (credential == NULL)
-		credential = "";
-	owner = auth_digest(credential, strlen(credential));
+	owner = auth_owner(credential);
 	return session_close(mcp->sessions, id, &owner);
 }

@@ -33,12 +33,11 @@ put_instructions(McpCall *call)
 static void
 open_session(McpCall *call)
 {
-	const char *credential = call->credential != NULL ? call->credential : "";
 	AuthDigest	owner;
 
 	if (call->mcp->sessions == NULL)
 		return;
-	owner = auth_digest(credential, strlen(credential));
+	owner = auth_owner(call->credential);
 	call->session_opened = session_open(call->mcp->sessions, &owner,
 										call->version, time(NULL),
 										call->session);

@@ -2,8 +2,8 @@
  * session.h
  *		Sessions of initialize-based clients over HTTP.
  *
- * A session is bound to the credential that opened it; under another one its
- * id is unknown.  It carries no rights: every call badges in by itself.
+ * A session is bound to the owner of the credential that opened it; to another
+ * its id is unknown.  It carries no rights: every call badges in by itself.
  */
 #ifndef SESSION_H
 #define SESSION_H

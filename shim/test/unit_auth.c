@@ -57,6 +57,36 @@ test_bearer(void)
 	free(longest);
 }
 
+/* header.{"iss":...,"sub":...}.signature, in base64url by hand */
+#define CLAIMS_BOB "eyJpc3MiOiJpIiwic3ViIjoiYm9iIiwiZXhwIjoxfQ"
+#define CLAIMS_BOB_LATER "eyJpc3MiOiJpIiwic3ViIjoiYm9iIiwiZXhwIjoyfQ"
+#define CLAIMS_EVE "eyJpc3MiOiJpIiwic3ViIjoiZXZlIiwiZXhwIjoxfQ"
+
+static bool
+same_owner(const char *a, const char *b)
+{
+	AuthDigest	x = auth_owner(a);
+	AuthDigest	y = auth_owner(b);
+
+	return auth_equal(&x, &y);
+}
+
+static void
+test_owner(void)
+{
+	CHECK(same_owner("h." CLAIMS_BOB ".s", "g." CLAIMS_BOB_LATER ".t"));
+	CHECK(!same_owner("h." CLAIMS_BOB ".s", "h." CLAIMS_EVE ".s"));
+	CHECK(!same_owner("h." CLAIMS_BOB, "h." CLAIMS_BOB_LATER));
+	CHECK(!same_owner("h." CLAIMS_BOB "!.s", "h." CLAIMS_BOB_LATER "!.s"));
+	CHECK(!same_owner("h.e30.s", "h.e30.t"));
+	CHECK(!same_owner("h..s", "h..t"));
+	CHECK(!same_owner("..", "..."));
+	CHECK(same_owner("opaque", "opaque"));
+	CHECK(!same_owner("opaque", "opaquE"));
+	CHECK(same_owner(NULL, NULL));
+	CHECK(!same_owner(NULL, "opaque"));
+}
+
 static AuthUse
 use_of(const char *peer, const char *credential)
 {
@@ -132,6 +162,7 @@ main(void)
 	test_digest();
 	test_random();
 	test_bearer();
+	test_owner();
 	test_failures();
 	test_at_once();
 	UNIT_EXIT();
