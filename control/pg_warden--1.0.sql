@@ -1035,6 +1035,11 @@ CREATE FUNCTION warden.check()
 		FROM pg_roles r JOIN labelled l ON l.oid = r.oid
 			OR (NOT r.rolsuper AND pg_has_role(r.oid, l.oid, 'USAGE'))
 		GROUP BY r.oid, r.rolname
+	), loading AS (
+		SELECT s.setrole, s.setdatabase, c.value ~
+			'(^|[=,/" ])pg_warden(\.so)?("? *,|"? *$)' AS ours
+		FROM pg_db_role_setting s, unnest(s.setconfig) AS c (value)
+		WHERE c.value LIKE 'session\_preload\_libraries=%'
 	), columns AS (
 		SELECT l.objoid AS relid, a.attname, btrim(split_part(l.label, ',', 1)) AS type
 		FROM pg_seclabel l
@@ -1079,6 +1084,25 @@ CREATE FUNCTION warden.check()
 			format('its label %L is not a class of roles and counts as agent', l.label),
 			'Label it agent, masked or ''agent, observe''.'
 		FROM labelled l WHERE l.label NOT IN ('agent', 'masked', 'agent, observe')
+		UNION ALL
+		SELECT 'role', quote_ident(r.rolname),
+			format('its logins%s do not load pg_warden: if the shared preload line is lost, nothing governs them',
+				' in database ' || quote_ident(d.datname)),
+			CASE WHEN l.label IS NOT NULL
+				THEN format('SELECT warden.label_role(%L, %L);', r.rolname, l.label)
+				ELSE format('ALTER ROLE %I%s SET session_preload_libraries = ''pg_warden'';',
+					r.rolname, ' IN DATABASE ' || quote_ident(d.datname)) END
+		FROM pg_roles r
+		LEFT JOIN labelled l ON l.oid = r.oid
+		CROSS JOIN LATERAL (
+			SELECT 0::oid AS database
+			UNION SELECT s.setdatabase FROM loading s WHERE s.setrole = r.oid) p
+		LEFT JOIN pg_database d ON d.oid = p.database
+		WHERE (l.oid IS NOT NULL OR r.rolcanlogin AND NOT r.rolsuper
+				AND (EXISTS (SELECT FROM governed g WHERE g.oid = r.oid)
+					OR pg_has_role(r.oid, 'warden_gateway', 'MEMBER')))
+			AND NOT EXISTS (SELECT FROM loading s WHERE s.setrole = r.oid
+				AND s.setdatabase = p.database AND s.ours)
 		UNION ALL
 		SELECT 'column', format('%s.%I', c.relid::regclass, c.attname),
 			format('its label names the type %s, which is not defined: it is masked as full', c.type),

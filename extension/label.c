@@ -221,52 +221,79 @@ string_constant(const char *value)
 	return (Node *) constant;
 }
 
-/* The role's own session_preload_libraries: a list of names, or NIL. */
+/* One value of session_preload_libraries that a role has of its own. */
+typedef struct LoginSetting
+{
+	Oid			database;		/* InvalidOid: in all that have none */
+	List	   *libraries;		/* of char * */
+} LoginSetting;
+
+/* The value of session_preload_libraries among settings; false: not there. */
+static bool
+find_libraries(ArrayType *settings, List **libraries)
+{
+	ArrayIterator iterator = array_create_iterator(settings, 0, NULL);
+	Datum		item;
+	bool		isnull;
+
+	while (array_iterate(iterator, &item, &isnull))
+	{
+		char	   *entry = TextDatumGetCString(item);
+
+		if (strncmp(entry, LOGIN_LIBRARIES "=",
+					strlen(LOGIN_LIBRARIES "=")) != 0)
+			continue;
+		if (!SplitDirectoriesString(entry + strlen(LOGIN_LIBRARIES "="), ',',
+									libraries))
+			*libraries = NIL;
+		return true;
+	}
+	return false;
+}
+
+/* All of a role's; the first is the one for all databases, there or not. */
 static List *
-libraries_at_login(Oid roleid)
+login_settings(Oid roleid)
 {
 	Relation	rel = table_open(DbRoleSettingRelationId, AccessShareLock);
-	List	   *libraries = NIL;
-	ScanKeyData keys[2];
+	LoginSetting *general = palloc0(sizeof(LoginSetting));
+	List	   *result = list_make1(general);
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(InvalidOid));
-	ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(roleid));
-	scan = systable_beginscan(rel, DbRoleSettingDatidRolidIndexId, true, NULL,
-							  2, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
+		Form_pg_db_role_setting form =
+			(Form_pg_db_role_setting) GETSTRUCT(tuple);
+		LoginSetting found = {form->setdatabase, NIL};
 		bool		isnull;
-		Datum		config = heap_getattr(tuple,
-										  Anum_pg_db_role_setting_setconfig,
-										  RelationGetDescr(rel), &isnull);
-		ArrayType  *array = isnull ? NULL : DatumGetArrayTypePCopy(config);
-		ArrayIterator iterator;
-		Datum		item;
+		Datum		config;
 
-		iterator = array ? array_create_iterator(array, 0, NULL) : NULL;
-		while (iterator != NULL && array_iterate(iterator, &item, &isnull))
+		if (form->setrole != roleid)
+			continue;
+		config = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig,
+							  RelationGetDescr(rel), &isnull);
+		if (isnull || !find_libraries(DatumGetArrayTypePCopy(config),
+									  &found.libraries))
+			continue;
+		if (!OidIsValid(found.database))
+			*general = found;
+		else
 		{
-			char	   *entry = TextDatumGetCString(item);
+			LoginSetting *special = palloc(sizeof(LoginSetting));
 
-			if (strncmp(entry, LOGIN_LIBRARIES "=",
-						strlen(LOGIN_LIBRARIES "=")) == 0 &&
-				!SplitDirectoriesString(entry + strlen(LOGIN_LIBRARIES "="),
-										',', &libraries))
-				libraries = NIL;
+			*special = found;
+			result = lappend(result, special);
 		}
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return libraries;
+	return result;
 }
 
 static void
-set_libraries_at_login(Oid roleid, List *libraries)
+set_libraries_at_login(Oid database, Oid roleid, List *libraries)
 {
 	VariableSetStmt *stmt = makeNode(VariableSetStmt);
 	Oid			save_userid;
@@ -283,7 +310,7 @@ set_libraries_at_login(Oid roleid, List *libraries)
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	AlterSetting(InvalidOid, roleid, stmt);
+	AlterSetting(database, roleid, stmt);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	CommandCounterIncrement();
 }
@@ -291,25 +318,32 @@ set_libraries_at_login(Oid roleid, List *libraries)
 /*
  * Without the library nothing governs a labelled role.  So a role that gets a
  * label asks for the library when it logs in: where the shared preload line
- * was lost the library refuses to load that late, and with it the login.  (An
- * error resets the user as every error in an outer transaction does.)
+ * was lost the library refuses to load that late, and with it the login.  What
+ * the role has for one database goes before what it has for all, so the
+ * library is put there, too.  (An error resets the user as every error in an
+ * outer transaction does.)
  */
 static void
 require_library_at_login(Oid roleid, bool require)
 {
-	List	   *old = libraries_at_login(roleid);
-	List	   *new = NIL;
-	ListCell   *cell;
+	ListCell   *lc;
 
-	foreach(cell, old)
+	foreach(lc, login_settings(roleid))
 	{
-		if (!is_this_library(lfirst(cell)))
-			new = lappend(new, lfirst(cell));
+		LoginSetting *setting = lfirst(lc);
+		List	   *new = NIL;
+		ListCell   *cell;
+
+		foreach(cell, setting->libraries)
+		{
+			if (!is_this_library(lfirst(cell)))
+				new = lappend(new, lfirst(cell));
+		}
+		if (require)
+			new = lappend(new, this_library());
+		if (list_length(new) != list_length(setting->libraries))
+			set_libraries_at_login(setting->database, roleid, new);
 	}
-	if (require)
-		new = lappend(new, this_library());
-	if (list_length(new) != list_length(old))
-		set_libraries_at_login(roleid, new);
 }
 
 /* ----------------------------------------------------------------------

@@ -19,6 +19,10 @@ CREATE ROLE masked_login LOGIN;
 CREATE ROLE tuned LOGIN;
 CREATE ROLE freed LOGIN;
 CREATE ROLE admin LOGIN IN ROLE warden_admin;
+CREATE ROLE here LOGIN;
+CREATE ROLE heir LOGIN IN ROLE support_agent;
+CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway;
+ALTER ROLE here IN DATABASE postgres SET session_preload_libraries = 'plpgsql';
 ALTER ROLE tuned SET session_preload_libraries = 'auto_explain', 'plpgsql';
 ALTER ROLE tuned SET work_mem = '3MB';
 SQL
@@ -28,6 +32,7 @@ SELECT warden.label_role('tuned', 'masked');
 SELECT warden.label_role('tuned', 'agent');
 SELECT warden.label_role('freed', 'agent');
 SELECT warden.label_role('freed', NULL);
+SELECT warden.label_role('here', 'agent');
 SQL
 
 sub setting
@@ -35,7 +40,7 @@ sub setting
     my ($role) = @_;
 
     return $node->safe_psql('postgres', "SELECT setconfig FROM pg_db_role_setting"
-          . " WHERE setrole = '$role'::regrole");
+          . " WHERE setrole = '$role'::regrole ORDER BY setdatabase");
 }
 
 like(setting('support_agent'), qr/session_preload_libraries=.*pg_warden/,
@@ -46,6 +51,38 @@ like(setting('tuned'), qr/auto_explain.*plpgsql.*pg_warden.*work_mem=3MB/,
 is(setting('freed'), '', 'without a label it ends');
 warden_ok($node, $_, 'SELECT 1', '1', "$_ logs in")
   for qw(support_agent masked_login tuned);
+
+# ---- what goes before the role's own setting -------------------------------
+
+like(setting('here'), qr/pg_warden.*\n.*plpgsql.*pg_warden/,
+    'the library is put into the setting for one database, too');
+
+sub unguarded
+{
+    return $node->safe_psql('postgres', <<'QUERY');
+SELECT object, problem ~ 'in database postgres' AS special, hint
+FROM warden.check() WHERE problem LIKE '%do not load pg_warden%'
+QUERY
+}
+
+is(unguarded(), "gateway|f|ALTER ROLE gateway SET session_preload_libraries = "
+      . "'pg_warden';\nheir|f|ALTER ROLE heir SET session_preload_libraries = "
+      . "'pg_warden';",
+    'logins that are governed by what they are members of are reported');
+$node->safe_psql('postgres', <<'SQL');
+ALTER ROLE gateway SET session_preload_libraries = '$libdir/pg_warden';
+ALTER ROLE heir SET session_preload_libraries = 'plpgsql', '$libdir/pg_warden';
+ALTER ROLE here IN DATABASE postgres SET session_preload_libraries = 'plpgsql';
+ALTER ROLE masked_login RESET session_preload_libraries;
+SQL
+is(unguarded(), "here|t|SELECT warden.label_role('here', 'agent');\n"
+      . "masked_login|f|SELECT warden.label_role('masked_login', 'masked');",
+    'labelled roles that lost the setting, or have another in a database');
+$node->safe_psql('postgres', <<'SQL', extra_params => [ '-U', 'admin' ]);
+SELECT warden.label_role('here', 'agent');
+SELECT warden.label_role('masked_login', 'masked');
+SQL
+is(unguarded(), '', 'to label them again mends it');
 
 # ---- replication -----------------------------------------------------------
 
@@ -66,7 +103,7 @@ $node->safe_psql('postgres', 'ALTER ROLE support_agent NOREPLICATION');
 
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;
-for my $role (qw(support_agent masked_login tuned))
+for my $role (qw(support_agent masked_login tuned here heir gateway))
 {
     ($code, $out, $err) = $node->psql('postgres', 'SELECT ssn FROM customers',
         extra_params => [ '-U', $role ]);
@@ -84,6 +121,8 @@ $node->restart;
 $node->safe_psql('postgres', "SELECT warden.label_role('tuned', NULL)");
 like(setting('tuned'), qr/auto_explain, plpgsql/, 'the rest is kept');
 unlike(setting('tuned'), qr/pg_warden/, 'unlabelled');
+$node->safe_psql('postgres', "SELECT warden.label_role('here', NULL)");
+unlike(setting('here'), qr/"|pg_warden\b/, 'in its databases, too');
 
 $node->stop;
 done_testing();
