@@ -17,9 +17,13 @@
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "executor/executor.h"
+#include "libpq/auth.h"
+#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
+#include "parser/analyze.h"
+#include "replication/walsender.h"
 #include "tcop/pquery.h"
 #include "tcop/utility.h"
 #include "utils/inval.h"
@@ -30,6 +34,7 @@
 #include "compat.h"
 #include "execution.h"
 #include "function_gate.h"
+#include "gateway.h"
 #include "guc.h"
 #include "hooks.h"
 #include "nesting.h"
@@ -40,6 +45,7 @@
 #include "utility.h"
 #include "warden.h"
 
+static post_parse_analyze_hook_type prev_post_parse_analyze = NULL;
 static planner_hook_type prev_planner = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
@@ -53,9 +59,23 @@ static get_relation_stats_hook_type prev_get_relation_stats = NULL;
 static get_index_stats_hook_type prev_get_index_stats = NULL;
 static get_attavgwidth_hook_type prev_get_attavgwidth = NULL;
 static emit_log_hook_type prev_emit_log = NULL;
+static ClientAuthentication_hook_type prev_ClientAuthentication = NULL;
 
 /* Average width to plan with for a column whose statistics are hidden. */
 #define HIDDEN_WIDTH	32
+
+/* Before others look at the query, who may count it by its id. */
+static void
+warden_post_parse_analyze(ParseState *pstate, Query *query,
+						  JumbleState *jstate)
+{
+	const WardenPrincipal *principal = warden_principal_current();
+
+	if (principal->class == WARDEN_CLASS_GATEWAY || principal->bound)
+		warden_gateway_parsed(principal, query, pstate->p_sourcetext);
+	if (prev_post_parse_analyze != NULL)
+		prev_post_parse_analyze(pstate, query, jstate);
+}
 
 static PlannedStmt *
 warden_planner(Query *parse, const char *query_string, int cursorOptions,
@@ -281,9 +301,20 @@ warden_emit_log(ErrorData *edata)
 		prev_emit_log(edata);
 }
 
+static void
+warden_ClientAuthentication(Port *port, int status)
+{
+	if (prev_ClientAuthentication != NULL)
+		prev_ClientAuthentication(port, status);
+	if (status == STATUS_OK && am_walsender)
+		warden_principal_refuse_replication(port->user_name);
+}
+
 void
 warden_hooks_init(void)
 {
+	prev_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = warden_post_parse_analyze;
 	prev_planner = planner_hook;
 	planner_hook = warden_planner;
 	prev_ExecutorStart = ExecutorStart_hook;
@@ -310,4 +341,6 @@ warden_hooks_init(void)
 	get_attavgwidth_hook = warden_get_attavgwidth;
 	prev_emit_log = emit_log_hook;
 	emit_log_hook = warden_emit_log;
+	prev_ClientAuthentication = ClientAuthentication_hook;
+	ClientAuthentication_hook = warden_ClientAuthentication;
 }

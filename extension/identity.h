@@ -67,6 +67,9 @@ extern bool warden_identity_may_be(const char *patterns, const char *person);
  */
 extern char *warden_identity_redact(const char *text);
 
+/* The message holds a credential: the log shall not quote it. */
+extern void warden_identity_hide_statement(const char *text);
+
 /* Facts about the last top-level statement, reported by leave(). */
 typedef struct WardenStatementFacts
 {

@@ -18,17 +18,35 @@
 #include "compat.h"
 #include "identity.h"
 #include "identity_binding.h"
+#include "principal.h"
 
 #define HIDDEN	"(hidden: it may hold a credential)"
 
 static emit_log_hook_type prev_emit_log = NULL;
 
-/* The text calls warden.enter or warden.leave, or could, or has a token. */
+/* What the parser found a credential in; only ever compared.  Where another
+ * message comes to lie at the same place, it is hidden as well. */
+static const char *hidden = NULL;
+
+void
+warden_identity_hide_statement(const char *text)
+{
+	hidden = text;
+}
+
+/*
+ * The text calls warden.enter or warden.leave, or could, or has a token.  A
+ * gateway that is not bound calls nothing else, however it spells that.
+ */
 static bool
 may_badge(const char *text)
 {
+	const WardenPrincipal *principal = warden_principal_cached();
 	const char *at = strcasestr(text, "warden");
 
+	if (text == hidden || (principal != NULL && strchr(text, '(') != NULL &&
+						   principal->class == WARDEN_CLASS_GATEWAY))
+		return true;
 	if (strstr(text, "wdn_") != NULL || strstr(text, "eyJ") != NULL)
 		return true;
 	return at != NULL && (strcasestr(at, "enter") != NULL ||

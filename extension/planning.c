@@ -30,6 +30,7 @@
 #include "catalog.h"
 #include "divert.h"
 #include "function_gate.h"
+#include "gateway.h"
 #include "guc.h"
 #include "mask_rewrite.h"
 #include "nesting.h"
@@ -37,6 +38,7 @@
 #include "planning.h"
 #include "policy.h"
 #include "statement.h"
+#include "utility_gate.h"
 #include "warden.h"
 #include "write_gate.h"
 
@@ -63,80 +65,6 @@ plan(Query *parse, const char *query_string, int cursorOptions,
 /* ----------------------------------------------------------------------
  * Gates
  * ---------------------------------------------------------------------- */
-
-/* A constant or a bind parameter, perhaps cast by its type's own input. */
-static bool
-plain_value(Node *node)
-{
-	switch (nodeTag(node))
-	{
-		case T_Const:
-		case T_Param:
-			return true;
-		case T_NamedArgExpr:
-			return plain_value((Node *) ((NamedArgExpr *) node)->arg);
-		case T_RelabelType:
-			return plain_value((Node *) ((RelabelType *) node)->arg);
-		case T_CoerceViaIO:
-			return ((CoerceViaIO *) node)->resulttype < FirstNormalObjectId &&
-				plain_value((Node *) ((CoerceViaIO *) node)->arg);
-		default:
-			return false;
-	}
-}
-
-/* Such a value, or enter() or leave() of such values. */
-static bool
-gateway_expression(Node *node)
-{
-	FuncExpr   *call = (FuncExpr *) node;
-	ListCell   *lc;
-
-	if (!IsA(node, FuncExpr))
-		return plain_value(node);
-	if (!OidIsValid(call->funcid) ||
-		(call->funcid != warden_catalog_function("enter") &&
-		 call->funcid != warden_catalog_function("leave")))
-		return false;
-	foreach(lc, call->args)
-	{
-		if (!plain_value(lfirst(lc)))
-			return false;
-	}
-	return true;
-}
-
-/* SELECT with a target list and no other clause at all. */
-static bool
-bare_select(const Query *query)
-{
-	return query->commandType == CMD_SELECT && query->rtable == NIL &&
-		query->jointree->fromlist == NIL && query->jointree->quals == NULL &&
-		query->cteList == NIL && query->setOperations == NULL &&
-		query->havingQual == NULL && query->limitCount == NULL &&
-		query->limitOffset == NULL && query->groupClause == NIL &&
-		query->groupingSets == NIL && query->windowClause == NIL &&
-		query->distinctClause == NIL && query->sortClause == NIL &&
-		query->rowMarks == NIL && !query->hasSubLinks && !query->hasAggs &&
-		!query->hasTargetSRFs && !query->hasWindowFuncs;
-}
-
-/* Until it has badged in a gateway may ask for nothing else. */
-static void
-check_gateway_query(Query *query)
-{
-	bool		allowed = bare_select(query);
-	ListCell   *lc;
-
-	foreach(lc, query->targetList)
-		allowed = allowed &&
-			gateway_expression((Node *) ((TargetEntry *) lfirst(lc))->expr);
-	if (!allowed)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_IDENTITY),
-				 errmsg("this gateway has not badged in"),
-				 errhint("Send BEGIN; SELECT warden.enter(token, on_behalf_of, request, leave_key); first.")));
-}
 
 /* Row locks are writes to the table that nobody reviews. */
 static bool
@@ -218,12 +146,15 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 	if (warden_principal_masks(&self) && warden_catalog_installed())
 		policy = warden_policy_state(&self);
 	if (self.class == WARDEN_CLASS_GATEWAY)
-		check_gateway_query(parse);
+		warden_gateway_check(parse);
 	active++;
 	PG_TRY();
 	{
 		if (self.class == WARDEN_CLASS_AGENT)
+		{
+			warden_utility_check_startup();
 			check_agent_query(parse);
+		}
 		else if (self.class == WARDEN_CLASS_MASKED)
 			warden_write_gate_check(parse, &self);
 		if (warden_principal_masks(&self))

@@ -582,6 +582,27 @@ warden_principal_run_internal(void (*fn) (void *), void *arg)
 	PG_END_TRY();
 }
 
+/*
+ * What the server sends to replicas is raw, and no hook of ours sees the
+ * commands of such a connection.
+ */
+void
+warden_principal_refuse_replication(const char *user)
+{
+	Oid			roleid = get_role_oid(user, true);
+
+	if (!OidIsValid(roleid))
+		return;
+	load_role_labels();
+	if (class_of_role(roleid) == WARDEN_CLASS_NONE &&
+		!warden_principal_is_member(roleid, WARDEN_ROLE_GATEWAY))
+		return;
+	ereport(FATAL,
+			(errcode(WARDEN_ERRCODE_IDENTITY),
+			 errmsg("governed roles and gateways may not replicate"),
+			 errhint("Replication carries raw data: use a role of its own for it, without a warden label.")));
+}
+
 /* ----------------------------------------------------------------------
  * Changes of role
  * ---------------------------------------------------------------------- */

@@ -73,6 +73,12 @@ extern void warden_principal_run_internal(void (*fn) (void *), void *arg);
  */
 extern void warden_principal_assume(Oid role);
 
+/*
+ * Raises FATAL where a login that is governed, or a gateway's, asks for a
+ * replication connection.  Before the session has a user: by its name.
+ */
+extern void warden_principal_refuse_replication(const char *user);
+
 /* Forget what is cached; the next call of _current resolves anew. */
 extern void warden_principal_reset(void);
 

@@ -93,11 +93,28 @@ warden_fails($node, 'postgres',
 my ($code, $out, $err) = $node->psql('postgres', 'IDENTIFY_SYSTEM',
     extra_params => [ '-U', 'support_agent' ], replication => 'database');
 isnt($code, 0, 'an agent gets no replication connection');
-like($err, qr/must be superuser or replication role|permission denied/, 'and is told');
+like($err, qr/may not replicate/, 'and is told');
 $node->safe_psql('postgres', 'ALTER ROLE support_agent REPLICATION');
 warden_fails($node, 'support_agent', 'SELECT 1', 'WD001',
     'one that is given REPLICATION is refused from then on');
-$node->safe_psql('postgres', 'ALTER ROLE support_agent NOREPLICATION');
+# A role of class masked may have it, and a gateway could be given it.
+$node->safe_psql('postgres', "ALTER ROLE $_ REPLICATION")
+  for qw(masked_login heir gateway admin);
+for my $role (qw(support_agent masked_login heir gateway))
+{
+    for my $replication (qw(database true))
+    {
+        ($code, $out, $err) = $node->psql('postgres', 'IDENTIFY_SYSTEM',
+            extra_params => [ '-U', $role ], replication => $replication);
+        like($err, qr/may not replicate/,
+            "$role does not replicate with replication=$replication");
+    }
+}
+($code, $out, $err) = $node->psql('postgres', 'IDENTIFY_SYSTEM',
+    extra_params => [ '-U', 'admin' ], replication => 'true');
+is($code, 0, 'others do');
+$node->safe_psql('postgres', "ALTER ROLE $_ NOREPLICATION")
+  for qw(support_agent masked_login heir gateway admin);
 
 # ---- the preload line is lost ----------------------------------------------
 

@@ -84,6 +84,16 @@ my $seen = talk('support_agent',
     message('F', pack('N n n n N', $upper, 1, 0, 1, 1) . 'x' . pack('n', 0)));
 like($seen, qr/CWD002/, 'the fastpath protocol is refused');
 
+# A gateway that has not badged in does not even learn the columns of a table.
+$node->safe_psql('postgres',
+    'CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway');
+$seen = talk('gateway', parse('s', $read), message('D', "Ss\0"), $sync);
+like($seen, qr/CWD001/, 'a gateway parses nothing before it has badged in');
+unlike($seen, qr/^T:/m, 'and has nothing described');
+$seen = talk('gateway',
+    message('F', pack('N n n n N', $upper, 1, 0, 1, 1) . 'x' . pack('n', 0)));
+like($seen, qr/CWD001|CWD002/, 'nor is it given the fastpath');
+
 #
 # must work
 #
