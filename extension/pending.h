@@ -107,7 +107,7 @@ extern int64 warden_pending_propose_as(const WardenChange *as, List *captures,
 									   const char *title, const char *reason,
 									   int64 reverts);
 
-/* ---- recording (pending.c, pending_separate.c) ---------------------------- */
+/* ---- recording (pending.c, pending_separate.c) ----------------------- */
 
 /* A statement with everything that its row holds. */
 typedef struct WardenPrepared
