@@ -8,6 +8,10 @@
  * transaction is rolled back at once; the answer to that is read when the
  * connection is next wanted.  A connection that is not outside a transaction
  * then is closed.  The pool's lock is never held across a libpq call.
+ *
+ * A call that was started is a DbTicket.  Whoever holds it reads what came so
+ * far and goes on to other things, or waits for the rest; what a wait can end
+ * on is looked at only by those who wait.
  */
 #include "db.h"
 
@@ -44,6 +48,9 @@
 
 /* Small results come in this many reads; only more are counted. */
 #define FREE_READS 2
+
+/* What is started without waiting is at most this long. */
+#define MAX_SHORT 8192
 
 /* places in the pipeline */
 #define AT_ENTER 2
@@ -91,7 +98,9 @@ struct DbPool
 /* what a wait for PostgreSQL ends on, besides input */
 typedef struct Wait
 {
-	const DbRequest *request;
+	const atomic_bool *cancelled;
+	int			wake_fd;
+	int			watch_fd;
 	uint64_t	deadline;
 	uint64_t	give_up;		/* after a cancel was sent, else 0 */
 	size_t		received;
@@ -100,6 +109,24 @@ typedef struct Wait
 	int			reads;
 	bool		too_large;
 } Wait;
+
+/* How far the reading of a call's answer has come. */
+typedef enum Reading
+{
+	READING_MORE,				/* input is needed */
+	READING_DONE,				/* up to the sync */
+	READING_BROKEN				/* the connection has to be given up */
+} Reading;
+
+struct DbTicket
+{
+	DbPool	   *pool;
+	DbConn	   *conn;			/* NULL once it is all read */
+	Wait		wait;
+	int			step_count;
+	int			index;			/* of the command whose result comes next */
+	DbOutcome	outcome;
+};
 
 /* ------------------------------------------------------------------------
  * Pool
@@ -333,13 +360,19 @@ take_idle(DbPool *pool, DbTarget *target)
 }
 
 static void
-give_back(DbPool *pool, DbConn *conn)
+put_idle(DbPool *pool, DbConn *conn)
 {
-	conn->used = metrics_clock();
 	pthread_mutex_lock(&pool->lock);
 	conn->next = conn->target->idle;
 	conn->target->idle = conn;
 	pthread_mutex_unlock(&pool->lock);
+}
+
+static void
+give_back(DbPool *pool, DbConn *conn)
+{
+	conn->used = metrics_clock();
+	put_idle(pool, conn);
 }
 
 /* ------------------------------------------------------------------------
@@ -389,9 +422,9 @@ count_arrivals(DbConn *conn, Wait *wait, bool before)
 }
 
 static bool
-was_cancelled(const DbRequest *request)
+was_cancelled(const Wait *wait)
 {
-	return request->cancelled != NULL && atomic_load(request->cancelled);
+	return wait->cancelled != NULL && atomic_load(wait->cancelled);
 }
 
 /*
@@ -401,12 +434,11 @@ was_cancelled(const DbRequest *request)
 static bool
 await_input(DbPool *pool, DbConn *conn, Wait *wait)
 {
-	const DbRequest *request = wait->request;
 	bool		cancelling = wait->give_up != 0;
 	struct pollfd fds[3] = {
 		{PQsocket(conn->pg), POLLIN, 0},
-		{cancelling ? -1 : request->wake_fd, POLLIN, 0},
-		{cancelling ? -1 : request->watch_fd, POLLRDHUP, 0}
+		{cancelling ? -1 : wait->wake_fd, POLLIN, 0},
+		{cancelling ? -1 : wait->watch_fd, POLLRDHUP, 0}
 	};
 	int			n = poll(fds, 3, milliseconds_left(wait));
 
@@ -419,12 +451,12 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 		send_cancel(pool, conn, wait);
 		return true;
 	}
-	if (fds[2].revents != 0 || was_cancelled(request))
+	if (fds[2].revents != 0 || was_cancelled(wait))
 		send_cancel(pool, conn, wait);
 	else if (fds[1].revents != 0)
 	{
 		uint64_t	stale;
-		ssize_t		ignored = read(request->wake_fd, &stale, sizeof(stale));
+		ssize_t		ignored = read(wait->wake_fd, &stale, sizeof(stale));
 
 		(void) ignored;			/* meant for an earlier call */
 	}
@@ -478,8 +510,7 @@ send_rollback(DbConn *conn)
 static bool
 finish_rollback(DbPool *pool, DbConn *conn)
 {
-	DbRequest	none = {.wake_fd = -1,.watch_fd = -1};
-	Wait		wait = {.request = &none};
+	Wait		wait = {.wake_fd = -1,.watch_fd = -1};
 	bool		lost = false;
 
 	wait.deadline = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
@@ -624,20 +655,20 @@ read_leave(DbOutcome *outcome, const PGresult *res)
 }
 
 /*
- * Takes the result of command `index`: the reset, BEGIN, enter, the steps,
- * leave and COMMIT.  False when the protocol itself can not go on.
+ * Takes the result of the command whose turn it is: the reset, BEGIN, enter,
+ * the steps, leave and COMMIT.  False when the protocol itself can not go on.
  */
 static bool
-take_result(DbOutcome *outcome, const DbRequest *request, int index,
-			PGresult *res)
+take_result(DbTicket *ticket, PGresult *res)
 {
+	DbOutcome  *outcome = &ticket->outcome;
 	ExecStatusType status = PQresultStatus(res);
-	int			leave = AT_STEPS + request->step_count;
+	int			leave = AT_STEPS + ticket->step_count;
 
 	if (status == PGRES_FATAL_ERROR && outcome->status == DB_DONE)
 	{
 		const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-		bool		refused = index == AT_ENTER && sqlstate != NULL &&
+		bool		refused = ticket->index == AT_ENTER && sqlstate != NULL &&
 			strcmp(sqlstate, "WD001") == 0;
 
 		fail_with_result(outcome, refused ? DB_REFUSED : DB_FAILED, res);
@@ -652,11 +683,11 @@ take_result(DbOutcome *outcome, const DbRequest *request, int index,
 		PQclear(res);
 		return false;
 	}
-	if (index == AT_ENTER && status == PGRES_TUPLES_OK)
+	if (ticket->index == AT_ENTER && status == PGRES_TUPLES_OK)
 		outcome->entered = true;
-	if (index == leave && status == PGRES_TUPLES_OK)
+	if (ticket->index == leave && status == PGRES_TUPLES_OK)
 		read_leave(outcome, res);
-	if (index == leave - 1 && outcome->status == DB_DONE)
+	if (ticket->index == leave - 1 && outcome->status == DB_DONE)
 		outcome->result = res;
 	else
 		PQclear(res);
@@ -664,12 +695,14 @@ take_result(DbOutcome *outcome, const DbRequest *request, int index,
 }
 
 static void
-fail_lost(DbOutcome *outcome, const Wait *wait)
+fail_lost(DbTicket *ticket)
 {
-	if (wait->too_large)
+	DbOutcome  *outcome = &ticket->outcome;
+
+	if (ticket->wait.too_large)
 		fail(outcome, DB_FAILED, "54000", "the result is too large",
 			 "Select fewer or shorter columns, or fewer rows.");
-	else if (wait->give_up != 0)
+	else if (ticket->wait.give_up != 0)
 		fail(outcome, DB_FAILED, "57014", "the statement was cancelled", NULL);
 	else if (outcome->status == DB_DONE)
 		fail(outcome, DB_UNREACHABLE, "08006",
@@ -677,76 +710,111 @@ fail_lost(DbOutcome *outcome, const Wait *wait)
 			 "Whether a write was recorded is unknown: look at list_changes, then try again.");
 }
 
-/* Reads up to the sync of the call's own group.  False: drop the connection. */
-static bool
-read_call(DbPool *pool, DbConn *conn, Wait *wait, DbOutcome *outcome)
+/* Takes what has arrived, at most up to the sync of the call's own group. */
+static Reading
+read_arrived(DbTicket *ticket)
 {
-	int			index = 0;
-	int			last = AT_STEPS + wait->request->step_count + 2;
-	bool		lost = false;
+	PGconn	   *pg = ticket->conn->pg;
+	int			last = AT_STEPS + ticket->step_count + 2;
 
-	for (;;)
+	while (!PQisBusy(pg))
 	{
-		PGresult   *res = next_result(pool, conn, wait, &lost);
-		ExecStatusType status = PQresultStatus(res);
+		bool		lost = PQstatus(pg) != CONNECTION_OK;
+		PGresult   *res = PQgetResult(pg);
 
-		if (res == NULL && (lost || index > last))
+		if (res == NULL && (lost || ticket->index > last))
 		{
-			fail_lost(outcome, wait);
-			return false;
+			fail_lost(ticket);
+			return READING_BROKEN;
 		}
 		if (res == NULL)
-			index++;
-		else if (status == PGRES_PIPELINE_SYNC)
+			ticket->index++;
+		else if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
 		{
 			PQclear(res);
-			return !lost;
+			return lost ? READING_BROKEN : READING_DONE;
 		}
-		else if (!take_result(outcome, wait->request, index, res))
+		else if (!take_result(ticket, res))
 		{
-			fail(outcome, DB_FAILED, "0A000",
+			fail(&ticket->outcome, DB_FAILED, "0A000",
 				 "COPY can not be answered through this tool",
 				 "Use SELECT; the argument format can be csv.");
-			return false;
+			return READING_BROKEN;
 		}
 	}
+	return READING_MORE;
 }
 
 /*
- * Whatever went wrong between enter and COMMIT, nothing of it was committed;
- * the result is given out only if everything was.
+ * The end of a call's use of its connection.  Whatever went wrong between enter
+ * and COMMIT, nothing of it was committed; the result is given out only if
+ * everything was.
  */
 static void
-run_call(DbPool *pool, DbConn *conn, const DbRequest *request,
-		 DbOutcome *outcome)
+part(DbTicket *ticket, bool usable)
 {
-	char		key[2 * LEAVE_KEY_BYTES + 1];
-	Wait		wait = {.request = request,.limit = pool->max_receive};
-	bool		usable;
+	DbConn	   *conn = ticket->conn;
+	DbOutcome  *outcome = &ticket->outcome;
 
-	wait.deadline = metrics_clock() + (uint64_t) pool->call_timeout * SECOND;
-	conn->outcome = outcome;
-	if (!auth_random_hex(key, LEAVE_KEY_BYTES))
-	{
-		fail(outcome, DB_FAILED, "58000", "no randomness is available", NULL);
-		usable = false;
-	}
-	else if (!send_call(conn, request, key))
-	{
-		fail(outcome, DB_UNREACHABLE, "08006",
-			 "the connection to PostgreSQL was lost", "Try again.");
-		usable = false;
-	}
-	else
-		usable = read_call(pool, conn, &wait, outcome);
-	explicit_bzero(key, sizeof(key));
+	ticket->conn = NULL;
 	conn->outcome = NULL;
 	if (usable && outcome->status != DB_DONE)
 		usable = send_rollback(conn);
 	if (usable)
-		give_back(pool, conn);
+		give_back(ticket->pool, conn);
 	else
 		close_conn(conn);
+	if (outcome->status == DB_DONE && outcome->result == NULL)
+		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
+}
+
+/* Sends the call.  Where that fails the outcome says so, without a conn. */
+static void
+begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
+{
+	char		key[2 * LEAVE_KEY_BYTES + 1];
+
+	memset(ticket, 0, sizeof(*ticket));
+	ticket->pool = pool;
+	ticket->conn = conn;
+	ticket->step_count = request->step_count;
+	ticket->wait = (Wait) {
+		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
+		.watch_fd = request->watch_fd,.limit = pool->max_receive,
+		.deadline = metrics_clock() + (uint64_t) pool->call_timeout * SECOND
+	};
+	conn->outcome = &ticket->outcome;
+	if (!auth_random_hex(key, LEAVE_KEY_BYTES))
+	{
+		fail(&ticket->outcome, DB_FAILED, "58000", "no randomness is available",
+			 NULL);
+		part(ticket, false);
+	}
+	else if (!send_call(conn, request, key))
+	{
+		fail(&ticket->outcome, DB_UNREACHABLE, "08006",
+			 "the connection to PostgreSQL was lost", "Try again.");
+		part(ticket, false);
+	}
+	explicit_bzero(key, sizeof(key));
+}
+
+static void
+wait_for_rest(DbTicket *ticket)
+{
+	Reading		reading = READING_MORE;
+
+	while (ticket->conn != NULL)
+	{
+		reading = read_arrived(ticket);
+		if (reading != READING_MORE)
+			part(ticket, reading == READING_DONE);
+		else if (!await_input(ticket->pool, ticket->conn, &ticket->wait))
+		{
+			fail_lost(ticket);
+			part(ticket, false);
+		}
+	}
 }
 
 void
@@ -754,6 +822,7 @@ db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
 {
 	DbTarget   *target = request->replica ? pool->replica :
 		find_target(pool, request->database);
+	DbTicket	ticket;
 	DbConn	   *conn;
 
 	memset(outcome, 0, sizeof(*outcome));
@@ -765,19 +834,125 @@ db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
 	}
 	conn = lease(pool, target);
 	if (conn == NULL)
+	{
 		fail(outcome, DB_UNREACHABLE, "08001", "PostgreSQL can not be reached",
 			 "Try again later; the operator of this server finds the cause in its log.");
+		return;
+	}
+	begin(&ticket, pool, conn, request);
+	wait_for_rest(&ticket);
+	*outcome = ticket.outcome;
+}
+
+/* ------------------------------------------------------------------------
+ * Calls that are not waited for
+ * ------------------------------------------------------------------------
+ */
+
+/* Whether sending the request can not fill the socket's buffer. */
+static bool
+is_short(const DbRequest *request)
+{
+	size_t		size = strlen(request->request);
+
+	for (int i = 0; i < request->step_count; i++)
+	{
+		const DbStep *step = &request->steps[i];
+
+		size += strlen(step->sql);
+		for (int k = 0; k < step->param_count; k++)
+			size += step->params[k] != NULL ? strlen(step->params[k]) : 0;
+	}
+	return size <= MAX_SHORT;
+}
+
+DbTicket *
+db_start(DbPool *pool, const DbRequest *request)
+{
+	DbTarget   *target = find_target(pool, request->database);
+	DbConn	   *conn = NULL;
+	DbTicket   *ticket;
+
+	if (target == NULL || request->replica || !is_short(request))
+		return NULL;
+	ticket = malloc(sizeof(*ticket));
+	if (ticket != NULL)
+		conn = take_idle(pool, target);
+	if (conn == NULL)
+	{
+		free(ticket);
+		return NULL;
+	}
+	if (conn->rolling_back || !is_quiet(conn))
+	{
+		put_idle(pool, conn);
+		free(ticket);
+		return NULL;
+	}
+	begin(ticket, pool, conn, request);
+	return ticket;
+}
+
+int
+db_ticket_fd(const DbTicket *ticket)
+{
+	return ticket->conn != NULL ? PQsocket(ticket->conn->pg) : -1;
+}
+
+DbProgress
+db_advance(DbTicket *ticket)
+{
+	Reading		reading;
+
+	if (ticket->conn == NULL)
+		return DB_READY;
+	ticket->wait.reads++;
+	if (!PQconsumeInput(ticket->conn->pg))
+	{
+		fail_lost(ticket);
+		reading = READING_BROKEN;
+	}
 	else
-		run_call(pool, conn, request, outcome);
-	if (outcome->status == DB_DONE && outcome->result == NULL)
-		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
+		reading = read_arrived(ticket);
+	if (reading == READING_MORE)
+		return ticket->wait.reads < FREE_READS ? DB_WAITING : DB_SLOW;
+	part(ticket, reading == READING_DONE);
+	return DB_READY;
+}
+
+void
+db_finish(DbTicket *ticket, int wake_fd, DbOutcome *outcome)
+{
+	ticket->wait.wake_fd = wake_fd;
+	if (ticket->conn != NULL && was_cancelled(&ticket->wait))
+		send_cancel(ticket->pool, ticket->conn, &ticket->wait);
+	wait_for_rest(ticket);
+	*outcome = ticket->outcome;
+	outcome->borrowed = true;
+}
+
+void
+db_ticket_free(DbTicket *ticket)
+{
+	if (ticket == NULL)
+		return;
+	if (ticket->conn != NULL)
+	{
+		ticket->conn->outcome = NULL;
+		close_conn(ticket->conn);
+	}
+	db_outcome_free(&ticket->outcome);
+	free(ticket);
 }
 
 void
 db_outcome_free(DbOutcome *outcome)
 {
-	PQclear(outcome->failure);
-	PQclear(outcome->result);
+	if (!outcome->borrowed)
+	{
+		PQclear(outcome->failure);
+		PQclear(outcome->result);
+	}
 	memset(outcome, 0, sizeof(*outcome));
 }
 

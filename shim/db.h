@@ -68,6 +68,7 @@ typedef struct DbOutcome
 	bool		truncated;
 	long long	change_id;		/* 0: nothing was diverted or proposed */
 	char		risk[16];
+	bool		borrowed;		/* the results are a ticket's */
 	unsigned char masked[(DB_MAX_COLUMNS + 7) / 8];
 	unsigned char untrusted[(DB_MAX_COLUMNS + 7) / 8];
 } DbOutcome;
@@ -84,6 +85,31 @@ extern bool db_reachable(DbPool *pool);
 extern void db_call(DbPool *pool, const DbRequest *request,
 					DbOutcome *outcome);
 extern void db_outcome_free(DbOutcome *outcome);
+
+/*
+ * A call that is under way.  db_start returns NULL where it would have to wait:
+ * no idle connection, or much to send.  Until db_advance says otherwise the
+ * ticket is to be advanced when its descriptor is readable.
+ */
+typedef struct DbTicket DbTicket;
+
+typedef enum DbProgress
+{
+	DB_WAITING,
+	DB_READY,					/* db_finish will not wait */
+	DB_SLOW						/* the answer is long: somebody should wait */
+} DbProgress;
+
+extern DbTicket *db_start(DbPool *pool, const DbRequest *request);
+extern int	db_ticket_fd(const DbTicket *ticket);
+extern DbProgress db_advance(DbTicket *ticket);
+
+/*
+ * Waits for what is missing, and fills *outcome, whose results stay the
+ * ticket's.  May be called again.
+ */
+extern void db_finish(DbTicket *ticket, int wake_fd, DbOutcome *outcome);
+extern void db_ticket_free(DbTicket *ticket);
 
 /*
  * Listens on a connection of its own until stop_fd is readable; calls fn with

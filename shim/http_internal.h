@@ -6,6 +6,7 @@
 #define HTTP_INTERNAL_H
 
 #include "auth.h"
+#include "loop.h"
 #include "server.h"
 
 #include <microhttpd.h>
@@ -22,6 +23,7 @@
 typedef struct Http
 {
 	Server	   *server;
+	Loop	   *loop;
 	bool		loopback;
 	char	   *origin;			/* scheme://host:port of this server */
 	char	   *metadata_url;

@@ -9,12 +9,14 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define KEEPALIVE_MS 15000
+#define KEEPALIVE_NS (KEEPALIVE_MS * UINT64_C(1000000))
+#define DRAIN_MS 2
+#define SECOND UINT64_C(1000000000)
 
 /* "127.0.0.1:8642", "[::1]:8642" */
 static bool
@@ -180,8 +182,8 @@ start_daemon(Http *http, struct sockaddr_storage *address, int listener)
 	char	   *cert;
 	char	   *key;
 	struct MHD_Daemon *daemon = NULL;
-	unsigned	flags = MHD_USE_EPOLL_INTERNAL_THREAD |
-		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+	unsigned	flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+		MHD_USE_ERROR_LOG | MHD_USE_ITC;
 	bool		have_pem = read_certificate(cf, &cert, &key);
 	struct MHD_OptionItem more[] = {
 		{listener >= 0 ? MHD_OPTION_LISTEN_SOCKET : MHD_OPTION_SOCK_ADDR,
@@ -216,6 +218,25 @@ start_daemon(Http *http, struct sockaddr_storage *address, int listener)
 	return daemon;
 }
 
+/* The daemon's own set of descriptors becomes readable when it has work. */
+static bool
+add_daemon(Http *http, struct sockaddr_storage *address, int listener)
+{
+	struct MHD_Daemon *daemon = start_daemon(http, address, listener);
+	const union MHD_DaemonInfo *info;
+
+	if (daemon == NULL)
+		return false;
+	info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL || !loop_watch(http->loop, info->epoll_fd))
+	{
+		MHD_stop_daemon(daemon);
+		return false;
+	}
+	http->daemons[http->daemon_count++] = daemon;
+	return true;
+}
+
 /*
  * Certificates belong to a daemon: a new one takes over the listening socket,
  * the old one keeps the connections that it has.
@@ -227,16 +248,13 @@ renew_daemon(Http *http, struct sockaddr_storage *address)
 	const union MHD_DaemonInfo *info =
 		MHD_get_daemon_info(current, MHD_DAEMON_INFO_LISTEN_FD);
 	int			listener = info != NULL ? dup(info->listen_fd) : -1;
-	struct MHD_Daemon *next = NULL;
 
-	if (listener >= 0 && http->daemon_count < MAX_DAEMONS)
-		next = start_daemon(http, address, listener);
-	if (next == NULL)
+	if (listener < 0 || http->daemon_count == MAX_DAEMONS ||
+		!add_daemon(http, address, listener))
 	{
 		log_event(LOG_LEVEL_ERROR, "certificate_not_loaded", NULL);
 		return;
 	}
-	http->daemons[http->daemon_count++] = next;
 	close(MHD_quiesce_daemon(current));
 }
 
@@ -244,31 +262,61 @@ static void
 reload(Http *http, struct sockaddr_storage *address)
 {
 	Server	   *server = http->server;
-	uint64_t	stale;
-	ssize_t		ignored = read(server->reload_fd, &stale, sizeof(stale));
 
-	(void) ignored;
 	if (server->reload(server) && server->cf->tls_cert != NULL)
 		renew_daemon(http, address);
 }
 
-static void
-wait_for_stop(Http *http, struct sockaddr_storage *address)
+/* Milliseconds until a daemon has something to do by itself; -1: never. */
+static int
+daemons_timeout(Http *http)
 {
-	struct pollfd fds[2] = {
-		{http->server->stop_fd, POLLIN, 0}, {http->server->reload_fd, POLLIN, 0}
-	};
+	int			least = -1;
+
+	for (int i = 0; i < http->daemon_count; i++)
+	{
+		MHD_UNSIGNED_LONG_LONG ms;
+
+		if (MHD_get_timeout(http->daemons[i], &ms) != MHD_YES)
+			continue;
+		if (ms > KEEPALIVE_MS)
+			ms = KEEPALIVE_MS;
+		if (least < 0 || (int) ms < least)
+			least = (int) ms;
+	}
+	return least;
+}
+
+/* One turn of the loop: what happened within ms, and all that follows of it. */
+static unsigned
+turn(Http *http, int ms)
+{
+	int			timeout = daemons_timeout(http);
+	unsigned	seen;
+
+	seen = loop_wait(http->loop, timeout >= 0 && timeout < ms ? timeout : ms);
+	for (int i = 0; i < http->daemon_count; i++)
+		MHD_run(http->daemons[i]);
+	return seen;
+}
+
+static void
+serve_until_stop(Http *http, struct sockaddr_storage *address)
+{
+	uint64_t	next = metrics_clock() + KEEPALIVE_NS;
 
 	for (;;)
 	{
-		int			n = poll(fds, 2, KEEPALIVE_MS);
+		unsigned	seen = turn(http, KEEPALIVE_MS);
 
-		if (n > 0 && fds[0].revents != 0)
+		if ((seen & LOOP_STOP) != 0)
 			return;
-		if (n > 0 && fds[1].revents != 0)
+		if ((seen & LOOP_RELOAD) != 0)
 			reload(http, address);
-		if (n == 0)
-			mcp_each_stream(http->server->mcp, http_keep_alive, NULL);
+		if (metrics_clock() < next)
+			continue;
+		mcp_each_stream(http->server->mcp, http_keep_alive, NULL);
+		next = metrics_clock() + KEEPALIVE_NS;
 	}
 }
 
@@ -280,18 +328,18 @@ drain(Http *http)
 	int			listener =
 		MHD_quiesce_daemon(http->daemons[http->daemon_count - 1]);
 	uint64_t	deadline = metrics_clock() +
-		(uint64_t) server->cf->drain_timeout * UINT64_C(1000000000);
+		(uint64_t) server->cf->drain_timeout * SECOND;
 
 	if (listener >= 0)
 		close(listener);
 	mcp_close_streams(server->mcp);
 	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
-		usleep(2000);
+		turn(http, DRAIN_MS);
 	mcp_cancel_all(server->mcp);
 	deadline = metrics_clock() +
-		(uint64_t) (server->cf->cancel_timeout + 1) * UINT64_C(1000000000);
+		(uint64_t) (server->cf->cancel_timeout + 1) * SECOND;
 	while (atomic_load(&http->requests) > 0 && metrics_clock() < deadline)
-		usleep(2000);
+		turn(http, DRAIN_MS);
 	for (int i = 0; i < http->daemon_count; i++)
 		MHD_stop_daemon(http->daemons[i]);
 }
@@ -305,21 +353,22 @@ http_serve(Server *server)
 
 	if (setup(&http, server, &address))
 	{
-		http.daemons[0] = start_daemon(&http, &address, -1);
-		started = http.daemons[0] != NULL;
+		http.loop = loop_create(server);
+		if (http.loop != NULL)
+			started = add_daemon(&http, &address, -1);
 	}
 	if (started)
 	{
-		http.daemon_count = 1;
 		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
 				  server->cf->http, NULL);
-		wait_for_stop(&http, &address);
+		serve_until_stop(&http, &address);
 		drain(&http);
 		log_event(LOG_LEVEL_INFO, "stopped", NULL);
 	}
 	else
 		log_event(LOG_LEVEL_ERROR, "start_failed", "http", server->cf->http,
 				  NULL);
+	loop_free(http.loop);
 	free(http.origin);
 	free(http.metadata_url);
 	free(http.metadata);

@@ -3,10 +3,10 @@
  *		Streamable HTTP on libmicrohttpd: one request.
  *
  * One thread polls all connections and never waits for PostgreSQL: a request
- * that needs the database suspends its connection, a worker runs it and wakes
- * the connection up.  An HttpCall has two references, the connection's and the
- * worker's (or stream's), and goes when both are done; its lock guards what
- * the two share.
+ * that needs the database suspends its connection and is started, see loop.c;
+ * whoever has its answer, that thread or a worker, wakes the connection up.  An
+ * HttpCall has two references, the connection's and the call's (or stream's),
+ * and goes when both are done; its lock guards what the two share.
  */
 #include "http_internal.h"
 
@@ -62,6 +62,7 @@ wake(HttpCall *hc)
 		return;
 	hc->suspended = false;
 	MHD_resume_connection(hc->connection);
+	loop_wake(hc->http->loop);
 }
 
 /* Under hc->lock. */
@@ -587,8 +588,8 @@ may_stream(McpCall *call)
 }
 
 /*
- * Hands the call to a worker.  The connection is suspended first: the worker
- * may be done before this returns.
+ * Starts the call or hands it to a worker.  The connection is suspended first:
+ * the call may be done before this returns.
  */
 static enum MHD_Result
 defer(HttpCall *hc)
@@ -603,7 +604,7 @@ defer(HttpCall *hc)
 	hc->references++;
 	suspend(hc);
 	pthread_mutex_unlock(&hc->lock);
-	if (worker_submit(hc->http->server->workers, &hc->call))
+	if (loop_submit(hc->http->loop, &hc->call))
 		return MHD_YES;
 	mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting", NULL);
 	hc->call.http_status = 503;

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* error codes that the protocol adds to JSON-RPC's */
 #define MCP_HEADER_MISMATCH (-32020)
@@ -62,6 +63,13 @@ typedef struct McpMethod
 #define MCP_TOOL_IDEMPOTENT 4
 #define MCP_TOOL_OPEN_WORLD 8
 
+/*
+ * Not told: up to the end of its first wait the handler only looks at the call,
+ * so that it can be run up to there, left, and run again from its beginning
+ * when what it waits for has come.
+ */
+#define MCP_TOOL_PARKS 16
+
 /* An argument that a Mcp-Param-<header> header mirrors. */
 typedef struct McpMirror
 {
@@ -100,6 +108,21 @@ typedef struct McpReference
 	const char *value;			/* typed so far */
 } McpReference;
 
+/* What a parked call waits for; the host's own. */
+typedef enum McpProgress
+{
+	MCP_WAITING,
+	MCP_READY,					/* mcp_finish can go on */
+	MCP_SLOW					/* a worker should go on */
+} McpProgress;
+
+typedef struct McpParking
+{
+	int			(*fd) (const void *parked);
+	McpProgress (*advance) (void *parked);	/* when fd is readable */
+	void		(*release) (void *parked);
+} McpParking;
+
 typedef struct McpHost
 {
 	const char *name;
@@ -111,6 +134,7 @@ typedef struct McpHost
 	size_t		tool_count;
 	const McpMethod *methods;	/* besides the core's own */
 	size_t		method_count;
+	const McpParking *parking;	/* NULL: no tool parks */
 	const char *list_scope;		/* cacheScope of lists and reads */
 	long		list_ttl_ms;
 	void	   *context;
@@ -165,6 +189,14 @@ typedef enum McpOutcome
 	MCP_OUTCOME_FAULT
 } McpOutcome;
 
+/* Where a handler may wait: what a call is in while its handler runs. */
+typedef enum McpPhase
+{
+	MCP_PHASE_WORKER,			/* wherever it likes */
+	MCP_PHASE_START,			/* not at all: it parks at the first wait */
+	MCP_PHASE_FINISH			/* not again: what it parked for has come */
+} McpPhase;
+
 struct McpCall
 {
 	Mcp		   *mcp;
@@ -194,9 +226,14 @@ struct McpCall
 	atomic_bool cancelled;
 	atomic_int	wake_fd;		/* written to when cancelled; -1: none */
 	double		progress_sent;
+	McpPhase	phase;
+	bool		stopped;		/* where it may not wait: answer nothing */
+	void	   *parked;			/* what it waits for */
+	bool		unparked;		/* the handler has been given it */
+	uint64_t	started;
 	McpCall    *next;
 	McpCall    *prev;
-	McpCall    *queued;			/* worker queue */
+	McpCall    *queued;			/* worker queue, or those that are parked */
 };
 
 typedef enum McpRoute
@@ -222,8 +259,27 @@ extern McpRoute mcp_accept(McpCall *call, const char *text, size_t len,
 /* Makes a call of the transport's own out of no message, to be deferred. */
 extern void mcp_prepare(McpCall *call, const McpMethod *method);
 
-/* Runs a deferred call to its end and finishes it through its transport. */
+/*
+ * Runs a deferred call to its end and finishes it through its transport.  One
+ * that is parked waits for what it parked for.
+ */
 extern void mcp_run(McpCall *call, int wake_fd);
+
+/*
+ * The same for a thread that must not wait.  MCP_START_PARKED: advance it by
+ * the host's parking, then mcp_finish.  MCP_START_DECLINED: nothing was done;
+ * use mcp_run.  mcp_finish returns false if the handler needs to wait again:
+ * use mcp_run, which begins it anew.
+ */
+typedef enum McpStart
+{
+	MCP_START_DONE,
+	MCP_START_PARKED,
+	MCP_START_DECLINED
+} McpStart;
+
+extern McpStart mcp_start(McpCall *call);
+extern bool mcp_finish(McpCall *call);
 
 /* Cancels one call: what a hang-up does, or notifications/cancelled. */
 extern void mcp_cancel(McpCall *call);

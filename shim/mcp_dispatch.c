@@ -141,6 +141,14 @@ register_call(McpCall *call)
 	pthread_mutex_unlock(&mcp->lock);
 }
 
+static void
+release_parked(McpCall *call)
+{
+	if (call->parked != NULL)
+		call->mcp->host->parking->release(call->parked);
+	call->parked = NULL;
+}
+
 void
 mcp_call_clear(McpCall *call)
 {
@@ -155,6 +163,7 @@ mcp_call_clear(McpCall *call)
 		call->registered = call->streaming = false;
 		pthread_mutex_unlock(&mcp->lock);
 	}
+	release_parked(call);
 	jsonrpc_clear(&call->msg);
 	buf_free(&call->out);
 }
@@ -659,20 +668,90 @@ settle(McpCall *call)
 	}
 }
 
-void
-mcp_run(McpCall *call, int wake_fd)
+/* The end of every deferred call; the call may be gone afterwards. */
+static void
+conclude(McpCall *call)
 {
-	uint64_t	started = metrics_clock();
 	const char *name = call->tool != NULL ? call->tool->name :
 		call->method->name;
 
+	settle(call);
+	release_parked(call);
+	metrics_count_call(name, (int) call->outcome,
+					   metrics_clock() - call->started);
+	call->transport->finish(call);
+}
+
+void
+mcp_run(McpCall *call, int wake_fd)
+{
+	if (call->started == 0)
+		call->started = metrics_clock();
 	atomic_store(&call->wake_fd, wake_fd);
-	if (!atomic_load(&call->cancelled))
+
+	/* what is under way is cancelled by the handler's wait */
+	if (call->parked != NULL || !atomic_load(&call->cancelled))
 		call->method->handler(call);
 	atomic_store(&call->wake_fd, -1);
-	settle(call);
-	metrics_count_call(name, (int) call->outcome, metrics_clock() - started);
-	call->transport->finish(call);
+	conclude(call);
+}
+
+/* ------------------------------------------------------------------------
+ * Without waiting
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * A call that comes back with a state is left out: opening it is not to be
+ * done twice.
+ */
+static bool
+can_park(const McpCall *call)
+{
+	return call->mcp->host->parking != NULL && call->tool != NULL &&
+		(call->tool->flags & MCP_TOOL_PARKS) != 0 &&
+		json_object_get(call->msg.params, "requestState") == NULL;
+}
+
+/* Runs the handler; false if it stopped, and nothing of it is left. */
+static bool
+try_handler(McpCall *call, McpPhase phase)
+{
+	call->phase = phase;
+	call->stopped = false;
+	call->method->handler(call);
+	call->phase = MCP_PHASE_WORKER;
+	if (!call->stopped)
+		return true;
+	call->stopped = call->unparked = false;
+	buf_reset(&call->out);
+	call->outcome = MCP_OUTCOME_OK;
+	call->verdict = MCP_UNJUDGED;
+	call->http_status = 200;
+	call->retry_after = 0;
+	call->scope[0] = '\0';
+	return false;
+}
+
+McpStart
+mcp_start(McpCall *call)
+{
+	call->started = metrics_clock();
+	if (!can_park(call))
+		return MCP_START_DECLINED;
+	if (!try_handler(call, MCP_PHASE_START))
+		return call->parked != NULL ? MCP_START_PARKED : MCP_START_DECLINED;
+	conclude(call);
+	return MCP_START_DONE;
+}
+
+bool
+mcp_finish(McpCall *call)
+{
+	if (!try_handler(call, MCP_PHASE_FINISH))
+		return false;
+	conclude(call);
+	return true;
 }
 
 bool

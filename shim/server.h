@@ -19,7 +19,7 @@ typedef struct Server
 	WorkerPool *workers;
 	_Atomic(const char *) default_token;	/* NULL: none */
 	int			stop_fd;		/* readable when the process should end */
-	int			reload_fd;		/* readable when settings changed */
+	int			reload_fd;		/* readable when settings changed; or -1 */
 	bool		(*reload) (struct Server *server);
 	bool		(*ready) (void *arg);	/* for /readyz */
 	void	   *ready_arg;

@@ -78,7 +78,8 @@ static const McpTool tools[] = {
 			  "\"sql\""),
 		SCHEMA_ONE_OF(SCHEMA_OK("\"plan\":{\"type\":\"string\"}", "\"plan\"") ","
 					  SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_explain, NULL
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT | MCP_TOOL_PARKS,
+		tools_explain, NULL
 	},
 	{
 		"get_change", "Look at a change",
@@ -129,7 +130,7 @@ static const McpTool tools[] = {
 			  ARG_DATABASE, "\"sql\""),
 		SCHEMA_ONE_OF(SCHEMA_ROWS "," SCHEMA_PENDING "," SCHEMA_ONE_CHANGE ","
 					  SCHEMA_ERROR),
-		0, tools_query, NULL
+		MCP_TOOL_PARKS, tools_query, NULL
 	},
 	{
 		"search_objects", "Search the schema",
@@ -150,7 +151,8 @@ static const McpTool tools[] = {
 								"\"required\":[\"kind\",\"schema\",\"name\"]}},"
 								"\"truncated\":{\"type\":\"boolean\"}",
 								"\"objects\",\"truncated\"") "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_search_objects, NULL
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT | MCP_TOOL_PARKS,
+		tools_search_objects, NULL
 	},
 	{
 		"whoami", "Who am I",
@@ -159,7 +161,8 @@ static const McpTool tools[] = {
 		SCHEMA_ONE_OF(SCHEMA_OK("\"agent\":{\"type\":[\"string\",\"null\"]},"
 								"\"role\":{\"type\":[\"string\",\"null\"]}",
 								"\"agent\"") "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_whoami, NULL
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT | MCP_TOOL_PARKS,
+		tools_whoami, NULL
 	},
 	{
 		"withdraw_change", "Withdraw a change",
@@ -204,6 +207,7 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 	host->list_scope = "private";
 	host->list_ttl_ms = 60000;
 	host->context = context;
+	host->parking = &tools_parking;
 }
 
 const ToolsContext *
@@ -532,8 +536,39 @@ is_for_primary(const DbOutcome *outcome)
 		 strcmp(sqlstate, "08001") == 0);
 }
 
-bool
-tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
+static void
+exec(McpCall *call, const DbRequest *db, DbOutcome *outcome)
+{
+	DbPool	   *pool = tools_context(call)->pool;
+
+	db_call(pool, db, outcome);
+	if (db->replica && is_for_primary(outcome))
+	{
+		DbRequest	primary = *db;
+
+		db_outcome_free(outcome);
+		primary.replica = false;
+		db_call(pool, &primary, outcome);
+	}
+}
+
+/*
+ * Where the call may not wait: it starts the request at most.  The error is
+ * seen by nobody, since the handler is run again.
+ */
+static void
+exec_unless_waiting(McpCall *call, const DbRequest *db, DbOutcome *outcome)
+{
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->status = DB_UNREACHABLE;
+	outcome->error = (DbError) {"55000", "not waited for", NULL, NULL, 0};
+	if (call->phase == MCP_PHASE_START && call->parked == NULL)
+		call->parked = db_start(tools_context(call)->pool, db);
+	call->stopped = true;
+}
+
+static void
+run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	const ToolsContext *context = tools_context(call);
 	const char *person = json_util_string(call->meta, "warden/onBehalfOf");
@@ -551,24 +586,70 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	db.request = buf_cstr(&request);
 	db.replica = run->replica && run->database == NULL &&
 		db_has_replica(context->pool);
-	db_call(context->pool, &db, outcome);
-	if (db.replica && is_for_primary(outcome))
-	{
-		db_outcome_free(outcome);
-		db.replica = false;
-		db_call(context->pool, &db, outcome);
-	}
-	if (verdict_of(outcome) != MCP_UNJUDGED)
-		call->verdict = verdict_of(outcome);
+	if (call->phase == MCP_PHASE_WORKER)
+		exec(call, &db, outcome);
+	else
+		exec_unless_waiting(call, &db, outcome);
 	buf_free(&request);
+}
+
+bool
+tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
+{
+	McpVerdict	verdict;
+
+	if (call->parked != NULL && !call->unparked &&
+		call->phase != MCP_PHASE_START)
+	{
+		call->unparked = true;
+		db_finish(call->parked, atomic_load(&call->wake_fd), outcome);
+	}
+	else
+		run_request(call, run, outcome);
+	verdict = verdict_of(outcome);
+	if (verdict != MCP_UNJUDGED)
+		call->verdict = verdict;
 	return outcome->status == DB_DONE;
 }
+
+static int
+parked_fd(const void *parked)
+{
+	return db_ticket_fd(parked);
+}
+
+static McpProgress
+advance_parked(void *parked)
+{
+	switch (db_advance(parked))
+	{
+		case DB_WAITING:
+			return MCP_WAITING;
+		case DB_READY:
+			return MCP_READY;
+		case DB_SLOW:
+			break;
+	}
+	return MCP_SLOW;
+}
+
+static void
+release_parked(void *parked)
+{
+	db_ticket_free(parked);
+}
+
+const McpParking tools_parking = {
+	.fd = parked_fd,.advance = advance_parked,.release = release_parked
+};
 
 bool
 tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	if (tools_exec(call, run, outcome))
 		return true;
+	if (call->stopped)
+		return false;
 	if (!answer_by_status(call, outcome))
 		tools_fail(call, &outcome->error);
 	if (outcome->status == DB_REFUSED)

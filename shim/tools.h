@@ -53,6 +53,9 @@ typedef struct ToolsRun
 	bool		replica;		/* may be tried on a replica first */
 } ToolsRun;
 
+/* Calls that wait for the database and keep no thread meanwhile. */
+extern const McpParking tools_parking;
+
 /* Runs the steps as one governed call and answers nothing. */
 extern bool tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome);
 

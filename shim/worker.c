@@ -1,9 +1,13 @@
 /*
  * worker.c
- *		A bounded queue and threads that are started when there is work.
+ *		A bounded queue, places to run, and threads that are started when there
+ *		is work.
  *
- * Each thread owns an eventfd that cancellation writes to, so that a worker
- * that waits for PostgreSQL can be woken.
+ * A call waits in the queue until it has a place; those that have one and need
+ * a thread stand in the ready list until one has come, which is never long,
+ * since there can be as many threads as places.  Each thread owns an eventfd
+ * that cancellation writes to, so that one that waits for PostgreSQL can be
+ * woken.
  */
 #include "worker.h"
 
@@ -18,21 +22,54 @@
 /* libpq and jansson are modest; glibc would reserve 8 MiB. */
 #define STACK_SIZE (512 * 1024)
 
+typedef struct CallList
+{
+	McpCall    *head;
+	McpCall    *tail;
+	size_t		count;
+} CallList;
+
 struct WorkerPool
 {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	McpCall    *head;
-	McpCall    *tail;
-	size_t		queued;
+	CallList	queue;			/* without a place */
+	CallList	ready;			/* with one, for a thread */
 	size_t		max_queue;
-	size_t		limit;
+	size_t		limit;			/* of places, and of threads */
+	size_t		taken;			/* places */
 	size_t		started;
 	size_t		idle;
-	size_t		busy;			/* threads that run a call */
 	bool		closing;
+	int			loop_fd;		/* -1: threads take from the queue */
 	pthread_t  *threads;
 };
+
+static void
+push(CallList *list, McpCall *call)
+{
+	call->queued = NULL;
+	if (list->tail != NULL)
+		list->tail->queued = call;
+	else
+		list->head = call;
+	list->tail = call;
+	list->count++;
+}
+
+static McpCall *
+pop(CallList *list)
+{
+	McpCall    *call = list->head;
+
+	if (call == NULL)
+		return NULL;
+	list->head = call->queued;
+	if (list->head == NULL)
+		list->tail = NULL;
+	list->count--;
+	return call;
+}
 
 WorkerPool *
 worker_pool_create(size_t threads, size_t max_queue)
@@ -49,9 +86,108 @@ worker_pool_create(size_t threads, size_t max_queue)
 	}
 	pool->limit = threads;
 	pool->max_queue = max_queue;
+	pool->loop_fd = -1;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
 	return pool;
+}
+
+size_t
+worker_places(const WorkerPool *pool)
+{
+	return pool->limit;
+}
+
+void
+worker_set_loop(WorkerPool *pool, int event_fd)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->loop_fd = event_fd;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Places
+ * ------------------------------------------------------------------------
+ */
+
+/* Under the lock. */
+static bool
+take_place(WorkerPool *pool)
+{
+	if (pool->taken >= pool->limit)
+		return false;
+	pool->taken++;
+	metrics_gauge_add(METRICS_POOL_BUSY, 1);
+	return true;
+}
+
+/* Under the lock. */
+static void
+free_place(WorkerPool *pool)
+{
+	pool->taken--;
+	metrics_gauge_add(METRICS_POOL_BUSY, -1);
+}
+
+/* Under the lock; with a place. */
+static McpCall *
+pop_queued(WorkerPool *pool)
+{
+	McpCall    *call = NULL;
+
+	if (pool->queue.head != NULL && take_place(pool))
+	{
+		call = pop(&pool->queue);
+		metrics_gauge_add(METRICS_QUEUE, -1);
+	}
+	return call;
+}
+
+bool
+worker_claim(WorkerPool *pool)
+{
+	bool		ok;
+
+	pthread_mutex_lock(&pool->lock);
+	ok = !pool->closing && pool->queue.head == NULL && take_place(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return ok;
+}
+
+McpCall *
+worker_next(WorkerPool *pool)
+{
+	McpCall    *call;
+
+	pthread_mutex_lock(&pool->lock);
+	call = pop_queued(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return call;
+}
+
+void
+worker_release(WorkerPool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	free_place(pool);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Threads
+ * ------------------------------------------------------------------------
+ */
+
+/* Under the lock: what a thread that has no call does next. */
+static McpCall *
+pop_work(WorkerPool *pool)
+{
+	McpCall    *call = pop(&pool->ready);
+
+	if (call == NULL && (pool->loop_fd < 0 || pool->closing))
+		call = pop_queued(pool);
+	return call;
 }
 
 /*
@@ -62,25 +198,22 @@ static McpCall *
 take(WorkerPool *pool, bool was_busy)
 {
 	McpCall    *call;
+	int			loop_fd = -1;
 
 	pthread_mutex_lock(&pool->lock);
 	if (was_busy)
-		pool->busy--;
-	while (pool->head == NULL && !pool->closing)
+	{
+		free_place(pool);
+		if (pool->queue.head != NULL)
+			loop_fd = pool->loop_fd;
+	}
+	if (loop_fd >= 0)
+		eventfd_write(loop_fd, 1);
+	while ((call = pop_work(pool)) == NULL && !pool->closing)
 	{
 		pool->idle++;
 		pthread_cond_wait(&pool->work, &pool->lock);
 		pool->idle--;
-	}
-	call = pool->head;
-	if (call != NULL)
-	{
-		pool->head = call->queued;
-		if (pool->head == NULL)
-			pool->tail = NULL;
-		pool->queued--;
-		pool->busy++;
-		metrics_gauge_add(METRICS_QUEUE, -1);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return call;
@@ -94,11 +227,7 @@ work(void *arg)
 	McpCall    *call = take(pool, false);
 
 	for (; call != NULL; call = take(pool, true))
-	{
-		metrics_gauge_add(METRICS_POOL_BUSY, 1);
 		mcp_run(call, wake_fd);
-		metrics_gauge_add(METRICS_POOL_BUSY, -1);
-	}
 	close(wake_fd);
 	return NULL;
 }
@@ -119,35 +248,64 @@ start_thread(WorkerPool *pool)
 	return ok;
 }
 
+/*
+ * Under the lock: makes sure that a thread comes for one more ready call.  Any
+ * thread will do if no other can be had.
+ */
+static bool
+have_thread(WorkerPool *pool)
+{
+	if (pool->idle <= pool->ready.count && pool->started < pool->limit)
+		start_thread(pool);
+	return pool->started > 0;
+}
+
 bool
 worker_submit(WorkerPool *pool, McpCall *call)
 {
-	bool		ok = false;
+	bool		ready = false;
+	bool		queued = false;
 
 	pthread_mutex_lock(&pool->lock);
-
-	/* what a free thread will take at once does not wait */
-	if (!pool->closing &&
-		pool->queued < pool->max_queue + pool->limit - pool->busy)
+	if (!pool->closing && pool->queue.head == NULL && take_place(pool))
 	{
-		if (pool->idle <= pool->queued && pool->started < pool->limit)
-			start_thread(pool);
-		ok = pool->started > 0;
-	}
-	if (ok)
-	{
-		call->queued = NULL;
-		if (pool->tail != NULL)
-			pool->tail->queued = call;
+		ready = have_thread(pool);
+		if (ready)
+			push(&pool->ready, call);
 		else
-			pool->head = call;
-		pool->tail = call;
-		pool->queued++;
+			free_place(pool);
+	}
+	else if (!pool->closing && pool->queue.count < pool->max_queue)
+	{
+		queued = true;
+		push(&pool->queue, call);
 		metrics_gauge_add(METRICS_QUEUE, 1);
-		pthread_cond_signal(&pool->work);
 	}
 	pthread_mutex_unlock(&pool->lock);
-	return ok;
+	if (ready)
+		pthread_cond_signal(&pool->work);
+	return ready || queued;
+}
+
+void
+worker_hand_over(WorkerPool *pool, McpCall *call)
+{
+	bool		ok;
+
+	pthread_mutex_lock(&pool->lock);
+	ok = have_thread(pool);
+	if (ok)
+		push(&pool->ready, call);
+	pthread_mutex_unlock(&pool->lock);
+	if (ok)
+	{
+		pthread_cond_signal(&pool->work);
+		return;
+	}
+
+	/* there is no thread at all: better late than never */
+	mcp_run(call, -1);
+	worker_release(pool);
 }
 
 void
