@@ -10,11 +10,11 @@ noisy than rates and what a busy server is short of.
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
+from mcp import Mcp
 from server import Server, run
 
 ROWS = 100000
@@ -109,6 +109,7 @@ class Bench:
                      if line.startswith(("extension_", "dynamic_library",
                                          "shared_preload",
                                          "max_worker"))]
+        self.lines = lines
         self.plain = Server([line for line in lines
                              if not line.startswith("shared_preload")])
         self.loaded = Server(lines)
@@ -271,46 +272,30 @@ class Bench:
         table("an agent's point reads by warden.audit",
               ["", "per second", "CPU us each", "latency"], rows)
 
-    def shim(self):
-        """Measure the idle MCP server's memory."""
-        shim = os.path.join(os.environ["WARDEN_BUILD"], "shim", "warden-mcp")
-        if not os.path.exists(shim):
-            print("\nwarden-mcp is not built: not measured")
-            return
-        process = subprocess.Popen(
-            [shim, "--http", "127.0.0.1:%d" % self.args.port, "--dsn",
-             self.loaded.conninfo("bench_gateway")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE)
+    def mcp(self):
+        """Measure warden-mcp beside other MCP servers."""
+        side_by_side = Mcp(self.lines, self.args.seconds, self.args.rounds,
+                           table)
         try:
-            time.sleep(2)
-            if process.poll() is not None:
-                raise RuntimeError(process.stderr.read().decode())
-            with open("/proc/%d/status" % process.pid,
-                      encoding="utf-8") as status:
-                memory = [int(line.split()[1]) for line in status
-                          if line.startswith("VmRSS")][0]
-            table("warden-mcp, idle; target: under 12 MiB",
-                  ["", "MiB resident"], [["http", "%.1f" % (memory / 1024)]])
+            side_by_side.run()
         finally:
-            process.terminate()
-            process.wait(10)
+            side_by_side.destroy()
 
 
 def main():
     """Run the sections asked for."""
     sections = ["ungoverned", "governed", "scan", "growth", "enter", "audit",
-                "shim"]
+                "mcp"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="*", choices=sections + [[]])
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--port", type=int, default=7390)
     args = parser.parse_args()
 
     bench = Bench(args)
     try:
-        bench.setup()
+        if args.section != ["mcp"]:
+            bench.setup()
         for section in args.section or sections:
             getattr(bench, section)()
     finally:
