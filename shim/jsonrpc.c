@@ -149,6 +149,14 @@ jsonrpc_parse(const char *text, size_t len, JsonRpcMessage *msg)
 }
 
 void
+jsonrpc_take(json_t *root, JsonRpcMessage *msg)
+{
+	memset(msg, 0, sizeof(*msg));
+	msg->root = root;
+	classify(msg);
+}
+
+void
 jsonrpc_clear(JsonRpcMessage *msg)
 {
 	json_decref(msg->root);

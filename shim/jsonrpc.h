@@ -40,6 +40,9 @@ typedef struct JsonRpcMessage
 
 /* Always fills *msg; the caller calls jsonrpc_clear whatever the kind. */
 extern void jsonrpc_parse(const char *text, size_t len, JsonRpcMessage *msg);
+
+/* The same for a value that was parsed already, which it takes over. */
+extern void jsonrpc_take(json_t *root, JsonRpcMessage *msg);
 extern void jsonrpc_clear(JsonRpcMessage *msg);
 
 /* {"jsonrpc":"2.0","id":..., up to the member that follows */

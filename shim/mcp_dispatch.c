@@ -435,6 +435,13 @@ mcp_legacy_version(const char *version)
 }
 
 static bool
+says_modern(const McpHeaders *headers)
+{
+	return headers != NULL && headers->version != NULL &&
+		strcmp(headers->version, mcp_modern_version) == 0;
+}
+
+static bool
 is_modern(const McpCall *call, const McpHeaders *headers)
 {
 	const json_t *version = json_object_get(call->meta, META_VERSION);
@@ -446,8 +453,7 @@ is_modern(const McpCall *call, const McpHeaders *headers)
 		(strcmp(call->msg.method, "server/discover") == 0 ||
 		 strcmp(call->msg.method, "subscriptions/listen") == 0))
 		return true;
-	return headers != NULL && headers->version != NULL &&
-		strcmp(headers->version, mcp_modern_version) == 0;
+	return says_modern(headers);
 }
 
 static bool
@@ -527,11 +533,9 @@ check_legacy(McpCall *call, const McpHeaders *headers)
  * ------------------------------------------------------------------------
  */
 
-static McpRoute
-accept_notification(McpCall *call, const McpHeaders *headers)
+McpRoute
+mcp_accept_notification(McpCall *call, bool http)
 {
-	bool		http = headers != NULL;
-
 	if (call->msg.method != NULL &&
 		strcmp(call->msg.method, "notifications/cancelled") == 0)
 		cancel_by_id(call, http);
@@ -581,8 +585,8 @@ check_tool(McpCall *call)
 	return true;
 }
 
-static McpRoute
-accept_request(McpCall *call, const McpHeaders *headers)
+McpRoute
+mcp_accept_request(McpCall *call, const McpHeaders *headers)
 {
 	call->method = mcp_find_method(call->mcp, call->msg.method, call->era);
 	if (call->era == MCP_MODERN && headers != NULL &&
@@ -609,6 +613,13 @@ accept_request(McpCall *call, const McpHeaders *headers)
 static McpRoute
 route(McpCall *call, const McpHeaders *headers)
 {
+	if (json_is_array(call->msg.root) && !says_modern(headers))
+	{
+		if (!check_legacy(call, headers))
+			return MCP_ANSWERED;
+		if (mcp_is_batch(call))
+			return mcp_accept_batch(call);
+	}
 	if (call->msg.kind == JSONRPC_INVALID)
 	{
 		mcp_bad_request(call, call->msg.error_code, call->msg.error_message);
@@ -619,18 +630,16 @@ route(McpCall *call, const McpHeaders *headers)
 	{
 		call->era = MCP_MODERN;
 		call->version = mcp_modern_version;
-		return check_modern(call, headers) ? accept_request(call, headers) :
+		return check_modern(call, headers) ? mcp_accept_request(call, headers) :
 			MCP_ANSWERED;
 	}
-	if (call->msg.kind != JSONRPC_REQUEST && headers != NULL &&
-		headers->version != NULL &&
-		strcmp(headers->version, mcp_modern_version) == 0)
-		return accept_notification(call, headers);
+	if (call->msg.kind != JSONRPC_REQUEST && says_modern(headers))
+		return mcp_accept_notification(call, headers != NULL);
 	if (!check_legacy(call, headers))
 		return MCP_ANSWERED;
 	if (call->msg.kind != JSONRPC_REQUEST)
-		return accept_notification(call, headers);
-	return accept_request(call, headers);
+		return mcp_accept_notification(call, headers != NULL);
+	return mcp_accept_request(call, headers);
 }
 
 McpRoute

@@ -1,6 +1,6 @@
 /*
  * mcp_internal.h
- *		Shared by mcp_dispatch.c, mcp_methods.c and mcp_stream.c only.
+ *		Shared by the protocol core's own files only.
  */
 #ifndef MCP_INTERNAL_H
 #define MCP_INTERNAL_H
@@ -20,6 +20,7 @@ struct Mcp
 	McpCall    *streams;		/* open subscriptions/listen */
 	struct McpQuestion *questions;	/* waiting for a client's answer */
 	unsigned long asked;		/* questions so far */
+	const char *agreed_version; /* on stdio, by initialize; else NULL */
 };
 
 extern const char *const mcp_legacy_versions[];
@@ -53,6 +54,13 @@ extern void mcp_take_response(McpCall *response);
 
 /* subscriptions/listen; true if the call is a stream now, or was one. */
 extern bool mcp_listen(McpCall *call);
+extern McpRoute mcp_accept_request(McpCall *call, const McpHeaders *headers);
+extern McpRoute mcp_accept_notification(McpCall *call, bool http);
+
+/* A batch that the agreed version allows. */
+extern bool mcp_is_batch(const McpCall *call);
+extern McpRoute mcp_accept_batch(McpCall *call);
+
 extern void mcp_list_add(McpCall **list, McpCall *call);
 extern void mcp_list_remove(McpCall **list, McpCall *call);
 

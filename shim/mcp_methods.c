@@ -36,7 +36,10 @@ open_session(McpCall *call)
 	AuthDigest	owner;
 
 	if (call->mcp->sessions == NULL)
+	{
+		call->mcp->agreed_version = call->version;
 		return;
+	}
 	owner = auth_owner(call->credential);
 	call->session_opened = session_open(call->mcp->sessions, &owner,
 										call->version, time(NULL),

@@ -137,6 +137,55 @@ def bodies(bench):
     bench.equal(server.post(PING)[0], 200, "and the server is still there")
 
 
+def batches(bench):
+    """2025-03-26 has batches, and no other revision."""
+    server = bench.http()
+    requests = [PING, tool("query", {"sql": "SELECT 1"}, "q"),
+                {"jsonrpc": "2.0", "method": "notifications/initialized"},
+                {"jsonrpc": "2.0", "id": 3, "method": "nope"}, 7,
+                tool("query", {"sql": "SELECT 2"}, 4),
+                {"jsonrpc": "2.0", "id": 5, "method": "initialize",
+                 "params": {"protocolVersion": LEGACY[2]}},
+                modern({"jsonrpc": "2.0", "id": 6,
+                        "method": "subscriptions/listen",
+                        "params": {"notifications": {}}})]
+
+    def post(body, **changed):
+        status, headers, answer = server.raw(
+            "POST", "/mcp", json.dumps(body).encode(),
+            {**server.headers(PING), **changed})
+        return status, json.loads(answer) if answer else None
+
+    status, answers = post(requests)
+    bench.equal((status, [(a.get("id"), a.get("error", {}).get("code"))
+                          for a in answers]),
+                (200, [(1, None), ("q", None), (3, -32601), (None, -32600),
+                       (4, None), (5, -32600), (6, -32601)]),
+                "each message of a batch is answered")
+    for request, answer in zip([PING, requests[1]], answers):
+        bench.record(request, answer, "http")
+    bench.equal([answers[i]["result"]["structuredContent"]["rows"]
+                 for i in (1, 4)], [[[1]], [[2]]], "in its own way")
+    bench.equal(post([requests[2]]), (202, None), "one of notifications only")
+    bench.equal(post([requests[1]], Authorization="Bearer nonsense")[0], 401,
+                "one under a credential that is not accepted")
+    for version in [*LEGACY[:2], MODERN]:
+        status, answer = post([PING], **{"MCP-Protocol-Version": version})
+        bench.equal((status, answer["error"]["code"]), (400, -32600),
+                    f"none in {version}")
+    bench.equal(post([PING] * 101)[0], 400, "nor one of more than a hundred")
+    bench.equal(post([PING], **{"Mcp-Session-Id": "0" * 32})[0], 404,
+                "nor in a session that is not there")
+    client = bench.stdio()
+    for version, want in ((LEGACY[0], dict), (LEGACY[2], list)):
+        client.request("initialize", {
+            "protocolVersion": version, "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"}})
+        client.send_raw(json.dumps(requests[:2]) + "\n")
+        answer = json.loads(client.lines.get(timeout=20))
+        bench.check(isinstance(answer, want), f"stdio, {version}", answer)
+
+
 def modern_headers(bench):
     server = bench.http()
     request = modern(tool("whoami"))
@@ -610,7 +659,8 @@ def addresses(bench):
         bench.check(done.returncode != 0, f"{what} is refused")
 
 
-main(credentials, default_token, origins, methods, bodies, modern_headers,
+main(credentials, default_token, origins, methods, bodies, batches,
+     modern_headers,
      sessions, disconnects, cancelled, call_timeout, restarts, lazy,
      concurrency, queue_limit, listening, drains, shed, failed_attempts, at_once,
      bad_listeners, tls, reload,
