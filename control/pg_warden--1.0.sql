@@ -1211,12 +1211,14 @@ GRANT EXECUTE ON FUNCTION warden.set_identity_keys(text, jsonb)
 
 -- [audit section]
 
+-- The worker makes its partitions, with their indexes (audit_partition.c).
 -- The columns and their order are known to the library (audit_record.c): the
 -- hash covers them all.
 CREATE TABLE warden.audit_events (
 	id pg_catalog.int8 NOT NULL,
 	epoch pg_catalog.int8 NOT NULL,
 	at pg_catalog.timestamptz NOT NULL,
+	stored_at pg_catalog.timestamptz NOT NULL,
 	kind pg_catalog.text NOT NULL,
 	statement_id pg_catalog.int8,
 	agent pg_catalog.text,
@@ -1246,35 +1248,17 @@ CREATE TABLE warden.audit_events (
 	change_id pg_catalog.int8,
 	detail pg_catalog.text,
 	prev pg_catalog.bytea NOT NULL,
-	hash pg_catalog.bytea NOT NULL,
-	CONSTRAINT audit_events_pkey PRIMARY KEY (id)
-) USING heap;
+	hash pg_catalog.bytea NOT NULL
+) PARTITION BY RANGE (stored_at);
 REVOKE ALL ON TABLE warden.audit_events FROM PUBLIC;
-
--- Each record is in few of these: that is what the worker's time goes into.
-CREATE INDEX audit_events_statement ON warden.audit_events (statement_id)
-	WHERE statement_id IS NOT NULL;
-CREATE INDEX audit_events_agent ON warden.audit_events (agent, at)
-	WHERE agent IS NOT NULL;
-CREATE INDEX audit_events_person ON warden.audit_events (on_behalf_of, at)
-	WHERE on_behalf_of IS NOT NULL;
-CREATE INDEX audit_events_change ON warden.audit_events (change_id)
-	WHERE change_id IS NOT NULL;
-CREATE INDEX audit_events_at ON warden.audit_events USING brin (at)
-	WITH (autosummarize = on);
 
 COMMENT ON TABLE warden.audit_events IS
 	'append-only audit trail: each record is chained to the one before';
-COMMENT ON INDEX warden.audit_events_pkey IS 'the chain''s order';
-COMMENT ON INDEX warden.audit_events_statement IS 'from a statement to its outcome';
-COMMENT ON INDEX warden.audit_events_agent IS 'what an agent did in a time';
-COMMENT ON INDEX warden.audit_events_person IS 'what was done for a person in a time';
-COMMENT ON INDEX warden.audit_events_change IS 'the history of a change';
-COMMENT ON INDEX warden.audit_events_at IS 'what happened in a time';
 COMMENT ON COLUMN warden.audit_events.id IS 'number of the record, without gaps';
 COMMENT ON COLUMN warden.audit_events.epoch IS
 	'id of the epoch record that it belongs to; a restore, a copy of the database or a failover begins a new one';
 COMMENT ON COLUMN warden.audit_events.at IS 'when it happened';
+COMMENT ON COLUMN warden.audit_events.stored_at IS 'when it was written here; never goes back';
 COMMENT ON COLUMN warden.audit_events.kind IS
 	'intent, outcome, failure (before there was an intent), action (of policy or changes) or epoch';
 COMMENT ON COLUMN warden.audit_events.statement_id IS 'of an outcome: id of the intent';
@@ -1338,7 +1322,6 @@ REVOKE ALL ON TABLE warden.audit_outbox FROM PUBLIC;
 COMMENT ON TABLE warden.audit_outbox IS
 	'actions written by their own transactions, on their way into warden.audit_events';
 
-SELECT pg_catalog.pg_extension_config_dump('warden.audit_events', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.audit_outbox', '');
 
 CREATE FUNCTION warden.guard_audit() RETURNS pg_catalog.trigger
@@ -1403,7 +1386,7 @@ CREATE FUNCTION warden.drop_audit_before(before pg_catalog.timestamptz)
 	AS 'MODULE_PATHNAME', 'warden_sql_drop_audit_before';
 REVOKE ALL ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) IS
-	'drops the oldest audit records, up to the first that is not older, and records where the chain now begins; returns how many';
+	'drops the oldest partitions of the audit trail, those that end before a time, and records where the chain now begins; returns how many records they had';
 
 -- A statement whose outcome is missing is "running" while its backend is at
 -- it, and "unknown" once nobody can tell any more: a crash took the outcome.
@@ -1431,6 +1414,7 @@ CREATE VIEW warden.audit_log AS
 	FROM warden.audit_events e
 	LEFT JOIN warden.audit_events o
 		   ON o.statement_id OPERATOR(pg_catalog.=) e.id
+		   AND o.stored_at OPERATOR(pg_catalog.>=) e.stored_at
 	WHERE e.kind OPERATOR(pg_catalog.=)
 		  ANY (ARRAY['intent', 'failure', 'action']);
 REVOKE ALL ON TABLE warden.audit_log FROM PUBLIC;

@@ -34,6 +34,7 @@ static const RecordColumnDef columns[WARDEN_RECORD_COLUMNS] = {
 	{"id", INT8OID},
 	{"epoch", INT8OID},
 	{"at", TIMESTAMPTZOID},
+	{"stored_at", TIMESTAMPTZOID},
 	{"kind", TEXTOID},
 	{"statement_id", INT8OID},
 	{"agent", TEXTOID},

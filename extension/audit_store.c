@@ -30,9 +30,11 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "audit_partition.h"
 #include "audit_record.h"
 #include "audit_store.h"
 #include "catalog.h"
+#include "guc.h"
 #include "warden.h"
 
 /* Rows that go to the table in one call. */
@@ -54,18 +56,83 @@ struct WardenStore
 	int nslots;
 };
 
+/*
+ * The store and the partition that is written to, as long as the head of the
+ * chain is known: what makes that unknown may have changed these as well.
+ */
 static Oid store_relid = InvalidOid;
+static WardenPartition current = {InvalidOid, 0, 0};
+
+/* Partitions are there up to this time. */
+static TimestampTz prepared_until = 0;
+
+/* ----------------------------------------------------------------------
+ * Locks
+ * ---------------------------------------------------------------------- */
+
+/*
+ * The lock without waiting behind somebody for long: that one may be waiting
+ * for us, in a way that no deadlock detector sees.
+ */
+static void
+lock_table(Oid relid, LOCKMODE mode, const char *name)
+{
+	TimestampTz give_up;
+
+	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_WAIT_MS);
+	while (!ConditionalLockRelationOid(relid, mode))
+	{
+		if (GetCurrentTimestamp() >= give_up)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("table \"warden.%s\" is locked", name),
+					 errhint("End the transaction that holds the lock.")));
+		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_RETRY_MS,
+						 PG_WAIT_EXTENSION);
+	}
+}
+
+static Oid
+find_table(const char *name)
+{
+	Oid relid = warden_catalog_relation(name);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"warden.%s\" does not exist", name),
+				 errhint("Reinstall the extension.")));
+	return relid;
+}
+
+Oid
+warden_store_lock(const char *name)
+{
+	Oid relid = find_table(name);
+
+	lock_table(relid, RowExclusiveLock, name);
+	return relid;
+}
+
+/* ----------------------------------------------------------------------
+ * The end of the chain
+ * ---------------------------------------------------------------------- */
 
 /* The row with the highest id, or with that id; false when there is none. */
 static bool
-fetch_record(Relation rel, int64 id, WardenRecord *record)
+fetch_from(Oid partition, int64 id, WardenRecord *record)
 {
-	Relation index = index_open(RelationGetPrimaryKeyIndex(rel),
-								AccessShareLock);
+	Relation rel;
+	Relation index;
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple tuple;
 
+	lock_table(partition, AccessShareLock, "audit_events");
+	rel = table_open(partition, NoLock);
+	warden_record_check_table(RelationGetDescr(rel));
+	index = index_open(warden_partition_key(rel), AccessShareLock);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	ScanKeyInit(&key, WARDEN_REC_ID, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
 	scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(),
@@ -80,19 +147,36 @@ fetch_record(Relation rel, int64 id, WardenRecord *record)
 						  record->nulls);
 	}
 	systable_endscan_ordered(scan);
+	PopActiveSnapshot();
 	index_close(index, AccessShareLock);
+	table_close(rel, NoLock);
 	return HeapTupleIsValid(tuple);
 }
 
+static bool
+fetch_record(List *partitions, int64 id, WardenRecord *record)
+{
+	int i;
+
+	for (i = list_length(partitions) - 1; i >= 0; i--)
+	{
+		const WardenPartition *partition = list_nth(partitions, i);
+
+		if (fetch_from(partition->relid, id, record))
+			return true;
+	}
+	return false;
+}
+
 static void
-read_head(Relation rel, WardenChainHead *result)
+read_head(List *partitions, WardenChainHead *result)
 {
 	WardenRecord record;
 	bytea *hash;
 
 	memset(result, 0, sizeof(*result));
 	result->known = true;
-	if (!fetch_record(rel, 0, &record))
+	if (!fetch_record(partitions, 0, &record))
 		return;
 	hash = DatumGetByteaPP(WARDEN_RECORD_VALUE(&record, WARDEN_REC_HASH));
 	if (VARSIZE_ANY_EXHDR(hash) != WARDEN_HASH_BYTES)
@@ -105,6 +189,8 @@ read_head(Relation rel, WardenChainHead *result)
 	result->id = DatumGetInt64(WARDEN_RECORD_VALUE(&record, WARDEN_REC_ID));
 	result->epoch = DatumGetInt64(
 		WARDEN_RECORD_VALUE(&record, WARDEN_REC_EPOCH));
+	result->stored_at = DatumGetTimestampTz(
+		WARDEN_RECORD_VALUE(&record, WARDEN_REC_STORED_AT));
 	memcpy(result->hash, VARDATA_ANY(hash), WARDEN_HASH_BYTES);
 }
 
@@ -119,11 +205,12 @@ epoch_detail(void)
 
 /* A restore, a copied database or a failover since the last epoch record. */
 static bool
-epoch_is_over(Relation rel, const WardenChainHead *last, const char *detail)
+epoch_is_over(List *partitions, const WardenChainHead *last,
+			  const char *detail)
 {
 	WardenRecord record;
 
-	if (last->id == 0 || !fetch_record(rel, last->epoch, &record) ||
+	if (last->id == 0 || !fetch_record(partitions, last->epoch, &record) ||
 		WARDEN_RECORD_NULL(&record, WARDEN_REC_DETAIL))
 		return true;
 	return strcmp(TextDatumGetCString(
@@ -131,51 +218,128 @@ epoch_is_over(Relation rel, const WardenChainHead *last, const char *detail)
 				  detail) != 0;
 }
 
+/* Where the chain stands, and whether it goes on in the same epoch. */
+static void
+find_head(WardenStore *store, List *partitions)
+{
+	const char *detail;
+
+	read_head(partitions, &store->head);
+	detail = epoch_detail();
+	if (epoch_is_over(partitions, &store->head, detail))
+		store->new_epoch = detail;
+}
+
+/* ----------------------------------------------------------------------
+ * The partition to write to
+ * ---------------------------------------------------------------------- */
+
+/* The time of what is written now, which never goes back. */
+static TimestampTz
+time_after(TimestampTz last)
+{
+	return Max(last, GetCurrentTimestamp());
+}
+
+/* The store's partitions; it stays locked, and is not open. */
+static List *
+list_partitions(LOCKMODE mode, Oid *tablespace)
+{
+	Relation rel;
+	List *partitions;
+
+	store_relid = find_table("audit_events");
+	lock_table(store_relid, mode, "audit_events");
+	rel = table_open(store_relid, NoLock);
+	partitions = warden_partition_list(rel);
+	*tablespace = rel->rd_rel->reltablespace;
+	table_close(rel, NoLock);
+
+	prepared_until = 0;
+	if (partitions != NIL)
+		prepared_until = ((WardenPartition *) llast(partitions))->upto;
+	return partitions;
+}
+
+/* The one for that time, else a new one. */
+static void
+choose_partition(List *partitions, Oid tablespace, TimestampTz at)
+{
+	ListCell *cell;
+
+	current.relid = InvalidOid;
+	foreach(cell, partitions)
+	{
+		const WardenPartition *partition = lfirst(cell);
+
+		if (warden_partition_covers(partition, at))
+			current = *partition;
+	}
+	if (!OidIsValid(current.relid))
+	{
+		/* what attaching asks for, so that it need not wait for it */
+		lock_table(store_relid, ShareUpdateExclusiveLock, "audit_events");
+		warden_partition_create(partitions, tablespace, at, &current);
+		prepared_until = Max(prepared_until, current.upto);
+	}
+	lock_table(current.relid, RowExclusiveLock, "audit_events");
+}
+
+/*
+ * A partition ahead of time, so that no statement waits for it.  Half of a
+ * range ahead, but a day at most.
+ */
+bool
+warden_store_wants_partition(void)
+{
+	int64 lead = Min((int64) warden_audit_partition * USECS_PER_SEC / 2,
+					 USECS_PER_DAY);
+
+	return prepared_until != 0 &&
+		prepared_until - lead <= GetCurrentTimestamp();
+}
+
+void
+warden_store_add_partition(void)
+{
+	Oid tablespace;
+	List *partitions = list_partitions(ShareUpdateExclusiveLock, &tablespace);
+	WardenPartition next;
+
+	if (!warden_store_wants_partition())
+		return;
+	/* after a pause the last range may be long over */
+	warden_partition_create(partitions, tablespace, time_after(prepared_until),
+							&next);
+	prepared_until = next.upto;
+}
+
 /* ----------------------------------------------------------------------
  * Writing
  * ---------------------------------------------------------------------- */
 
-/*
- * The lock without waiting behind somebody for long: that one may be waiting
- * for us, in a way that no deadlock detector sees.
- */
-Oid
-warden_store_lock(const char *name)
-{
-	Oid relid = warden_catalog_relation(name);
-	TimestampTz give_up;
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"warden.%s\" does not exist", name),
-				 errhint("Reinstall the extension.")));
-	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCK_WAIT_MS);
-	while (!ConditionalLockRelationOid(relid, RowExclusiveLock))
-	{
-		if (GetCurrentTimestamp() >= give_up)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("table \"warden.%s\" is locked", name),
-					 errhint("End the transaction that holds the lock.")));
-		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_RETRY_MS,
-						 PG_WAIT_EXTENSION);
-	}
-	return relid;
-}
-
-/* Where the chain stands, and whether it goes on in the same epoch. */
 static void
-find_head(WardenStore *store)
+find_end(WardenStore *store, const WardenChainHead *head)
 {
-	const char *detail;
+	List *partitions;
+	Oid tablespace;
 
-	if (store->head.known)
-		return;
-	read_head(store->rel, &store->head);
-	detail = epoch_detail();
-	if (epoch_is_over(store->rel, &store->head, detail))
-		store->new_epoch = detail;
+	store->head = *head;
+	store->head.stored_at = time_after(head->stored_at);
+	if (head->known && warden_partition_covers(&current, store->head.stored_at))
+	{
+		lock_table(current.relid, RowExclusiveLock, "audit_events");
+		/* the lock brings messages: is it still what it was? */
+		if (head->known)
+			return;
+	}
+	partitions = list_partitions(AccessShareLock, &tablespace);
+	if (!head->known)
+	{
+		find_head(store, partitions);
+		store->head.stored_at = time_after(store->head.stored_at);
+	}
+	choose_partition(partitions, tablespace, store->head.stored_at);
 }
 
 WardenStore *
@@ -183,9 +347,9 @@ warden_store_open(const WardenChainHead *head)
 {
 	WardenStore *store = palloc0(sizeof(WardenStore));
 
-	store_relid = warden_store_lock("audit_events");
 	store->memory = CurrentMemoryContext;
-	store->rel = table_open(store_relid, NoLock);
+	find_end(store, head);
+	store->rel = table_open(current.relid, NoLock);
 	warden_record_check_table(RelationGetDescr(store->rel));
 	store->estate = CreateExecutorState();
 	store->target = makeNode(ResultRelInfo);
@@ -196,8 +360,7 @@ warden_store_open(const WardenChainHead *head)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 				 errhint("The audit worker tries again.")));
-	store->head = *head;
-	find_head(store);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	return store;
 }
 
@@ -207,10 +370,10 @@ warden_store_head(const WardenStore *store)
 	return &store->head;
 }
 
-Oid
-warden_store_relation(void)
+bool
+warden_store_concerns(Oid relid)
 {
-	return store_relid;
+	return relid == store_relid || relid == current.relid;
 }
 
 void
@@ -273,6 +436,8 @@ append_record(WardenStore *store, WardenRecord *record)
 
 	warden_record_set(record, WARDEN_REC_ID, Int64GetDatum(last->id + 1));
 	warden_record_set(record, WARDEN_REC_EPOCH, Int64GetDatum(last->epoch));
+	warden_record_set(record, WARDEN_REC_STORED_AT,
+					  TimestampTzGetDatum(last->stored_at));
 	warden_record_set(record, WARDEN_REC_PREV, hash_datum(last->hash));
 	warden_record_hash(record, store->hasher, last->hash);
 	warden_record_set(record, WARDEN_REC_HASH, hash_datum(last->hash));
@@ -307,6 +472,7 @@ warden_store_close(WardenStore *store)
 	int i;
 
 	warden_store_flush(store);
+	PopActiveSnapshot();
 	for (i = 0; i < INSERT_ROWS && store->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(store->slots[i]);
 	pg_cryptohash_free(store->hasher);

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "audit_record.h"
 
 /* The last record of the chain. */
@@ -16,6 +18,7 @@ typedef struct WardenChainHead
 	bool known; /* read from the table, or written by this process */
 	int64 id;	/* 0: the table is empty */
 	int64 epoch;
+	TimestampTz stored_at;
 	uint8 hash[WARDEN_HASH_BYTES];
 } WardenChainHead;
 
@@ -29,9 +32,10 @@ typedef struct WardenStore WardenStore;
 extern Oid warden_store_lock(const char *name);
 
 /*
- * Opens the store for appending, in a transaction with an active snapshot that
- * was taken after the table's lock; its memory is the current context's.  A
- * head that is not known is read.
+ * Opens the store for appending, in a transaction, and makes a snapshot active
+ * that is newer than its locks; its memory is the current context's.  A head
+ * that is not known is read, and so it is when it becomes unknown meanwhile:
+ * somebody changed the table before the lock was had.
  */
 extern WardenStore *warden_store_open(const WardenChainHead *head);
 extern const WardenChainHead *warden_store_head(const WardenStore *store);
@@ -45,7 +49,13 @@ extern void warden_store_flush(WardenStore *store);
 /* Returns the head as it is once the transaction is committed. */
 extern WardenChainHead warden_store_close(WardenStore *store);
 
-/* The table, once it was opened. */
-extern Oid warden_store_relation(void);
+/* The store, or the partition that is written to. */
+extern bool warden_store_concerns(Oid relid);
+
+/* The time to make the next partition has come. */
+extern bool warden_store_wants_partition(void);
+
+/* Makes it, in a transaction of the caller's. */
+extern void warden_store_add_partition(void);
 
 #endif /* WARDEN_AUDIT_STORE_H */

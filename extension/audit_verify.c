@@ -24,13 +24,20 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "audit_partition.h"
 #include "audit_record.h"
 #include "catalog.h"
 #include "warden.h"
 
 typedef struct Verifier
 {
-	Relation rel;
+	Relation store;
+	List *partitions;
+	int next;	/* position of the partition to scan next */
+	int64 from; /* first id to return */
+
+	/* the scan of one partition */
+	Relation rel; /* NULL: none open */
 	Relation index;
 	SysScanDesc scan;
 	pg_cryptohash_ctx *hasher;
@@ -73,17 +80,14 @@ store_relation(void)
 }
 
 static void
-open_scan(Verifier *v, int64 from)
+open_trail(Verifier *v, int64 from, ScanDirection direction)
 {
-	ScanKeyData key;
-
-	v->rel = table_open(store_relation(), AccessShareLock);
-	warden_record_check_table(RelationGetDescr(v->rel));
-	v->index = index_open(RelationGetPrimaryKeyIndex(v->rel), AccessShareLock);
-	ScanKeyInit(&key, WARDEN_REC_ID, BTGreaterEqualStrategyNumber, F_INT8GE,
-				Int64GetDatum(from));
-	v->scan = systable_beginscan_ordered(v->rel, v->index, GetActiveSnapshot(),
-										 1, &key);
+	v->store = table_open(store_relation(), AccessShareLock);
+	v->partitions = warden_partition_list(v->store);
+	v->next = ScanDirectionIsForward(direction) ?
+		0 :
+		list_length(v->partitions) - 1;
+	v->from = from;
 	v->hasher = pg_cryptohash_create(PG_SHA256);
 	if (v->hasher == NULL)
 		ereport(ERROR,
@@ -91,25 +95,64 @@ open_scan(Verifier *v, int64 from)
 				 errhint("Try again later.")));
 }
 
+static void
+close_scan(Verifier *v)
+{
+	if (v->rel == NULL)
+		return;
+	systable_endscan_ordered(v->scan);
+	index_close(v->index, AccessShareLock);
+	table_close(v->rel, AccessShareLock);
+	v->rel = NULL;
+}
+
+static void
+open_scan(Verifier *v, Oid partition)
+{
+	ScanKeyData key;
+
+	v->rel = table_open(partition, AccessShareLock);
+	warden_record_check_table(RelationGetDescr(v->rel));
+	v->index = index_open(warden_partition_key(v->rel), AccessShareLock);
+	ScanKeyInit(&key, WARDEN_REC_ID, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(v->from));
+	v->scan = systable_beginscan_ordered(v->rel, v->index, GetActiveSnapshot(),
+										 1, &key);
+}
+
 static bool
 next_record(Verifier *v, ScanDirection direction, WardenRecord *record)
 {
-	HeapTuple tuple = systable_getnext_ordered(v->scan, direction);
+	HeapTuple tuple;
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
+	for (;;)
+	{
+		if (v->rel == NULL)
+		{
+			const WardenPartition *partition;
+
+			if (v->next < 0 || v->next >= list_length(v->partitions))
+				return false;
+			partition = list_nth(v->partitions, v->next);
+			v->next += direction;
+			open_scan(v, partition->relid);
+		}
+		tuple = systable_getnext_ordered(v->scan, direction);
+		if (HeapTupleIsValid(tuple))
+			break;
+		close_scan(v);
+	}
 	heap_deform_tuple(tuple, RelationGetDescr(v->rel), record->values,
 					  record->nulls);
 	return true;
 }
 
 static void
-close_scan(Verifier *v)
+close_trail(Verifier *v)
 {
+	close_scan(v);
 	pg_cryptohash_free(v->hasher);
-	systable_endscan_ordered(v->scan);
-	index_close(v->index, AccessShareLock);
-	table_close(v->rel, AccessShareLock);
+	table_close(v->store, AccessShareLock);
 }
 
 static int64
@@ -327,7 +370,7 @@ verify(Verifier *v, int64 from, int64 to, const char *anchor)
 	v->memory = CurrentMemoryContext;
 	v->linked = (from <= 1);
 	v->whole = (from <= 1 && to == PG_INT64_MAX);
-	open_scan(v, from > 1 ? from - 1 : PG_INT64_MIN);
+	open_trail(v, from > 1 ? from - 1 : PG_INT64_MIN, ForwardScanDirection);
 	if (walk(v, to, anchor_id, anchor_hash))
 	{
 		if (anchor_id > v->id && anchor_id <= to)
@@ -341,7 +384,7 @@ verify(Verifier *v, int64 from, int64 to, const char *anchor)
 						  psprintf("no retention record says \"%s\"",
 								   v->retired));
 	}
-	close_scan(v);
+	close_trail(v);
 }
 
 /* warden.verify_audit(from_id, to_id, anchor) -> (id, problem, detail) */
@@ -378,14 +421,14 @@ warden_sql_get_audit_head(PG_FUNCTION_ARGS)
 	char *head = NULL;
 
 	memset(&v, 0, sizeof(v));
-	open_scan(&v, PG_INT64_MIN);
+	open_trail(&v, PG_INT64_MIN, BackwardScanDirection);
 	if (next_record(&v, BackwardScanDirection, &record))
 	{
 		(void) stored_hash(&record, WARDEN_REC_HASH, hash);
 		head = psprintf(INT64_FORMAT ":%s", record_id(&record),
 						warden_record_hex(hash, WARDEN_HASH_BYTES));
 	}
-	close_scan(&v);
+	close_trail(&v);
 	if (head == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(head));

@@ -51,6 +51,7 @@
 #define NAP_IDLE_MS 100
 #define RETRY_FIRST_MS 100
 #define RETRY_LAST_MS 1000
+#define PREPARE_RETRY_MS 10000
 
 /* Outcomes of statements that end with the server get that long. */
 #define FAREWELL_MS 300
@@ -175,11 +176,8 @@ write_batch(Batch *batch)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(batch_context);
 
-	/* a snapshot from before the lock could miss where the chain ends now */
 	if (batch->outbox)
 		(void) warden_store_lock("audit_outbox");
-	(void) warden_store_lock("audit_events");
-	PushActiveSnapshot(GetTransactionSnapshot());
 	batch->store = warden_store_open(&head);
 	if (!head.known && was_committed(warden_store_head(batch->store)))
 	{
@@ -193,8 +191,6 @@ write_batch(Batch *batch)
 			write_outbox(batch);
 	}
 	batch->head = warden_store_close(batch->store);
-
-	PopActiveSnapshot();
 	ForceSyncCommit();
 	attempted = batch->head;
 	attempted_n = batch->nqueued;
@@ -264,6 +260,42 @@ run_batch(WardenQueued *queued)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	pgstat_report_stat(false);
 	return ok;
+}
+
+/*
+ * The next partition before it is needed.  A failure costs nobody anything
+ * yet: it is reported, and tried again after a while.
+ */
+static void
+prepare_partition(void)
+{
+	static TimestampTz not_before = 0;
+
+	if (!warden_store_wants_partition() || GetCurrentTimestamp() < not_before)
+		return;
+	not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											 PREPARE_RETRY_MS);
+	HOLD_INTERRUPTS();
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		MemoryContextSwitchTo(batch_context);
+		warden_store_add_partition();
+		CommitTransactionCommand();
+		not_before = 0;
+		RESUME_INTERRUPTS();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(batch_context);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		head.known = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextReset(batch_context);
 }
 
 /* ----------------------------------------------------------------------
@@ -411,6 +443,7 @@ serve(WardenQueued *queued)
 				retry = 0;
 				last_work = GetCurrentTimestamp();
 				log_head(false);
+				prepare_partition();
 				continue;
 			}
 			retry = retry == 0 ? RETRY_FIRST_MS : Min(retry * 2, RETRY_LAST_MS);
@@ -452,7 +485,7 @@ warden_audit_is_worker(void)
 static void
 forget_head(Datum arg pg_attribute_unused(), Oid relid)
 {
-	if (relid == InvalidOid || relid == warden_store_relation())
+	if (relid == InvalidOid || warden_store_concerns(relid))
 		head.known = false;
 }
 
@@ -467,6 +500,7 @@ pin_settings(void)
 		{"default_transaction_deferrable", "off"},
 		{"statement_timeout", "0"},
 		{"lock_timeout", "0"},
+		{"default_tablespace", ""},
 		{"session_replication_role", "origin"},
 	};
 	Size i;

@@ -11,6 +11,7 @@
 
 #include <limits.h>
 
+#include "datatype/timestamp.h"
 #include "utils/guc.h"
 #include "utils/plancache.h"
 
@@ -20,6 +21,7 @@
 
 int			warden_audit = WARDEN_AUDIT_SYNC;
 int			warden_audit_idle_timeout = 2000;
+int			warden_audit_partition = 30 * SECS_PER_DAY;
 int			warden_audit_queue_size = 4096;
 int			warden_audit_statement_size = 65536;
 int			warden_audit_timeout = 10000;
@@ -79,6 +81,12 @@ define_audit_settings(void)
 							NULL, &warden_audit_idle_timeout, 2000, 100,
 							INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL,
 							NULL);
+	DefineCustomIntVariable("warden.audit_partition",
+							"Time that one partition of the audit trail covers.",
+							"Those that are there already keep their range.",
+							&warden_audit_partition, 30 * SECS_PER_DAY, 1,
+							10 * 365 * SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("warden.audit_queue_size",
 							"Shared memory for audit records that are not written yet.",
 							NULL, &warden_audit_queue_size, 4096, 256,

@@ -28,6 +28,7 @@ typedef enum WardenReport
 
 extern int	warden_audit;				/* WardenAuditMode */
 extern int	warden_standby_audit;		/* WardenStandbyAudit */
+extern int	warden_audit_partition; /* seconds */
 extern int	warden_audit_queue_size;	/* bytes of shared memory, in kB */
 extern int	warden_audit_timeout;		/* ms that a statement waits */
 extern int	warden_audit_idle_timeout;	/* ms until an idle worker leaves */

@@ -12,6 +12,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
@@ -32,6 +33,7 @@
 #include "utils/selfuncs.h"
 
 #include "compat.h"
+#include "audit_partition.h"
 #include "execution.h"
 #include "function_gate.h"
 #include "gateway.h"
@@ -233,6 +235,8 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		warden_apply_check_object(classId, objectId);
 	if (access == OAT_DROP && classId == ExtensionRelationId)
 		check_drop_extension(objectId);
+	else if (access == OAT_DROP && classId == RelationRelationId && subId == 0)
+		warden_partition_check_drop(objectId);
 	else if (access == OAT_POST_ALTER && classId == InheritsRelationId)
 	{
 		ObjectAccessPostAlter *alter = arg;

@@ -66,6 +66,23 @@ DELETE FROM warden.audit_events;
 RESET session_replication_role;
 SELECT warden.guard_audit();
 
+-- nor its partitions
+SELECT inhrelid::regclass AS part FROM pg_inherits
+	WHERE inhparent = 'warden.audit_events'::regclass
+	ORDER BY inhrelid DESC LIMIT 1 \gset
+SELECT has_table_privilege('warden_auditor', :'part', 'SELECT') AS readable,
+	relacl FROM pg_class WHERE oid = :'part'::regclass;
+\set VERBOSITY sqlstate
+INSERT INTO :part SELECT * FROM warden.audit_events;
+UPDATE :part SET agent = 'other';
+DELETE FROM :part WHERE false;
+TRUNCATE :part;
+DROP TABLE :part;
+SET session_replication_role = replica;
+DELETE FROM :part;
+RESET session_replication_role;
+\set VERBOSITY default
+
 --
 -- Every statement of an agent, whatever became of it
 --

@@ -57,7 +57,8 @@ SELECT c.oid::regclass AS relation, c.relkind AS kind,
                ORDER BY privilege_type) AS privileges
       FROM aclexplode(c.relacl) WHERE grantee <> c.relowner
      GROUP BY grantee) a ON true
- WHERE c.relnamespace = 'warden'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+ WHERE c.relnamespace = 'warden'::regnamespace AND NOT c.relispartition
+       AND c.relkind IN ('r', 'p', 'v', 'S')
  GROUP BY c.oid, c.relkind ORDER BY c.relname COLLATE "C";
 -- columns
 SELECT attrelid::regclass AS relation, attname, grantee::regrole,
@@ -92,7 +93,8 @@ SELECT r.rolname, m.rolname AS member_of FROM pg_auth_members a
 SELECT tgrelid::regclass AS relation, tgname, tgenabled
   FROM pg_trigger
  WHERE tgrelid IN (SELECT oid FROM pg_class
-                    WHERE relnamespace = 'warden'::regnamespace)
+                    WHERE relnamespace = 'warden'::regnamespace
+                      AND NOT relispartition)
    AND NOT tgisinternal
  ORDER BY tgrelid::regclass::text COLLATE "C", tgname COLLATE "C";
 

@@ -86,12 +86,17 @@ SELECT * FROM missing;
 -- all of schema warden that is not for agents
 SELECT format('SELECT count(*) FROM warden.%I', relname)
   FROM pg_class
- WHERE relnamespace = 'warden'::regnamespace AND relkind IN ('r', 'v', 'S')
-   AND relname <> 'my_changes'
+ WHERE relnamespace = 'warden'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
+   AND NOT relispartition AND relname <> 'my_changes'
  ORDER BY relname COLLATE "C" \gexec
 COPY warden.agents TO STDOUT;
 COPY (SELECT value FROM warden.mask_keys) TO STDOUT;
 DO $$ BEGIN PERFORM * FROM warden.audit_events; END $$;
+DO $$ BEGIN
+	EXECUTE (SELECT format('SELECT FROM %s', inhrelid::regclass)
+		FROM pg_inherits WHERE inhparent = 'warden.audit_events'::regclass
+		ORDER BY inhrelid LIMIT 1);
+END $$;
 SELECT query_to_xml('SELECT * FROM warden.agent_tokens', false, false, '');
 WITH w AS (SELECT a FROM warden.agents a) SELECT 1 FROM w;
 SELECT EXISTS (SELECT FROM warden.exemptions);

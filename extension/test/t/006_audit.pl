@@ -334,15 +334,5 @@ for (1 .. 100)
 ok(index(slurp_file($node->logfile, $offset), qq{"postgres": $head}) >= 0,
     'the head is in the server log');
 
-#
-# Retention
-#
-my $kept = $node->safe_psql('postgres',
-    'SELECT count(*) FROM warden.drop_audit_before(now())');
-chain_ok('the chain verifies from where retention left it');
-is(trail(q{SELECT count(*) FROM warden.audit_events WHERE kind = 'action'
-            AND outcome = 'audit_dropped'}),
-    '1', 'and says that something was dropped');
-
 $node->stop;
 done_testing();
