@@ -584,6 +584,7 @@ CREATE TABLE warden.agents (
 		CHECK (max_open_changes OPERATOR(pg_catalog.>) 0),
 	changes_per_hour integer
 		CHECK (changes_per_hour OPERATOR(pg_catalog.>) 0),
+	keep_images boolean NOT NULL DEFAULT true,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	created_by regrole
 );
@@ -606,6 +607,7 @@ COMMENT ON COLUMN warden.agents.person_statements_per_hour IS 'statements in a c
 COMMENT ON COLUMN warden.agents.person_rows_per_hour IS 'rows sent in a clock hour for one person, through whichever agent; NULL: no limit';
 COMMENT ON COLUMN warden.agents.max_open_changes IS 'changes of its that may wait for people at once; NULL: no limit';
 COMMENT ON COLUMN warden.agents.changes_per_hour IS 'changes that it may propose in an hour; NULL: no limit';
+COMMENT ON COLUMN warden.agents.keep_images IS 'rows that its changes touch are kept for warden.revert()';
 COMMENT ON COLUMN warden.agents.created_at IS 'when it was made';
 COMMENT ON COLUMN warden.agents.created_by IS 'login role that made it';
 CREATE INDEX agents_role_idx ON warden.agents (role);
@@ -1177,7 +1179,8 @@ GRANT SELECT ON warden.agents, warden.people TO warden_reviewer;
 GRANT UPDATE (apply_role, description, enabled, require_on_behalf_of,
 	max_rows, statement_timeout, lock_timeout, work_mem, temp_file_limit,
 	max_calls, statements_per_hour, rows_per_hour, person_statements_per_hour,
-	person_rows_per_hour, max_open_changes, changes_per_hour), DELETE
+	person_rows_per_hour, max_open_changes, changes_per_hour,
+	keep_images), DELETE
 	ON warden.agents TO warden_admin;
 GRANT INSERT, DELETE ON warden.delegations, warden.people TO warden_admin;
 GRANT EXECUTE ON FUNCTION
@@ -1714,19 +1717,36 @@ CREATE TABLE warden.change_images (
 	new_rows text,
 	at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE warden.change_images IS 'rows as they were before and after an apply, for seven days, for warden.revert()';
+COMMENT ON TABLE warden.change_images IS 'rows as they were before and after an apply, for warden.revert()';
 COMMENT ON COLUMN warden.change_images.id IS 'order in which the statements ran';
 COMMENT ON COLUMN warden.change_images.change_id IS 'the change that was applied';
 COMMENT ON COLUMN warden.change_images.ordinal IS 'the statement of the change';
 COMMENT ON COLUMN warden.change_images.relation IS 'the table that it wrote to, triggers'' writes included';
-COMMENT ON COLUMN warden.change_images.operation IS 'INSERT, UPDATE or DELETE';
+COMMENT ON COLUMN warden.change_images.operation IS 'INSERT, UPDATE or DELETE; NONE where no rows were kept, old_rows says why';
 COMMENT ON COLUMN warden.change_images.row_count IS 'how many rows';
 COMMENT ON COLUMN warden.change_images.old_rows IS 'the rows before, in the text form of the table''s type';
 COMMENT ON COLUMN warden.change_images.new_rows IS 'the rows after';
-COMMENT ON COLUMN warden.change_images.at IS 'when; they go after seven days';
+COMMENT ON COLUMN warden.change_images.at IS 'when; they go after warden.image_retention';
 CREATE INDEX change_images_change ON warden.change_images (change_id, id);
 CREATE INDEX change_images_at ON warden.change_images (at);
 REVOKE ALL ON warden.change_images FROM PUBLIC;
+
+-- Hashes of single rows could be guessed: nobody is granted anything on it.
+CREATE TABLE warden.change_footprints (
+	change_id bigint,
+	ordinal integer,
+	rows bigint NOT NULL,
+	hash text,
+	at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (change_id, ordinal)
+);
+COMMENT ON TABLE warden.change_footprints IS 'which rows the statements of a change touched in its latest preview; an apply that touches others is refused';
+COMMENT ON COLUMN warden.change_footprints.change_id IS 'the change';
+COMMENT ON COLUMN warden.change_footprints.ordinal IS 'the statement of the change';
+COMMENT ON COLUMN warden.change_footprints.rows IS 'how many rows';
+COMMENT ON COLUMN warden.change_footprints.hash IS 'of the rows as they were before; NULL: too many, their number counts';
+COMMENT ON COLUMN warden.change_footprints.at IS 'time of the preview';
+REVOKE ALL ON warden.change_footprints FROM PUBLIC;
 
 CREATE TABLE warden.approval_rules (
 	risk text NOT NULL

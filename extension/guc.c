@@ -28,6 +28,8 @@ int			warden_audit_timeout = 10000;
 int			warden_audit_workers = 4;
 bool		warden_allow_drop = false;
 int			warden_change_size = 1024 * 1024;
+int			warden_image_size = 8 * 1024 * 1024;
+int			warden_image_retention = 7 * 24 * 60;
 int			warden_divert_report = WARDEN_REPORT_WARNING;
 int			warden_standby_audit = WARDEN_STANDBY_REFUSE;
 bool		warden_unlabelled_masked = false;
@@ -126,6 +128,17 @@ warden_guc_init(void)
 							"Bytes that one statement of a pending change may have.",
 							NULL, &warden_change_size, 1024 * 1024, 1024,
 							64 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
+							NULL, NULL);
+	DefineCustomIntVariable("warden.image_retention",
+							"How long rows that an apply changed are kept for warden.revert().",
+							NULL, &warden_image_retention, 7 * 24 * 60, 0,
+							INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL,
+							NULL);
+	DefineCustomIntVariable("warden.image_size",
+							"Bytes of rows that one apply may keep for warden.revert().",
+							"With 0 none are kept.",
+							&warden_image_size, 8 * 1024 * 1024, 0,
+							256 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
 							NULL, NULL);
 	DefineCustomEnumVariable("warden.divert_report",
 							 "How an agent is told that its write became a pending change.",

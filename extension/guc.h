@@ -36,6 +36,8 @@ extern int	warden_audit_workers;		/* databases served at once */
 extern int	warden_audit_statement_size;	/* bytes kept of one statement */
 extern bool warden_unlabelled_masked;	/* warden.unlabelled_columns */
 extern int	warden_change_size;			/* bytes that one statement may have */
+extern int	warden_image_size;			/* bytes of images of one change */
+extern int	warden_image_retention;		/* minutes that images are kept */
 extern int	warden_divert_report;	/* WardenReport */
 extern bool warden_allow_drop;
 

@@ -595,5 +595,5 @@ warden_pending_init(void)
 	RegisterSubXactCallback(pending_subxact_callback, NULL);
 	warden_pending_state_init();
 	warden_toplevel_init();
-	warden_images_init();
+	warden_watch_init();
 }

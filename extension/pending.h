@@ -8,10 +8,13 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
+#include "utils/relcache.h"
 
 #include "review.h"
 
@@ -350,20 +353,59 @@ extern void warden_sandbox_enter(WardenSandbox *sandbox, Oid role,
 extern void warden_sandbox_leave(const WardenSandbox *sandbox);
 
 /*
+ * Rows that are changed between _begin and _end (pending_watch.c) go to the
+ * row images and to the footprint.
+ */
+extern void warden_watch_begin(void);
+extern void warden_watch_end(void);
+extern void warden_watch_init(void);	/* called by warden_pending_init */
+
+/*
  * Row images (pending_images.c): captured between _begin and _end, per
  * statement; _store, in internal mode and connected to SPI, keeps them.
- * _begin with NULL drops what has been captured.
+ * _begin with NULL drops what has been captured.  _give_up says why there can
+ * be none, a constant.  "old" or "new" may be NULL.
  */
 extern void warden_images_begin(MemoryContext context);
 extern void warden_images_statement(int ordinal);
+extern void warden_images_row(Relation relation, char operation,
+							  HeapTuple old, HeapTuple new);
+extern void warden_images_give_up(const char *reason);
 extern void warden_images_end(void);
 extern void warden_images_store(int64 change_id);
 
-/* Rows of an image, checked against what the statement was recorded with. */
+/* A row in the text form of its type, and the time that images go back to. */
+extern char *warden_images_text(HeapTuple tuple, TupleDesc desc);
+extern TimestampTz warden_images_horizon(void);
+
+/*
+ * Rows of an image, checked against what the statement was recorded with
+ * (pending_revert.c).
+ */
 extern char *warden_images_fetch(const char *id, bool old,
 								 const char *sha256);
 
-extern void warden_images_init(void);	/* called by warden_pending_init */
+/* What a statement touched (pending_footprint.c). */
+typedef struct WardenFootprint
+{
+	int			ordinal;
+	int64		rows;
+	char		hash[65];		/* "": too many rows to be hashed */
+	char		at[40];			/* of a stored one: when, as text */
+} WardenFootprint;
+
+extern void warden_footprint_begin(void);
+extern void warden_footprint_row(Relation relation, HeapTuple old);
+extern void warden_footprint_end(int ordinal, uint64 rows,
+								 WardenFootprint *footprint);
+
+/* Those of a change; in internal mode and connected to SPI. */
+extern void warden_footprint_store(int64 change_id, List *footprints);
+extern List *warden_footprint_load(int64 change_id, MemoryContext context);
+
+/* Raises WD007 where a stored one is there and differs. */
+extern void warden_footprint_require(int64 change_id, List *footprints,
+									 const WardenFootprint *now);
 
 /* The sign that somebody is running a change's barred statement. */
 extern bool warden_toplevel_lock(int64 change_id);

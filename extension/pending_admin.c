@@ -149,6 +149,9 @@ purge_internally(void *arg)
 	purging = true;
 	PG_TRY();
 	{
+		delete_of("DELETE FROM warden.change_footprints"
+				  " WHERE change_id = ANY (ARRAY(" PURGEABLE "))",
+				  job->before);
 		delete_of("DELETE FROM warden.change_images"
 				  " WHERE change_id = ANY (ARRAY(" PURGEABLE "))",
 				  job->before);

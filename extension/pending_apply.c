@@ -201,14 +201,18 @@ run_statements(ApplyJob *job)
 	foreach(cell, job->statements)
 	{
 		WardenStatement *statement = lfirst(cell);
-
 		int			inner = NewGUCNestLevel();
+		WardenFootprint footprint;
+		uint64		rows;
 
 		/* what one statement sets is not there for the next */
 		ordinal = statement->ordinal;
 		warden_capture_restore(job->change.context);
 		warden_images_statement(ordinal);
-		(void) warden_apply_statement(&job->change, statement);
+		warden_footprint_begin();
+		rows = warden_apply_statement(&job->change, statement);
+		warden_footprint_end(ordinal, rows, &footprint);
+		warden_footprint_require(job->change.id, job->footprints, &footprint);
 		AtEOXact_GUC(false, inner);
 	}
 	warden_sandbox_leave(&sandbox);
@@ -230,6 +234,9 @@ try_statements(ApplyJob *job)
 	MemoryContextSwitchTo(context);
 	warden_apply_set_running(true);
 	warden_images_begin(job->context);
+	if (!job->keep_images)
+		warden_images_give_up("they are switched off for its agent");
+	warden_watch_begin();
 	PG_TRY();
 	{
 		run_statements(job);
@@ -244,6 +251,7 @@ try_statements(ApplyJob *job)
 	}
 	PG_END_TRY();
 	warden_apply_set_running(false);
+	warden_watch_end();
 	if (job->error != NULL)
 		warden_images_begin(NULL);
 	else
@@ -321,11 +329,12 @@ warden_apply_mark_applied(void *arg)
 	SPI_finish();
 }
 
-/* A cancelled apply says nothing about the change. */
+/* A cancelled apply, or a refused one, says nothing about the change. */
 static bool
 counts_as_attempt(ErrorData *error)
 {
 	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
+		error->sqlerrcode != WARDEN_ERRCODE_TRANSITION &&
 		!is_lock_failure(error);
 }
 

@@ -11,6 +11,7 @@
 
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "commands/seclabel.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -199,6 +200,22 @@ check_barred(ApplyJob *job, bool atomic)
 	return true;
 }
 
+/* Rows that the agent's changes touch may be kept for a revert. */
+static bool
+keeps_images(const char *agent)
+{
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(agent);
+
+	if (SPI_execute_with_args("SELECT FROM warden.agents"
+							  " WHERE agent OPERATOR(pg_catalog.=) $1"
+							  " AND NOT keep_images",
+							  1, &type, &value, NULL, false,
+							  1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the agents");
+	return SPI_processed == 0;
+}
+
 /*
  * Loads and locks the change.  A refusal that is a fact about the change
  * (expired, stale) is stored as its state, if the caller can commit that.
@@ -217,6 +234,8 @@ warden_apply_load(void *arg)
 	{
 		job->statements = warden_pending_statements(job->change.id,
 													job->context);
+		job->footprints = warden_footprint_load(job->change.id, job->context);
+		job->keep_images = keeps_images(job->change.agent);
 		if (check_state(job) && check_unchanged(job) &&
 			(job->glass != NULL || check_approvals(job)) &&
 			check_apply_role(job))

@@ -12,6 +12,8 @@ typedef struct ApplyJob
 {
 	WardenChange change;
 	List	   *statements;		/* of WardenStatement * */
+	List	   *footprints;		/* of WardenFootprint *, of a preview */
+	bool		keep_images;	/* the agent's rows may be kept */
 	Oid			apply_role;
 	const char *glass;			/* reason of break_glass(), or NULL */
 	bool		atomic;			/* no commits on the way */

@@ -290,6 +290,13 @@ warden_apply_check_utility(Node *stmt)
 		case T_LoadStmt:
 			refuse_lasting("LOAD");
 			break;
+		case T_TruncateStmt:
+		case T_DropStmt:
+		case T_AlterTableStmt:
+		case T_RenameStmt:
+			/* rows go, or take another form, without being changed */
+			warden_images_give_up("it also drops, truncates or alters something");
+			break;
 		case T_SecLabelStmt:
 			if (((SecLabelStmt *) stmt)->objtype == OBJECT_ROLE)
 				refuse_own_schema();

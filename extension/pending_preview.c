@@ -52,6 +52,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "audit_event.h"
 #include "function_gate.h"
 #include "pending.h"
 #include "principal.h"
@@ -74,6 +75,7 @@ typedef struct Measured
 	double		duration;		/* ms, -1: not run */
 	List	   *locks;			/* of char * */
 	List	   *rewritten;		/* of char * */
+	WardenFootprint footprint;	/* where it was executed */
 } Measured;
 
 typedef struct PreviewJob
@@ -564,10 +566,14 @@ execute_statement(PreviewJob *job, Measured *measured)
 	List	   *before = filenodes(relids);
 	instr_time	start;
 	instr_time	end;
+	uint64		rows;
 
 	INSTR_TIME_SET_CURRENT(start);
-	measured->rows = (double) warden_apply_statement(&job->change,
-													 measured->statement);
+	warden_footprint_begin();
+	rows = warden_apply_statement(&job->change, measured->statement);
+	warden_footprint_end(measured->statement->ordinal, rows,
+						 &measured->footprint);
+	measured->rows = (double) rows;
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	measured->duration = INSTR_TIME_GET_MILLISEC(end);
@@ -675,6 +681,7 @@ measure_and_roll_back(PreviewJob *job)
 	if (in_block)
 		warden_apply_constraints();
 	warden_apply_set_running(true);
+	warden_watch_begin();
 	PG_TRY();
 	{
 		(void) NewGUCNestLevel();
@@ -686,6 +693,7 @@ measure_and_roll_back(PreviewJob *job)
 	PG_FINALLY();
 	{
 		warden_apply_set_running(false);
+		warden_watch_end();
 	}
 	PG_END_TRY();
 	/* the settings and the user go back with it */
@@ -693,6 +701,34 @@ measure_and_roll_back(PreviewJob *job)
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	SetUserIdAndSecContext(user, security);
+}
+
+/* What an apply will be held to: statements before any that was not run. */
+static void
+store_footprints_internally(void *arg)
+{
+	PreviewJob *job = arg;
+	List	   *footprints = NIL;
+	int64		rows = 0;
+	ListCell   *cell;
+
+	foreach(cell, job->measured)
+	{
+		Measured   *measured = lfirst(cell);
+
+		if (strcmp(measured->method, "executed") != 0)
+			break;
+		footprints = lappend(footprints, &measured->footprint);
+		rows += measured->footprint.rows;
+	}
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	warden_footprint_store(job->change.id, footprints);
+	warden_audit_action("previewed", job->change.id,
+						psprintf("%d of %d statements executed, " INT64_FORMAT " rows",
+								 list_length(footprints),
+								 list_length(job->measured), rows));
+	SPI_finish();
 }
 
 /* ---- the function ------------------------------------------------------- */
@@ -808,6 +844,7 @@ warden_sql_preview(PG_FUNCTION_ARGS)
 						   job.refusal + 1),
 				 errhint("%s", job.hint)));
 	measure_and_roll_back(&job);
+	warden_principal_run_internal(store_footprints_internally, &job);
 	foreach(cell, job.measured)
 		put_measured((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
 	return (Datum) 0;
