@@ -61,8 +61,12 @@ warden_footprint_row(Relation relation, HeapTuple old)
 	char	   *text;
 	int			i;
 
-	if (!current.active || old == NULL || ++current.rows > MAX_HASHED_ROWS ||
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)))
+	TransactionId writer;
+
+	if (!current.active || old == NULL || ++current.rows > MAX_HASHED_ROWS)
+		return;
+	writer = HeapTupleHeaderGetXmin(old->t_data);
+	if (TransactionIdIsCurrentTransactionId(writer))
 		return;
 	text = warden_images_text(old, RelationGetDescr(relation));
 	hash = pg_cryptohash_create(PG_SHA256);

@@ -620,6 +620,7 @@ try_statement(PreviewJob *job, Measured *measured, bool at_end)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(job->context);
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
 		measured->method = "failed";

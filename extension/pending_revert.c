@@ -258,6 +258,7 @@ require_distinct(Relation relation, const char *rows)
 {
 	Oid			input;
 	Oid			ioparam;
+	Datum		array;
 	Datum	   *elements;
 	char	  **texts;
 	bool	   *nulls;
@@ -265,10 +266,9 @@ require_distinct(Relation relation, const char *rows)
 	int			i;
 
 	getTypeInputInfo(TEXTARRAYOID, &input, &ioparam);
-	deconstruct_array(DatumGetArrayTypeP(OidInputFunctionCall(input,
-															  unconstify(char *, rows),
-															  ioparam, -1)),
-					  TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	array = OidInputFunctionCall(input, unconstify(char *, rows), ioparam, -1);
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &n);
 	texts = palloc((n + 1) * sizeof(char *));
 	for (i = 0; i < n; i++)
 		texts[i] = TextDatumGetCString(elements[i]);

@@ -89,8 +89,6 @@ CALL warden.apply(3004);
 CALL warden.apply(3005);
 CALL warden.apply(3006);
 SELECT id, name, price, double FROM regress_shop.items ORDER BY id;
-SELECT warden.revert(3005);
-SELECT warden.revert(3006);
 SELECT warden.revert(3004);
 SELECT warden.revert(3004);
 SELECT * FROM warden.change_images;
