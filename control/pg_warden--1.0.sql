@@ -726,6 +726,7 @@ CREATE TABLE warden.identity_subjects (
 		REFERENCES warden.agents (agent) ON DELETE CASCADE,
 	on_behalf_of text,
 	person_claim text,
+	issued_after timestamptz,
 	PRIMARY KEY (issuer, subject_claim, subject),
 	CHECK (on_behalf_of IS NULL OR person_claim IS NULL)
 );
@@ -736,6 +737,7 @@ COMMENT ON COLUMN warden.identity_subjects.subject IS 'what it must be, with * f
 COMMENT ON COLUMN warden.identity_subjects.agent IS 'the agent';
 COMMENT ON COLUMN warden.identity_subjects.on_behalf_of IS 'the person that it is bound to, if always the same';
 COMMENT ON COLUMN warden.identity_subjects.person_claim IS 'claim that names the person, if any';
+COMMENT ON COLUMN warden.identity_subjects.issued_after IS 'JWTs issued before (claim iat) are void, and those that do not say; NULL: none is';
 CREATE INDEX identity_subjects_agent_idx ON warden.identity_subjects (agent);
 REVOKE ALL ON warden.identity_subjects FROM PUBLIC;
 
@@ -1203,6 +1205,7 @@ GRANT UPDATE (audience, scope, leeway, enabled, jwks_uri), DELETE
 	ON warden.identity_issuers TO warden_admin;
 GRANT DELETE ON warden.identity_keys, warden.identity_subjects
 	TO warden_admin;
+GRANT UPDATE (issued_after) ON warden.identity_subjects TO warden_admin;
 GRANT SELECT (issuer, jwks_uri, enabled) ON warden.identity_issuers
 	TO warden_key_refresher;
 GRANT EXECUTE ON FUNCTION warden.set_identity_keys(text, jsonb)

@@ -45,7 +45,8 @@ enum
 	Anum_subjects_subject,
 	Anum_subjects_agent,
 	Anum_subjects_on_behalf_of,
-	Anum_subjects_person_claim
+	Anum_subjects_person_claim,
+	Anum_subjects_issued_after
 };
 
 /* Keys of one issuer that a token without "kid" is tried with. */
@@ -65,6 +66,7 @@ typedef struct Mapping
 	char		agent[NAMEDATALEN];
 	char		on_behalf_of[WARDEN_PERSON_SIZE];
 	char		person_claim[WARDEN_JWT_NAME_SIZE];
+	TimestampTz issued_after;	/* DT_NOBEGIN: whenever */
 } Mapping;
 
 static ScanKeyData
@@ -183,6 +185,21 @@ has_scope(const WardenJwt *jwt, const char *word)
 		warden_jwt_word(jwt, "scp", word);
 }
 
+/*
+ * Tokens are used for many calls, so a list of those seen would tell nothing.
+ * What takes a stolen one back is a time before which all of a subject's are
+ * void; one that does not say when it was issued may be older.
+ */
+static bool
+not_taken_back(const WardenJwt *jwt, const Mapping *mapping)
+{
+	int64		issued;
+
+	return mapping->issued_after == DT_NOBEGIN ||
+		(warden_jwt_seconds(jwt, "iat", &issued) &&
+		 time_t_to_timestamptz((pg_time_t) issued) >= mapping->issued_after);
+}
+
 /* Every word of the issuer's scope is in the token's. */
 static bool
 in_scope(const WardenJwt *jwt, const Issuer *issuer)
@@ -247,6 +264,7 @@ find_mapping(const WardenJwt *jwt, const Issuer *issuer, Mapping *mapping)
 	while (HeapTupleIsValid(tuple = warden_scan_next(&scan)))
 	{
 		int			match = matches(&scan, tuple, jwt);
+		bool		isnull;
 
 		if (match == 0 || match < best)
 			continue;
@@ -258,6 +276,12 @@ find_mapping(const WardenJwt *jwt, const Issuer *issuer, Mapping *mapping)
 						 mapping->on_behalf_of, sizeof(mapping->on_behalf_of));
 		warden_scan_text(&scan, tuple, Anum_subjects_person_claim,
 						 mapping->person_claim, sizeof(mapping->person_claim));
+		mapping->issued_after =
+			DatumGetTimestampTz(warden_scan_column(&scan, tuple,
+												   Anum_subjects_issued_after,
+												   &isnull));
+		if (isnull)
+			mapping->issued_after = DT_NOBEGIN;
 	}
 	warden_scan_end(&scan);
 	return equals == 1;
@@ -275,7 +299,8 @@ warden_store_jwt(const char *jwt, WardenToken *result)
 		!signature_holds(parsed, &issuer) ||
 		!warden_jwt_lists(parsed, "aud", issuer.audience) ||
 		!in_time(parsed, &issuer, result) ||
-		!find_mapping(parsed, &issuer, &mapping))
+		!find_mapping(parsed, &issuer, &mapping) ||
+		!not_taken_back(parsed, &mapping))
 		return false;
 	if (mapping.person_claim[0] != '\0' &&
 		!name_claim(parsed, mapping.person_claim, mapping.on_behalf_of,

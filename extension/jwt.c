@@ -571,9 +571,11 @@ parse_header(const char *json, size_t length, WardenJwt *jwt)
 	if (find_member(json, length, "crit", &value) ||
 		find_member(json, length, "b64", &value))
 		return false;
+	/* An empty name would pass for none, which any key of the issuer fits. */
 	if (find_member(json, length, "kid", &value))
 		return value.kind == JSON_TEXT &&
-			copy_text(&value, jwt->kid, sizeof(jwt->kid));
+			copy_text(&value, jwt->kid, sizeof(jwt->kid)) &&
+			jwt->kid[0] != '\0';
 	return true;
 }
 

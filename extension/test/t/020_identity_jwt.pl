@@ -397,6 +397,28 @@ my ($code, $out, $err) = warden_psql($node, 'gateway',
 like($err, qr/WD001: this credential acts for another person/,
     'the person of the token can not be replaced');
 
+refused(jwt_of('{"alg":"RS256","kid":""}', claims(), 'rsa'), 'an empty kid');
+
+# ---- taking back what was issued -------------------------------------------
+
+sub issued_after
+{
+    my ($time) = @_;
+
+    return $node->safe_psql('postgres',
+        "UPDATE warden.identity_subjects SET issued_after = $time"
+          . " WHERE subject = 'client-1'");
+}
+
+issued_after("to_timestamp($now - 100)");
+accepted(rs256(iat => $now - 100), undef, 'support/ann@example.com',
+    'issued just then');
+refused(rs256(iat => $now - 101), 'issued before');
+refused(rs256(iat => undef), 'issued nobody knows when');
+issued_after('NULL');
+accepted(rs256(iat => $now - 101), undef, 'support/ann@example.com',
+    'once more');
+
 # ---- two patterns are no answer; what is withdrawn is gone -----------------
 
 $node->safe_psql('postgres', <<"SQL");
