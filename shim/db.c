@@ -2,9 +2,11 @@
  * db.c
  *		Connections to PostgreSQL and the one transaction that a call is.
  *
- * A call is one flush: DISCARD ALL; BEGIN; enter; the statements; leave;
- * COMMIT; sync.  The reset of what an earlier call left behind goes first: if
- * it fails, the server skips everything up to the sync.  After an error the
+ * A call is one flush: BEGIN; enter; the statements; leave; COMMIT; sync.  The
+ * extension leaves nothing behind on a connection, whatever was run.  Should it
+ * fail in that, one identity must not meet what another one left: unless the
+ * call before was the same one's and ended well, DISCARD ALL goes first, and if
+ * that fails, the server skips everything up to the sync.  After an error the
  * transaction is rolled back at once; the answer to that is read when the
  * connection is next wanted.  A connection that is not outside a transaction
  * then is closed.  The pool's lock is never held across a libpq call.
@@ -53,6 +55,7 @@
 #define MAX_SHORT 8192
 
 /* places in the pipeline */
+#define AT_BEGIN 1
 #define AT_ENTER 2
 #define AT_STEPS 3
 
@@ -72,12 +75,21 @@ typedef struct DbTarget
 	size_t		type_count;
 } DbTarget;
 
+/* who a call was made for, as far as the request says it */
+typedef struct Identity
+{
+	AuthDigest	credential;
+	AuthDigest	person;
+} Identity;
+
 typedef struct DbConn
 {
 	PGconn	   *pg;
 	PGcancel   *cancel;
 	DbTarget   *target;
 	bool		rolling_back;	/* the answer to a ROLLBACK is not read yet */
+	bool		clean;			/* as far as we know */
+	Identity	user;			/* of the last call */
 	uint64_t	used;			/* when it was last given back */
 	DbOutcome  *outcome;		/* of the running call, for notices */
 	struct DbConn *next;
@@ -124,6 +136,7 @@ struct DbTicket
 	DbConn	   *conn;			/* NULL once it is all read */
 	Wait		wait;
 	int			step_count;
+	bool		prepared;		/* a step leaves a statement behind */
 	int			index;			/* of the command whose result comes next */
 	DbOutcome	outcome;
 };
@@ -607,15 +620,15 @@ send_step(DbConn *conn, const DbStep *step)
 }
 
 static bool
-send_call(DbConn *conn, const DbRequest *request, const char *key)
+send_call(DbConn *conn, const DbRequest *request, const char *key, bool reset)
 {
 	const char *enter[4] = {request->credential, request->on_behalf_of,
 	request->request, key};
 	const char *leave[1] = {key};
 	DbStep		first = {SQL_ENTER, 4, enter, false};
 	DbStep		last = {SQL_LEAVE, 1, leave, false};
-	bool		ok = send_text(conn, SQL_RESET) && send_text(conn, SQL_BEGIN) &&
-		send_step(conn, &first);
+	bool		ok = (!reset || send_text(conn, SQL_RESET)) &&
+		send_text(conn, SQL_BEGIN) && send_step(conn, &first);
 
 	for (int i = 0; ok && i < request->step_count; i++)
 		ok = send_step(conn, &request->steps[i]);
@@ -758,6 +771,7 @@ part(DbTicket *ticket, bool usable)
 
 	ticket->conn = NULL;
 	conn->outcome = NULL;
+	conn->clean = !ticket->prepared && outcome->status == DB_DONE;
 	if (usable && outcome->status != DB_DONE)
 		usable = send_rollback(conn);
 	if (usable)
@@ -768,16 +782,39 @@ part(DbTicket *ticket, bool usable)
 		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
 }
 
+static AuthDigest
+digest_text(const char *text)
+{
+	return auth_digest(text, text != NULL ? strlen(text) : 0);
+}
+
+/* Notes who has the connection now; true if that was not so before. */
+static bool
+change_user(DbConn *conn, const DbRequest *request)
+{
+	Identity	user = {digest_text(request->credential),
+	digest_text(request->on_behalf_of)};
+	bool		same = auth_equal(&user.credential, &conn->user.credential) &&
+		auth_equal(&user.person, &conn->user.person);
+
+	conn->user = user;
+	return !same;
+}
+
 /* Sends the call.  Where that fails the outcome says so, without a conn. */
 static void
 begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
 {
 	char		key[2 * LEAVE_KEY_BYTES + 1];
+	bool		reset = change_user(conn, request) || !conn->clean;
 
 	memset(ticket, 0, sizeof(*ticket));
 	ticket->pool = pool;
 	ticket->conn = conn;
 	ticket->step_count = request->step_count;
+	for (int i = 0; i < request->step_count; i++)
+		ticket->prepared = ticket->prepared || request->steps[i].prepare;
+	ticket->index = reset ? 0 : AT_BEGIN;
 	ticket->wait = (Wait) {
 		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
 		.watch_fd = request->watch_fd,.limit = pool->max_receive,
@@ -790,7 +827,7 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
 			 NULL);
 		part(ticket, false);
 	}
-	else if (!send_call(conn, request, key))
+	else if (!send_call(conn, request, key, reset))
 	{
 		fail(&ticket->outcome, DB_UNREACHABLE, "08006",
 			 "the connection to PostgreSQL was lost", "Try again.");

@@ -149,13 +149,23 @@ forget(Loop *loop, const McpCall *call)
 	loop->parked[i] = loop->parked[--loop->count];
 }
 
+static void
+hand_over(Loop *loop, McpCall *call)
+{
+	metrics_count(METRICS_HANDED_OVER);
+	worker_hand_over(loop->server->workers, call);
+}
+
 /* What it waits for is here already, or can not be waited for. */
 static bool
 finish(Loop *loop, McpCall *call)
 {
 	if (mcp_finish(call))
+	{
+		metrics_count(METRICS_LOOP_CALLS);
 		return true;
-	worker_hand_over(loop->server->workers, call);
+	}
+	hand_over(loop, call);
 	return false;
 }
 
@@ -218,7 +228,7 @@ advance(Loop *loop, McpCall *call)
 		return;
 	forget(loop, call);
 	if (progress != MCP_READY)
-		worker_hand_over(loop->server->workers, call);
+		hand_over(loop, call);
 	else if (finish(loop, call))
 		leave_place(loop);
 }
@@ -242,7 +252,7 @@ hand_over_slow(Loop *loop)
 		epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL,
 				  parking_of(call)->fd(call->parked), NULL);
 		forget(loop, call);
-		worker_hand_over(loop->server->workers, call);
+		hand_over(loop, call);
 	}
 }
 

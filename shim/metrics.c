@@ -29,7 +29,8 @@ static const char *const gauge_names[METRICS_GAUGES] = {
 
 static const char *const counter_names[METRICS_COUNTERS] = {
 	"warden_mcp_http_refused_total", "warden_mcp_auth_failed_total",
-	"warden_mcp_db_connects_total", "warden_mcp_db_failures_total"
+	"warden_mcp_db_connects_total", "warden_mcp_db_failures_total",
+	"warden_mcp_loop_calls_total", "warden_mcp_handed_over_total"
 };
 
 typedef struct NameCounts

@@ -25,6 +25,8 @@ typedef enum MetricsCounter
 	METRICS_AUTH_FAILED,
 	METRICS_DB_CONNECTS,
 	METRICS_DB_FAILURES,
+	METRICS_LOOP_CALLS,			/* answered without a worker */
+	METRICS_HANDED_OVER,		/* begun without one */
 	METRICS_COUNTERS
 } MetricsCounter;
 

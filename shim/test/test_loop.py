@@ -1,0 +1,123 @@
+"""Calls that the HTTP loop runs by itself, and those that it hands over."""
+
+import http.client
+import pathlib
+import re
+import threading
+
+from harness import main
+
+
+def counters(server):
+    """Metrics that are plain numbers, by name."""
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    line.request("GET", "/metrics")
+    text = line.getresponse().read().decode()
+    line.close()
+    return {name: int(value) for name, value in
+            re.findall(r"^warden_mcp_(\w+) (\d+)$", text, re.M)}
+
+
+def rows(server, sql, **arguments):
+    return server.call("query", {"sql": sql, **arguments})[
+        "structuredContent"].get("rows")
+
+
+def short(bench):
+    server = bench.http("--pool", "2")
+    wrong = [n for n in range(50) if rows(server, f"SELECT {n}") != [[n]]]
+    bench.equal(wrong, [], "short calls")
+    bench.check(counters(server)["loop_calls_total"] > 0,
+                "no worker is needed for them", counters(server))
+    bench.equal(server.call("query", {"sql": "SELECT 1/0"})[
+        "structuredContent"].get("sqlstate"), "22012", "an error")
+    bench.equal(rows(server, "SELECT 7"), [[7]], "a call after it")
+    bench.equal(rows(server, "SELECT $1::mood", params=["ok"]), [["ok"]],
+                "a type that has to be learned")
+    change = server.call("query", {
+        "sql": "UPDATE customers SET name = 'x' WHERE id = 1"})[
+            "structuredContent"]
+    bench.equal(change.get("status"), "pending_review",
+                "a write, whose findings are another statement")
+    before = counters(server)["handed_over_total"]
+    many = rows(server, "SELECT id, profile, repeat('x', 500) FROM customers"
+                " ORDER BY id LIMIT 1000")
+    bench.equal([len(many), many[999][0]], [1000, 1000], "a long answer")
+    bench.check(counters(server)["handed_over_total"] > before,
+                "which a worker writes")
+    bench.equal(rows(server, "SELECT length('%s')" % ("y" * 100000)),
+                [[100000]], "a long statement")
+
+
+def beside_slow_ones(bench):
+    server = bench.http("--pool", "2")
+    slow = []
+
+    def wait():
+        slow.append(rows(server, "SELECT 'slow' FROM pg_sleep(2)"))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wrong = [n for n in range(50) if rows(server, f"SELECT {n}") != [[n]]]
+    bench.equal((wrong, slow), ([], []),
+                "short calls do not wait for a long one")
+    thread.join()
+    bench.equal(slow, [[["slow"]]], "which gets its answer")
+
+
+def places(bench):
+    """One connection, eight clients; some calls are long, some are refused."""
+    server = bench.http("--pool", "1")
+    statements = [
+        ("SELECT 1", [[1]]), ("SELECT 2 FROM pg_sleep(0.05)", [[2]]),
+        ("SELECT 3/0", None), ("SELECT n FROM generate_series(1, 900) n",
+                               [[n] for n in range(1, 901)]), ("", None)]
+    wrong = []
+
+    def work(number):
+        for turn in range(15):
+            sql, expected = statements[(number + turn) % len(statements)]
+            got = rows(server, sql)
+            if got != expected:
+                wrong.append((sql, got))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.equal(wrong, [], "120 calls take turns on one connection")
+    numbers = counters(server)
+    bench.equal((numbers["pool_busy"], numbers["queue_length"],
+                 numbers["pool_open"]), (0, 0, 1), "all places are free again")
+
+
+def resets(bench):
+    """DISCARD ALL stands between identities and after errors only."""
+    server = bench.http("--pool", "1")
+    log = pathlib.Path(bench.dir) / "postgres.log"
+
+    def discards():
+        return log.read_text(errors="replace").count("DISCARD ALL")
+
+    def call(token, sql="SELECT 1"):
+        before = discards()
+        server.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                     "params": {"name": "query", "arguments": {"sql": sql}}},
+                    {"Authorization": f"Bearer {bench.env[token]}"})
+        return discards() - before
+
+    bench.psql("ALTER SYSTEM SET log_statement = 'all'")
+    bench.psql("SELECT pg_reload_conf()")
+    while bench.psql("SHOW log_statement") != "all":
+        pass
+    bench.equal([call("token"), call("token"), call("other_token"),
+                 call("other_token"), call("other_token", "SELECT 1/0"),
+                 call("other_token"), call("other_token"), call("token")],
+                [1, 0, 1, 0, 0, 1, 0, 1],
+                "a connection is reset for another identity, and after errors")
+    bench.psql("ALTER SYSTEM RESET log_statement")
+    bench.psql("SELECT pg_reload_conf()")
+
+
+main(short, beside_slow_ones, places, resets)
