@@ -27,6 +27,16 @@
 #error "pg_warden needs PostgreSQL 15 or newer"
 #endif
 
+/* From 18 on Vars above a GROUP BY lead to an entry that holds what is
+ * grouped by; the nth expression, or NULL. */
+#if PG_VERSION_NUM >= 180000
+#define WARDEN_GROUP_EXPR(rte, var) \
+	((rte)->rtekind == RTE_GROUP ? \
+	 (Node *) list_nth((rte)->groupexprs, (var)->varattno - 1) : NULL)
+#else
+#define WARDEN_GROUP_EXPR(rte, var) ((Node *) NULL)
+#endif
+
 /* 18 took execute_once from ExecutorRun. */
 #if PG_VERSION_NUM >= 180000
 #define EXECUTOR_RUN_ARGS	QueryDesc *queryDesc, ScanDirection direction, \

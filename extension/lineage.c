@@ -221,7 +221,7 @@ tainted_var(Lineage *lineage, Var *var, Scope *scope)
 		case RTE_VALUES:
 			return tainted_expr(lineage, (Node *) rte->values_lists, scope);
 		default:
-			return false;
+			return tainted_expr(lineage, WARDEN_GROUP_EXPR(rte, var), scope);
 	}
 }
 
@@ -357,6 +357,44 @@ joined_walker(Node *node, Walk *walk)
 	return expression_tree_walker(node, joined_walker, walk);
 }
 
+/* The offsets of a window's frame choose rows for what is computed over it. */
+static bool
+tainted_windows(Lineage *lineage, Scope *scope)
+{
+	ListCell   *lc;
+
+	foreach(lc, scope->query->windowClause)
+	{
+		WindowClause *window = lfirst(lc);
+
+		if (tainted_expr(lineage, window->startOffset, scope) ||
+			tainted_expr(lineage, window->endOffset, scope))
+			return true;
+	}
+	return false;
+}
+
+static bool
+compares_rows(Node *node)
+{
+	SetOperationStmt *operation = (SetOperationStmt *) node;
+
+	return node != NULL && IsA(node, SetOperationStmt) &&
+		(!operation->all || operation->op != SETOP_UNION ||
+		 compares_rows(operation->larg) || compares_rows(operation->rarg));
+}
+
+/*
+ * Do tainted outputs decide how many rows there are: rows that a set
+ * operation compares, or what functions in the target list return?
+ */
+static bool
+tainted_count(Query *query, Bitmapset *tainted)
+{
+	return !bms_is_empty(tainted) &&
+		(query->hasTargetSRFs || compares_rows(query->setOperations));
+}
+
 /* Is which rows there are, or their order, decided by a labelled column? */
 static bool
 tainted_conditions(Lineage *lineage, Scope *scope)
@@ -369,7 +407,8 @@ tainted_conditions(Lineage *lineage, Scope *scope)
 		tainted_expr(lineage, (Node *) query->jointree, scope) ||
 		tainted_expr(lineage, query->havingQual, scope) ||
 		tainted_expr(lineage, query->limitCount, scope) ||
-		tainted_expr(lineage, query->limitOffset, scope))
+		tainted_expr(lineage, query->limitOffset, scope) ||
+		tainted_windows(lineage, scope))
 		return true;
 	foreach(lc, query->targetList)
 	{
@@ -405,7 +444,8 @@ taint_query(Lineage *lineage, Query *query, Scope *outer)
 	known->tainted = taint_outputs(lineage, &scope);
 	/* A query inside this one may have found it so meanwhile. */
 	if (lineage->opaque && !lineage->conditions &&
-		tainted_conditions(lineage, &scope))
+		(tainted_count(query, known->tainted) ||
+		 tainted_conditions(lineage, &scope)))
 		lineage->conditions = true;
 	return known->tainted;
 }

@@ -30,6 +30,15 @@ CREATE MATERIALIZED VIEW of_cte AS
     WITH c AS (SELECT id FROM people WHERE ssn LIKE '1%') SELECT count(*) FROM c;
 CREATE MATERIALIZED VIEW of_lateral AS
     SELECT count(*) FROM people p, generate_series(1, length(p.ssn));
+CREATE MATERIALIZED VIEW of_frame AS
+    SELECT sum(id) OVER (ORDER BY id ROWS (SELECT length(min(ssn)) FROM people)
+        PRECEDING) FROM people;
+CREATE MATERIALIZED VIEW of_union AS
+    SELECT id % 2 AS half, ssn FROM people UNION SELECT 0, ssn FROM people;
+CREATE MATERIALIZED VIEW of_series AS
+    SELECT id, generate_series(1, length(ssn)) AS n FROM people;
+CREATE MATERIALIZED VIEW of_groups AS
+    SELECT left(ssn, 1) AS first, count(*) FROM people GROUP BY 1;
 CREATE MATERIALIZED VIEW of_copy AS SELECT id FROM derived;
 CREATE MATERIALIZED VIEW of_sums AS SELECT count(*) FROM shown;
 ANALYZE;
@@ -76,6 +85,10 @@ SELECT id FROM of_view;
 SELECT * FROM of_rows;
 SELECT * FROM of_cte;
 SELECT * FROM of_lateral;
+SELECT * FROM of_frame;
+SELECT half FROM of_union;
+SELECT id FROM of_series;
+SELECT count FROM of_groups;
 SELECT * FROM of_copy;
 SELECT count(*) FROM pg_prepared_xacts;
 SELECT count(*) FROM pg_stat_replication;

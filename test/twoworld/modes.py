@@ -22,6 +22,11 @@ CONFIGS = {"parallel": PARALLEL, "jit": JIT, "generic": GENERIC,
            "noseq": NOPLANS}
 
 
+OBJECTS = [("MATERIALIZED VIEW IF EXISTS", ["tw_mv"]),
+           ("VIEW", ["tw_v", "tw_vinv", "tw_vsb", "tw_vv"]),
+           ("FUNCTION", ["tw_scalar", "tw_ascalar"])]
+
+
 class Road:
     """What a mode may use: one statement in one world."""
 
@@ -30,8 +35,8 @@ class Road:
         self.settings = settings
         self.stmt = stmt
         self.made = set()
-        self.conns = []
-        self.kept = None
+        self.config = None
+        self.used = []          # keys of the sessions that the mode used
         self.used_names = False
 
     # -- objects that an owner made ---------------------------------------
@@ -72,61 +77,61 @@ class Road:
              "LATERAL (SELECT 1) s"),
             ("tw_mv", "CREATE MATERIALIZED VIEW tw_mv AS SELECT * FROM tw_v"),
         ]
-        conn.query("SET ROLE app_owner")
-        for name, sql in ddl:
-            if name != "tw_v" and "tw_v" not in self.made and name not in (
-                    "tw_scalar", "tw_ascalar"):
-                continue
-            if not conn.simple(sql).states:
-                self.made.add(name)
-        for name in ("tw_v", "tw_vinv", "tw_vsb", "tw_vv", "tw_mv"):
-            if name in self.made:
-                conn.query("GRANT SELECT ON %s TO agent" % name)
+        wanted = [(name, sql) for name, sql in ddl if name == "tw_v"]
+        wanted += [(name, sql) for name, sql in ddl if name != "tw_v"]
+        answers = conn.batch(["SET ROLE app_owner"] + [sql for _, sql in wanted])
+        self.made = {name for (name, _), tr in zip(wanted, answers[1:])
+                     if not tr.states}
+        readable = [name for name in ("tw_v", "tw_vinv", "tw_vsb", "tw_vv", "tw_mv")
+                    if name in self.made]
+        if readable:
+            conn.query("GRANT SELECT ON %s TO agent" % ", ".join(readable))
         conn.query("RESET ROLE")
 
     def drop(self):
         """Remove the objects again."""
-        if self.made:
-            self.world.su().query(
-                "DROP MATERIALIZED VIEW IF EXISTS tw_mv; DROP VIEW IF EXISTS tw_v, "
-                "tw_vinv, tw_vsb CASCADE; DROP FUNCTION IF EXISTS tw_scalar(), "
-                "tw_ascalar()")
+        kinds = [(kind, [name for name in names if name in self.made])
+                 for kind, names in OBJECTS]
+        self.world.su().batch(["DROP %s %s CASCADE" % (kind, ", ".join(names))
+                               for kind, names in kinds if names])
         self.made.clear()
 
     # -- sessions -----------------------------------------------------------
 
     def agent(self, role="agent"):
-        """A session with the case's own settings; the agent's is kept for the
-        next mode, another role's is used once."""
-        if role == "agent" and self.kept is not None:
-            return self.kept
-        conn = self.world.connect(role)
-        if role == "agent":
-            self.kept = conn
-        else:
-            self.conns.append(conn)
-        for setting in self.settings:
-            conn.simple(setting)
+        """A session of the role under the configuration. It is kept for other
+        statements, since plans of theirs must not matter either, but where
+        the case has settings of its own."""
+        key = (role, self.config, bool(self.settings))
+        self.used.append(key)
+        conn = self.world.kept.get(key)
+        if conn is None:
+            conn = self.world.connect(role)
+            self.world.kept[key] = conn
+            for setting in self.settings:
+                conn.simple(setting)
         return conn
 
     def tidy(self, tr):
-        """Make the kept session fit for the next mode."""
-        for conn in self.conns:
-            conn.close()
-        self.conns.clear()
-        if self.kept is None:
-            return
-        if tr is None or tr.lost or self.kept.status != "I":
-            self.forget()
-        elif self.used_names:
-            self.kept.simple("DEALLOCATE ALL")
-            self.used_names = False
+        """Make the sessions that a mode used fit for the next one."""
+        for key in self.used:
+            conn = self.world.kept.get(key)
+            if conn is None:
+                continue
+            if tr is None or tr.lost or conn.status != "I":
+                self.world.forget(key)
+            elif key[0] == "pooler":
+                run_list(conn, "RESET ROLE", "DISCARD ALL")
+            elif self.used_names:
+                conn.simple("DEALLOCATE ALL")
+        self.used.clear()
+        self.used_names = False
 
-    def forget(self):
-        """The next mode gets a new session."""
-        if self.kept is not None:
-            self.kept.close()
-            self.kept = None
+    def finish(self):
+        """Close what has settings of this statement alone."""
+        for key in list(self.world.kept):
+            if key[2]:
+                self.world.forget(key)
 
 
 def run_list(conn, *statements):
@@ -421,33 +426,52 @@ def chosen(wanted):
     return out
 
 
-def set_config(world, config, on):
-    """Give the agent's role a configuration, or take it back."""
+def with_config(world, config, func):
+    """Runs func while sessions that begin get a configuration."""
     settings = dict(CONFIGS[config])
-    if int(world.su().query("SHOW server_version_num")[0][0]) >= 160000 and \
-            "force_parallel_mode" in settings:
+    if world.version >= 160000 and "force_parallel_mode" in settings:
         settings["debug_parallel_query"] = settings.pop("force_parallel_mode")
-    world.su().query("; ".join(
-        "ALTER ROLE agent IN DATABASE w " + ("SET %s = '%s'" % item if on else
-                                             "RESET %s" % item[0])
-        for item in settings.items()))
+    roles = ("agent", "shim")
+    world.su().query("; ".join("ALTER ROLE %s IN DATABASE w SET %s = '%s'"
+                               % ((role,) + item)
+                               for role in roles for item in settings.items()))
+    try:
+        return func()
+    finally:
+        world.su().query("; ".join("ALTER ROLE %s IN DATABASE w RESET %s"
+                                   % (role, name)
+                                   for role in roles for name in settings))
+
+
+def open_sessions(world, wanted):
+    """Sessions under each configuration, which is taken back at once."""
+    for config in CONFIGS:
+        names = [name for conf, name, _ in wanted if conf == config]
+        roles = ["agent"] if names else []
+        if world.pair.warden and any(name.endswith("-gateway") for name in names):
+            roles.append("shim")
+        missing = [role for role in roles
+                   if (role, config, False) not in world.kept]
+        if missing:
+            conns = with_config(world, config, lambda: [
+                world.connect(role) for role in missing])
+            for role, conn in zip(missing, conns):
+                world.kept[(role, config, False)] = conn
 
 
 def run_modes(world, settings, stmt, wanted):
     """All wanted modes of one statement in one world: name -> Transcript."""
     road = Road(world, settings, stmt)
-    out, current = {}, None
+    out = {}
     road.build()
+    open_sessions(world, wanted)
     for config, name, func in wanted:
-        if config != current:
-            road.forget()
-            if current:
-                set_config(world, current, False)
-            if config:
-                set_config(world, config, True)
-            current = config
+        road.config = config
         try:
-            out[name] = func(road)
+            if settings and config:
+                out[name] = with_config(world, config, lambda: func(road))
+            else:
+                out[name] = func(road)
         except pgwire.PgError as err:
             tr = pgwire.Transcript()
             tr.states.append(err.sqlstate)
@@ -461,9 +485,6 @@ def run_modes(world, settings, stmt, wanted):
         road.tidy(out[name])
         if out[name] is not None and out[name].lost:
             break
-    road.forget()
-    if current:
-        set_config(world, current, False)
-    world.settle()
+    road.finish()
     road.drop()
     return out

@@ -206,6 +206,11 @@ class Conn:
         return [[None if v is None else v.decode("utf-8", "replace")
                  for v in row] for row in tr.data]
 
+    def batch(self, statements):
+        """Simple queries sent in one go; a transcript of each."""
+        self.send(*[("Q", sql.encode() + b"\0") for sql in statements])
+        return [self.collect() for _ in statements]
+
     def describe(self, sql):
         """Columns of a statement without running it, or None."""
         self.send(("P", b"\0" + sql.encode() + b"\0" + b"\0\0"),

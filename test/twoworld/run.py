@@ -218,6 +218,8 @@ def run_plain(world, case, before):
         proc.stdout.close()
     if LOST.search(out.text):
         return out
+    if background:                      # what ends them does not choose
+        world.forget_all()
     for attempt in range(200):
         busy = world.su().query(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
@@ -342,6 +344,8 @@ def judge_mode(case, name, one, two, stmt, pair):
     problems = judge_text(case, text_one, text_two, pair)
     if one.lost or two.lost:
         problems.append("backend died: " + text_one[-200:])
+    if "54001" in one.states:           # not said by any of the cases
+        problems.append("stack depth: " + stmt[:120])
     must_run = case.kind == "benign" or "runs" in case.flags
     if pair.warden and must_run and name.split("-")[-1] not in modes.MAY_REFUSE:
         refusals = [s for s in one.states if s.startswith("WD")]
@@ -377,16 +381,16 @@ def run_other_modes(pair, case, wanted, report):
             pair.revive()
 
 
-def check_modes_changed(pair, case, before, report):
+def check_modes_changed(pair, case, report, state):
     """Nothing that the other roads ran may have changed anything."""
-    after = pair.each(worlds.World.checksums)
+    before, after = state["sums"], pair.each(worlds.World.checksums)
+    state["sums"] = after
     for world, old, new in zip(pair.worlds, before, after):
         changed = sorted(k for k in set(old) | set(new) if old.get(k) != new.get(k))
         if changed:
             report.take(case, "modes", ["world %s changed: %s" % (
                 world.name, ", ".join(changed[:8]))], "error")
-            return True
-    return False
+            state["dirty"] = True
 
 
 def run_case(pair, case, wanted, report, state):
@@ -416,9 +420,10 @@ def run_case(pair, case, wanted, report, state):
     if case.group not in state["groups"]:
         return
     if wanted and case.reads() and not (plain and any(o.dirty for o in outs)):
-        before = pair.each(worlds.World.checksums)
+        if not plain:
+            state["sums"] = pair.each(worlds.World.checksums)
         run_other_modes(pair, case, wanted, report)
-        state["dirty"] |= check_modes_changed(pair, case, before, report)
+        check_modes_changed(pair, case, report, state)
 
 
 # -- command line -------------------------------------------------------------------
@@ -455,7 +460,7 @@ def parse_arguments():
 
 
 def select_cases(args):
-    """The cases to run, in file order."""
+    """The cases to run: first those that can share a database."""
     out = []
     for path in args.cases:
         out += cases.load(path)
@@ -467,7 +472,7 @@ def select_cases(args):
     if args.shard:
         index, total = (int(n) for n in args.shard.split("/"))
         out = out[index::total]
-    return out
+    return sorted(out, key=lambda case: case.fresh)
 
 
 def run_jobs(args):

@@ -126,6 +126,8 @@ class World:
                     "HOME": pair.dir, "PGCONNECT_TIMEOUT": "20"}
         self.token = ""
         self.super = None
+        self.version = 0
+        self.kept = {}          # sessions of the other roads, by modes.py
         self.proc = None
 
     # -- server ----------------------------------------------------------
@@ -186,10 +188,21 @@ class World:
                         raise
                     time.sleep(0.25)
             self.super.query("SET search_path = public")
+            self.version = int(self.super.query("SHOW server_version_num")[0][0])
         return self.super
+
+    def forget(self, key):
+        """Close a kept session."""
+        self.kept.pop(key).close()
+
+    def forget_all(self):
+        """Close all kept sessions."""
+        for key in list(self.kept):
+            self.forget(key)
 
     def close_super(self):
         """Let go of the copy."""
+        self.forget_all()
         if self.super is not None:
             self.super.close()
             self.super = None
@@ -280,13 +293,13 @@ class World:
 
     def settle(self):
         """Wait until nobody but us is connected to the copy."""
-        for _ in range(200):
-            if self.su().query(
+        for _ in range(500):
+            if int(self.su().query(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = 'w' AND "
                     "backend_type = 'client backend' AND pid <> pg_backend_pid()"
-                    )[0][0] == "0":
+                    )[0][0]) <= len(self.kept):
                 return
-            time.sleep(0.02)
+            time.sleep(0.01)
 
     def checksums(self):
         """Hash of every user table (with ctid) and of the user catalogs."""
@@ -421,7 +434,7 @@ class Pair:
     def revive(self):
         """Servers that have died or restarted come back."""
         for world in self.worlds:
-            world.super = None
+            world.close_super()
             if world.proc.poll() is not None:
                 world.start()
             else:
