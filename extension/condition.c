@@ -48,7 +48,9 @@ parse_text(const char *text)
 	SelectStmt *select = castNode(SelectStmt,
 								  linitial_node(RawStmt, raw)->stmt);
 
-	if (list_length(select->targetList) != 1 || select->fromClause != NIL ||
+	if (list_length(select->targetList) != 1 ||
+		linitial_node(ResTarget, select->targetList)->name != NULL ||
+		select->fromClause != NIL ||
 		select->whereClause != NULL || select->groupClause != NIL ||
 		select->havingClause != NULL || select->sortClause != NIL ||
 		select->limitCount != NULL || select->limitOffset != NULL ||

@@ -154,11 +154,34 @@ value_column(HeapTuple tuple, TupleDesc desc, AttrNumber attnum)
 	return isnull ? (Datum) 0 : value;
 }
 
+/* What no row can be without.  Constraints see to it, until they are gone. */
+static void
+require_columns(HeapTuple tuple, TupleDesc desc, const AttrNumber *columns,
+				int n)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (columns[i] <= desc->natts &&
+			!TupleDescAttr(desc, columns[i] - 1)->attisdropped &&
+			!heap_attisnull(tuple, columns[i], desc))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a row of policy table \"%s.%s\" can not be read",
+						WARDEN_SCHEMA, get_rel_name(tuple->t_tableOid)),
+				 errhint("Governed sessions are refused until a superuser has repaired or deleted the row.")));
+	}
+}
+
 static void
 load_type(HeapTuple tuple, TupleDesc desc, void *row)
 {
+	static const AttrNumber required[] = {Anum_types_name, Anum_types_mask};
 	SemanticType *type = row;
 
+	require_columns(tuple, desc, required, lengthof(required));
 	type->name = text_column(tuple, desc, Anum_types_name);
 	type->mask = text_column(tuple, desc, Anum_types_mask);
 }
@@ -166,8 +189,11 @@ load_type(HeapTuple tuple, TupleDesc desc, void *row)
 static void
 load_rule(HeapTuple tuple, TupleDesc desc, void *row)
 {
+	static const AttrNumber required[] = {Anum_rules_type, Anum_rules_role,
+	Anum_rules_mask};
 	MaskRule   *rule = row;
 
+	require_columns(tuple, desc, required, lengthof(required));
 	rule->type = text_column(tuple, desc, Anum_rules_type);
 	rule->role = DatumGetObjectId(value_column(tuple, desc, Anum_rules_role));
 	rule->mask = text_column(tuple, desc, Anum_rules_mask);
@@ -177,8 +203,11 @@ load_rule(HeapTuple tuple, TupleDesc desc, void *row)
 static void
 load_exemption(HeapTuple tuple, TupleDesc desc, void *row)
 {
+	static const AttrNumber required[] = {Anum_exemptions_grantee,
+	Anum_exemptions_until};
 	Exemption  *exemption = row;
 
+	require_columns(tuple, desc, required, lengthof(required));
 	exemption->grantee =
 		DatumGetObjectId(value_column(tuple, desc, Anum_exemptions_grantee));
 	exemption->type = text_column(tuple, desc, Anum_exemptions_type);

@@ -185,6 +185,11 @@ static void
 check_mask(const char *type, const char *mask, const char *unless)
 {
 	warden_mask_validate(mask);
+	if (unless != NULL && warden_mask_is_clear(mask))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a condition says for which rows the mask is lifted, and \"clear\" lifts it for all"),
+				 errhint("Give the mask that the other rows are to have, such as 'full'.")));
 	check_labelled_columns(type, mask, unless);
 }
 

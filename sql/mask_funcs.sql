@@ -117,7 +117,7 @@ SELECT warden.set_mask('mt_code', 'func(masks.by_atomic)', 'mask_reader');
 SELECT warden.set_mask('mt_code', 'func(masks.by_call)');
 SELECT warden.set_mask('mt_code', 'func(masks.by_string)');
 SELECT warden.set_mask('mt_code', 'func(masks.by_other)');
-SELECT warden.set_mask('mt_code', 'clear', 'mask_reader', 'masks.known(region)');
+SELECT warden.set_mask('mt_code', 'full', 'mask_reader', 'masks.known(region)');
 UPDATE warden.semantic_types SET mask = 'func(masks.by_sql)'
     WHERE name = 'mt_code';
 SECURITY LABEL FOR warden ON COLUMN masks.person.region IS 'mt_sql';

@@ -79,10 +79,14 @@ OWN = ("SELECT oid FROM pg_namespace WHERE nspname = 'warden' "
 
 
 def catalog_query():
-    """One row a catalog: its name and the hash of its rows."""
+    """One row a catalog: its name and the hash of its rows, or, where the
+    server's own are among them, of which versions of rows there are."""
     parts = ["SELECT '%s', (SELECT md5(coalesce(string_agg(t::text, E'\\n' "
              "ORDER BY t::text COLLATE \"C\"), '')) FROM %s t WHERE %s)"
-             % (name, name, where) for name, where in CATALOGS]
+             % (name, name, where) for name, where in CATALOGS if where != "true"]
+    parts += ["SELECT '%s', (SELECT concat(count(*), ' ', sum(hashtidextended("
+              "ctid, xmin::text::int8))) FROM %s)" % (name, name)
+              for name, where in CATALOGS if where == "true"]
     parts.append("SELECT 'pg_database', (SELECT md5(string_agg(concat_ws('|', oid, "
                  "datname, datdba, datallowconn, datconnlimit, datacl), ' ' ORDER BY oid)) "
                  "FROM pg_database)")
