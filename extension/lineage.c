@@ -13,12 +13,16 @@
 
 #include "access/relation.h"
 #include "access/transam.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_statistic_ext_data.h"
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "rewrite/prs2lock.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -225,10 +229,28 @@ tainted_var(Lineage *lineage, Var *var, Scope *scope)
 	}
 }
 
+/* Functions of users, and the server's own that run SQL they are given. */
 static bool
 opaque_function(Oid funcid, void *context pg_attribute_unused())
 {
-	return funcid >= FirstNormalObjectId;
+	switch (funcid)
+	{
+		case F_QUERY_TO_XML:
+		case F_QUERY_TO_XML_AND_XMLSCHEMA:
+		case F_TABLE_TO_XML:
+		case F_TABLE_TO_XML_AND_XMLSCHEMA:
+		case F_SCHEMA_TO_XML:
+		case F_SCHEMA_TO_XML_AND_XMLSCHEMA:
+		case F_DATABASE_TO_XML:
+		case F_DATABASE_TO_XML_AND_XMLSCHEMA:
+		case F_CURSOR_TO_XML:
+		case F_TS_STAT_TEXT:
+		case F_TS_STAT_TEXT_TEXT:
+		case F_TS_REWRITE_TSQUERY_TEXT:
+			return true;
+		default:
+			return funcid >= FirstNormalObjectId;
+	}
 }
 
 static bool
@@ -473,9 +495,19 @@ warden_lineage_query(Query *query, WardenLabelledColumn labelled, void *arg,
 	return bitmap_to_list(tainted);
 }
 
+/* Catalogs that hold values of users' columns. */
+static bool
+value_catalog(Oid relid, AttrNumber attnum)
+{
+	return relid == StatisticRelationId ||
+		relid == StatisticExtDataRelationId ||
+		(relid == AttributeRelationId &&
+		 attnum == Anum_pg_attribute_attmissingval);
+}
+
 /*
  * Labelled with something that is not declared clear, or of a copy that is
- * refused itself.
+ * refused itself, or of statistics.
  */
 static bool
 labelled_column(RangeTblEntry *rte, AttrNumber attnum,
@@ -488,7 +520,8 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 	if (column == NULL)
 	{
 		relation = warden_policy_relation(rte->relid);
-		return relation != NULL && relation->refused;
+		return (relation != NULL && relation->refused) ||
+			value_catalog(rte->relid, attnum);
 	}
 	mask = warden_policy_type_mask(column->type);
 	return mask == NULL || !warden_mask_is_clear(mask);

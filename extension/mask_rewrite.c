@@ -24,6 +24,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/heap.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext_data.h"
@@ -432,6 +433,73 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	table_close(rel, NoLock);
 }
 
+/*
+ * The value that rows have of a column that was added after them is in
+ * pg_attribute: nobody is shown that one.
+ */
+typedef struct NamesColumn
+{
+	int			rti;
+	AttrNumber	attnum;
+	Index		levels_up;
+} NamesColumn;
+
+/* Is the column named, or the whole row? */
+static bool
+names_column_walker(Node *node, NamesColumn *column)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		return var->varno == column->rti &&
+			var->varlevelsup == column->levels_up &&
+			(var->varattno == column->attnum || var->varattno == 0);
+	}
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		column->levels_up++;
+		result = query_tree_walker((Query *) node, names_column_walker,
+								   column, 0);
+		column->levels_up--;
+		return result;
+	}
+	return expression_tree_walker(node, names_column_walker, column);
+}
+
+static void
+hide_missing_values(Query *query, int rti, RangeTblEntry *rte)
+{
+	NamesColumn column = {.rti = rti,
+	.attnum = Anum_pg_attribute_attmissingval};
+	WardenMask	clear = {NULL, NULL};
+	Relation	rel;
+	Query	   *inner;
+	int			i;
+
+	if (!query_tree_walker(query, names_column_walker, &column, 0))
+		return;
+	rel = table_open(rte->relid, NoLock);
+	inner = make_inner_query(query, rti, rte);
+	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+		TargetEntry *entry = make_output(att, clear, rel);
+
+		if (att->attnum == Anum_pg_attribute_attmissingval)
+			entry->expr = (Expr *) makeNullConst(att->atttypid, att->atttypmod,
+												 att->attcollation);
+		inner->targetList = lappend(inner->targetList, entry);
+	}
+	add_system_columns(query, rti, rte, inner, rel);
+	replace_entry(rte, inner);
+	table_close(rel, NoLock);
+}
+
 static bool
 has_untrusted(const WardenRelation *relation)
 {
@@ -461,9 +529,11 @@ rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
 		filter_statistics(query, rti, rte, filter);
 		return;
 	}
+	if (rte->relid == AttributeRelationId)
+		hide_missing_values(query, rti, rte);
 	if (relation != NULL && relation->refused)
 		warden_plan_stamp_refuse_copies(relation);
-	if (rte->relid < FirstNormalObjectId)
+	if (rte->rtekind != RTE_RELATION || rte->relid < FirstNormalObjectId)
 		return;
 	if (has_untrusted(relation))
 		rewrite->any_untrusted = true;

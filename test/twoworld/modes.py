@@ -350,9 +350,6 @@ def pipeline(road):
 # plain statement has to run.
 # Roads on which the owner's own data decide whether there is anything to send
 OWNERS = {"pooled", "pooledgen", "pooledcur", "pooledhold", "pooledfn", "matview"}
-# A materialized view over SQL in strings or over statistics is the owner's copy
-# that no label can follow.
-MATVIEW_GROUPS = "ABCDGKLN"
 
 MAY_REFUSE = {"pooled", "pooledgen", "pooledcur", "pooledhold", "pooledfn",
               "fastpath", "matview", "defdyn", "dyn", "xml", "pldef", "def"}
