@@ -75,16 +75,26 @@ PG_FUNCTION_INFO_V1(warden_sql_list_audit_open);
  * Filling a record
  * ---------------------------------------------------------------------- */
 
-/* NULL through a Unix-domain socket. */
+/* NULL through a Unix-domain socket; the same as long as the backend lives. */
 static void
 set_client_addr(WardenRecord *record)
 {
+	static bool known = false;
+	static Datum address = 0;
 	LOCAL_FCINFO(fcinfo, 0);
-	Datum address;
 
-	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-	address = inet_client_addr(fcinfo);
-	if (!fcinfo->isnull)
+	if (!known)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+		address = inet_client_addr(fcinfo);
+		if (fcinfo->isnull)
+			address = 0;
+		known = true;
+		MemoryContextSwitchTo(old);
+	}
+	if (address != 0)
 		warden_record_set(record, WARDEN_REC_CLIENT_ADDR, address);
 }
 
@@ -116,12 +126,16 @@ set_connection(WardenRecord *record)
 	warden_record_set(record, WARDEN_REC_BACKEND, Int32GetDatum(MyProcPid));
 }
 
-static void
+/* Returns the name of the first one. */
+static const char *
 set_roles(WardenRecord *record, Oid role, Oid login_role)
 {
-	set_field(record, WARDEN_REC_DB_ROLE, GetUserNameFromId(role, true));
+	const char *name = GetUserNameFromId(role, true);
+
+	set_field(record, WARDEN_REC_DB_ROLE, name);
 	set_field(record, WARDEN_REC_LOGIN_ROLE,
-			  GetUserNameFromId(login_role, true));
+			  login_role == role ? name : GetUserNameFromId(login_role, true));
+	return name;
 }
 
 /* Stored as sent up to the cap; beyond it the start, the length, the digest. */
@@ -159,13 +173,26 @@ set_statement(WardenRecord *record, const char *statement)
 		pg_cryptohash_free(context);
 }
 
+/* The same as for any other type, without looking anything up. */
+static char *
+describe_integer(int64 value, const char *type)
+{
+	char *text = palloc(MAXINT8LEN + 16);
+	char *end = text;
+
+	*end++ = '\'';
+	end += pg_lltoa(value, end);
+	strcpy(end, "'::");
+	strcpy(end + 3, type);
+	return text;
+}
+
 /* One bind value as a literal of its type: '42'::integer, NULL::text. */
 static char *
 describe_parameter(ParamListInfo params, int i)
 {
 	ParamExternData *param = &params->params[i];
 	ParamExternData workspace;
-	StringInfoData buf;
 	Oid output;
 	bool is_varlena;
 	char *value;
@@ -175,25 +202,24 @@ describe_parameter(ParamListInfo params, int i)
 		param = params->paramFetch(params, i + 1, false, &workspace);
 	if (!OidIsValid(param->ptype))
 		return pstrdup("NULL");
-	initStringInfo(&buf);
 	if (param->isnull)
-		appendStringInfoString(&buf, "NULL");
-	else
+		return psprintf("NULL::%s", format_type_be(param->ptype));
+	if (param->ptype == INT4OID)
+		return describe_integer(DatumGetInt32(param->value), "integer");
+	if (param->ptype == INT8OID)
+		return describe_integer(DatumGetInt64(param->value), "bigint");
+	getTypeOutputInfo(param->ptype, &output, &is_varlena);
+	value = OidOutputFunctionCall(output, param->value);
+	value = warden_identity_redact(value);
+	len = (int) strlen(value);
+	if (len > PARAMETER_BYTES)
 	{
-		getTypeOutputInfo(param->ptype, &output, &is_varlena);
-		value = OidOutputFunctionCall(output, param->value);
-		value = warden_identity_redact(value);
-		len = (int) strlen(value);
-		if (len > PARAMETER_BYTES)
-		{
-			len = pg_mbcliplen(value, len, PARAMETER_BYTES);
-			value[len] = '\0';
-			value = psprintf("%s... (cut)", value);
-		}
-		appendStringInfoString(&buf, quote_literal_cstr(value));
+		len = pg_mbcliplen(value, len, PARAMETER_BYTES);
+		value[len] = '\0';
+		value = psprintf("%s... (cut)", value);
 	}
-	appendStringInfo(&buf, "::%s", format_type_be(param->ptype));
-	return buf.data;
+	return psprintf("%s::%s", quote_literal_cstr(value),
+					format_type_be(param->ptype));
 }
 
 /* Until together they are as large as a statement may be. */
@@ -246,13 +272,25 @@ cap_list(List *names)
 	return result;
 }
 
-static void
-remember_names(const char *agent, Oid role)
+Datum
+warden_audit_names(List *names)
 {
-	char *name = GetUserNameFromId(role, true);
+	return warden_record_array(cap_list(names));
+}
 
+/* An array of warden_audit_names, or nothing. */
+static void
+set_names(WardenRecord *record, WardenRecordColumn column, Datum names)
+{
+	if (names != 0)
+		warden_record_set(record, column, names);
+}
+
+static void
+remember_names(const char *agent, const char *role)
+{
 	strlcpy(last_agent, agent, NAMEDATALEN);
-	strlcpy(last_role, name ? name : "", NAMEDATALEN);
+	strlcpy(last_role, role ? role : "", NAMEDATALEN);
 }
 
 static void
@@ -264,18 +302,16 @@ fill_intent(WardenRecord *record, const WardenIntent *intent)
 	warden_record_init(record, "intent");
 	set_identity(record, identity);
 	set_connection(record);
-	set_roles(record, principal->role, principal->login_role);
-	remember_names(identity->agent, principal->role);
+	remember_names(identity->agent,
+				   set_roles(record, principal->role, principal->login_role));
 	set_statement(record, intent->statement);
-	warden_record_set_list(record, WARDEN_REC_PARAMETERS,
-						   describe_parameters(intent->params));
+	set_names(record, WARDEN_REC_PARAMETERS,
+			  warden_record_array(describe_parameters(intent->params)));
 	set_field(record, WARDEN_REC_COMMAND, intent->command);
-	warden_record_set_list(record, WARDEN_REC_RELATIONS,
-						   cap_list(intent->relations));
-	warden_record_set_list(record, WARDEN_REC_MASKED_COLUMNS,
-						   cap_list(intent->masked_columns));
-	warden_record_set_list(record, WARDEN_REC_CLEAR_COLUMNS,
-						   cap_list(intent->clear_columns));
+	set_names(record, WARDEN_REC_RELATIONS, intent->reads.relations);
+	set_names(record, WARDEN_REC_MASKED_COLUMNS,
+			  intent->reads.masked_columns);
+	set_names(record, WARDEN_REC_CLEAR_COLUMNS, intent->reads.clear_columns);
 }
 
 static void
@@ -421,10 +457,22 @@ open_in_queue(const WardenRecord *record)
 		warden_queue_wait(&ticket, deadline);
 }
 
+/* For one record at a time; what an error left there goes with the next. */
+static MemoryContext
+record_context(void)
+{
+	static MemoryContext context = NULL;
+
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "warden audit record",
+										ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(context);
+	return context;
+}
+
 void
 warden_audit_intent(const WardenIntent *intent)
 {
-	MemoryContext context;
 	MemoryContext old;
 	WardenRecord record;
 
@@ -435,9 +483,7 @@ warden_audit_intent(const WardenIntent *intent)
 		before_shmem_exit(close_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
-	context = AllocSetContextCreate(CurrentMemoryContext, "warden audit intent",
-									ALLOCSET_START_SMALL_SIZES);
-	old = MemoryContextSwitchTo(context);
+	old = MemoryContextSwitchTo(record_context());
 	fill_intent(&record, intent);
 	INSTR_TIME_SET_CURRENT(started);
 	if (RecoveryInProgress())
@@ -445,7 +491,6 @@ warden_audit_intent(const WardenIntent *intent)
 	else
 		open_in_queue(&record);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 }
 
 bool
@@ -589,7 +634,7 @@ fill_actor(WardenRecord *record)
 		set_field(record, WARDEN_REC_ON_BEHALF_OF,
 				  warden_identity_person(GetSessionUserId()));
 	set_connection(record);
-	set_roles(record, GetOuterUserId(), GetSessionUserId());
+	(void) set_roles(record, GetOuterUserId(), GetSessionUserId());
 }
 
 void

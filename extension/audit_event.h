@@ -12,16 +12,25 @@
 #include "nodes/params.h"
 #include "nodes/pg_list.h"
 
+/* What a statement reads: arrays of text, 0 where there is nothing. */
+typedef struct WardenReads
+{
+	Datum relations;	  /* schema.table */
+	Datum masked_columns; /* schema.table.column=mask */
+	Datum clear_columns;  /* clear by exemption or rule */
+} WardenReads;
+
 /* What a statement is about to do. Strings may be NULL. */
 typedef struct WardenIntent
 {
 	const char *statement;
 	ParamListInfo params;
 	const char *command;  /* command tag text */
-	List *relations;	  /* of char *: schema.table */
-	List *masked_columns; /* of char *: schema.table.column=mask */
-	List *clear_columns;  /* of char *: clear by exemption or rule */
+	WardenReads reads;
 } WardenIntent;
+
+/* An array for WardenReads, of a list of char *, cut to what a record takes. */
+extern Datum warden_audit_names(List *names);
 
 /*
  * Records the intent of the current top-level statement of a governed

@@ -99,22 +99,20 @@ warden_record_set_text(WardenRecord *record, WardenRecordColumn column,
 					  PointerGetDatum(cstring_to_text_with_len(value, len)));
 }
 
-void
-warden_record_set_list(WardenRecord *record, WardenRecordColumn column,
-					   List *values)
+Datum
+warden_record_array(List *values)
 {
 	Datum *elements;
 	ListCell *cell;
 	int n = 0;
 
 	if (values == NIL)
-		return;
+		return 0;
 	elements = palloc(sizeof(Datum) * list_length(values));
 	foreach(cell, values)
 		elements[n++] = CStringGetTextDatum((const char *) lfirst(cell));
-	warden_record_set(record, column,
-					  PointerGetDatum(construct_array(elements, n, TEXTOID, -1,
-													  false, TYPALIGN_INT)));
+	return PointerGetDatum(
+		construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* ----------------------------------------------------------------------
@@ -122,12 +120,24 @@ warden_record_set_list(WardenRecord *record, WardenRecordColumn column,
  * natural alignment, in this machine's own representation.
  * ---------------------------------------------------------------------- */
 
-static void
-pad_to_maxalign(StringInfo out)
+static bool
+is_by_value(Oid type)
 {
-	static const char zeroes[MAXIMUM_ALIGNOF] = {0};
+	return type == INT8OID || type == TIMESTAMPTZOID || type == INT4OID ||
+		type == BOOLOID;
+}
 
-	appendBinaryStringInfo(out, zeroes, MAXALIGN(out->len) - out->len);
+/* Appends at the next aligned place; what is between is zero. */
+static void
+append_aligned(StringInfo out, const void *data, int len)
+{
+	int at = MAXALIGN(out->len);
+
+	if (out->maxlen < at + len + 1)
+		enlargeStringInfo(out, at + len - out->len);
+	memset(out->data + out->len, 0, at - out->len);
+	memcpy(out->data + at, data, len);
+	out->len = at + len;
 }
 
 void
@@ -136,31 +146,22 @@ warden_record_encode(const WardenRecord *record, StringInfo out)
 	int i;
 
 	Assert(out->len == 0);
-	appendBinaryStringInfo(out, (const char *) record->nulls,
-						   sizeof(record->nulls));
+	append_aligned(out, record->nulls, sizeof(record->nulls));
 	for (i = 0; i < WARDEN_RECORD_COLUMNS; i++)
 	{
 		struct varlena *value;
 
 		if (record->nulls[i])
 			continue;
-		pad_to_maxalign(out);
-		switch (columns[i].type)
+		if (is_by_value(columns[i].type))
 		{
-			case INT8OID:
-			case TIMESTAMPTZOID:
-			case INT4OID:
-			case BOOLOID:
-				appendBinaryStringInfo(out, (const char *) &record->values[i],
-									   sizeof(Datum));
-				break;
-			default:
-				value = PG_DETOAST_DATUM(record->values[i]);
-				appendBinaryStringInfo(out, (char *) value, VARSIZE(value));
-				break;
+			append_aligned(out, &record->values[i], sizeof(Datum));
+			continue;
 		}
+		value = PG_DETOAST_DATUM(record->values[i]);
+		append_aligned(out, value, VARSIZE(value));
 	}
-	pad_to_maxalign(out);
+	append_aligned(out, "", 0);
 }
 
 void
@@ -177,20 +178,14 @@ warden_record_decode(char *data, WardenRecord *record)
 		if (record->nulls[i])
 			continue;
 		at = MAXALIGN(at);
-		switch (columns[i].type)
+		if (is_by_value(columns[i].type))
 		{
-			case INT8OID:
-			case TIMESTAMPTZOID:
-			case INT4OID:
-			case BOOLOID:
-				memcpy(&record->values[i], data + at, sizeof(Datum));
-				at += sizeof(Datum);
-				break;
-			default:
-				record->values[i] = PointerGetDatum(data + at);
-				at += VARSIZE(data + at);
-				break;
+			memcpy(&record->values[i], data + at, sizeof(Datum));
+			at += sizeof(Datum);
+			continue;
 		}
+		record->values[i] = PointerGetDatum(data + at);
+		at += VARSIZE(data + at);
 	}
 }
 

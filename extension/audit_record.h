@@ -78,9 +78,8 @@ extern void
 warden_record_set_text(WardenRecord *record, WardenRecordColumn column,
 					   const char *value, int limit);
 
-/* A list of char *; NIL becomes NULL. */
-extern void warden_record_set_list(WardenRecord *record,
-								   WardenRecordColumn column, List *values);
+/* An array of text from a list of char *; 0 for NIL. */
+extern Datum warden_record_array(List *values);
 
 /* The form in which a record waits in the queue. */
 extern void warden_record_encode(const WardenRecord *record, StringInfo out);

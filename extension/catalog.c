@@ -34,19 +34,16 @@ typedef enum CatalogKind
 	CATALOG_FUNCTION
 } CatalogKind;
 
-typedef struct CatalogKey
-{
-	char		name[NAMEDATALEN];
-	CatalogKind kind;
-} CatalogKey;
+#define CATALOG_KINDS	(CATALOG_FUNCTION + 1)
 
 typedef struct CatalogEntry
 {
-	CatalogKey	key;
+	char		name[NAMEDATALEN];
 	Oid			oid;
 } CatalogEntry;
 
-static HTAB *entries = NULL;
+static HTAB *entries[CATALOG_KINDS];	/* by name; NULL while empty */
+static uint64 generation = 1;	/* counts what made us forget */
 static bool known = false;		/* the next three are current */
 static bool installed = false;
 static Oid	schema_oid = InvalidOid;
@@ -86,12 +83,22 @@ static void
 forget(Datum arg pg_attribute_unused(), int cacheid pg_attribute_unused(),
 	   uint32 hashvalue pg_attribute_unused())
 {
+	int			kind;
+
 	known = false;
-	if (entries != NULL)
+	generation++;
+	for (kind = 0; kind < CATALOG_KINDS; kind++)
 	{
-		hash_destroy(entries);
-		entries = NULL;
+		if (entries[kind] != NULL)
+			hash_destroy(entries[kind]);
+		entries[kind] = NULL;
 	}
+}
+
+uint64
+warden_catalog_generation(void)
+{
+	return generation;
 }
 
 bool
@@ -156,42 +163,45 @@ lookup(const char *name, CatalogKind kind)
 	return InvalidOid;
 }
 
+static void
+remember(const char *name, CatalogKind kind, Oid oid)
+{
+	CatalogEntry *entry;
+	bool		found;
+
+	if (entries[kind] == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = NAMEDATALEN;
+		ctl.entrysize = sizeof(CatalogEntry);
+		ctl.hcxt = TopMemoryContext;
+		entries[kind] = hash_create("warden catalog", 16, &ctl,
+									HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	}
+	entry = hash_search(entries[kind], name, HASH_ENTER, &found);
+	entry->oid = oid;
+}
+
 static Oid
 cached(const char *name, CatalogKind kind)
 {
-	CatalogKey	key;
 	CatalogEntry *entry;
 	Oid			oid;
-	bool		found;
 
 	if (!warden_catalog_installed())
 		return InvalidOid;
-	memset(&key, 0, sizeof(key));
-	strlcpy(key.name, name, NAMEDATALEN);
-	key.kind = kind;
-	if (entries != NULL)
+	if (entries[kind] != NULL)
 	{
-		entry = hash_search(entries, &key, HASH_FIND, NULL);
+		entry = hash_search(entries[kind], name, HASH_FIND, NULL);
 		if (entry != NULL)
 			return entry->oid;
 	}
 
 	/* The lookup can process invalidations, so enter the answer after it. */
 	oid = lookup(name, kind);
-	if (!OidIsValid(oid) || !known)
-		return oid;
-	if (entries == NULL)
-	{
-		HASHCTL		ctl;
-
-		ctl.keysize = sizeof(CatalogKey);
-		ctl.entrysize = sizeof(CatalogEntry);
-		ctl.hcxt = TopMemoryContext;
-		entries = hash_create("warden catalog", 32, &ctl,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	entry = hash_search(entries, &key, HASH_ENTER, &found);
-	entry->oid = oid;
+	if (OidIsValid(oid) && known)
+		remember(name, kind, oid);
 	return oid;
 }
 

@@ -22,6 +22,9 @@ extern Oid	warden_catalog_relation(const char *name);
 extern Oid	warden_catalog_type(const char *name);
 extern Oid	warden_catalog_function(const char *name);
 
+/* Changes whenever an answer of one of the above could. */
+extern uint64 warden_catalog_generation(void);
+
 extern void warden_catalog_init(void);
 
 #endif							/* WARDEN_CATALOG_H */

@@ -38,6 +38,7 @@
 #include "identity.h"
 #include "nesting.h"
 #include "pending.h"
+#include "plan_reads.h"
 #include "plan_stamp.h"
 #include "planning.h"
 #include "policy.h"
@@ -194,85 +195,6 @@ sends_to_client(const QueryDesc *queryDesc)
  * Audit
  * ---------------------------------------------------------------------- */
 
-/* Was the column read by the statement?  Whole rows read every column. */
-static bool
-column_selected(const WardenPerms *perms, AttrNumber attnum)
-{
-	return bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
-						 perms->selectedCols) ||
-		bms_is_member(0 - FirstLowInvalidHeapAttributeNumber,
-					  perms->selectedCols);
-}
-
-/* Labelled columns of one relation that the plan reads. */
-static void
-add_columns(WardenIntent *intent, const WardenPrincipal *principal,
-			const RangeTblEntry *rte, const WardenPerms *perms,
-			const char *relation)
-{
-	const WardenRelation *labels = warden_policy_relation(rte->relid);
-	TimestampTz expires = DT_NOEND;
-	int			i;
-
-	for (i = 0; labels != NULL && i < labels->ncolumns; i++)
-	{
-		AttrNumber	attnum = labels->columns[i].attnum;
-		const char *mask;
-		char	   *column;
-
-		if (!column_selected(perms, attnum))
-			continue;
-		mask = warden_policy_mask(principal, rte->relid, attnum, &expires);
-		column = psprintf("%s.%s", relation,
-						  quote_identifier(get_attname(rte->relid, attnum,
-													   false)));
-		if (mask != NULL)
-			intent->masked_columns = lappend(intent->masked_columns,
-											 psprintf("%s=%s", column, mask));
-		else
-			intent->clear_columns = lappend(intent->clear_columns, column);
-	}
-}
-
-static bool
-list_has_string(List *list, const char *string)
-{
-	ListCell   *lc;
-
-	foreach(lc, list)
-	{
-		if (strcmp(lfirst(lc), string) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Base tables of a plan, views resolved, and their labelled columns. */
-static void
-describe_plan(WardenIntent *intent, const WardenPrincipal *principal,
-			  const PlannedStmt *pstmt)
-{
-	ListCell   *lc;
-
-	foreach(lc, pstmt->rtable)
-	{
-		RangeTblEntry *rte = lfirst(lc);
-		WardenPerms *perms;
-		char	   *name;
-
-		if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
-			continue;
-		perms = warden_rte_perms(WARDEN_PLAN_PERMS(pstmt), rte);
-		if (perms == NULL || perms->requiredPerms == 0)
-			continue;			/* a child that its parent stands for */
-		name = get_namespace_name(get_rel_namespace(rte->relid));
-		name = quote_qualified_identifier(name, get_rel_name(rte->relid));
-		if (!list_has_string(intent->relations, name))
-			intent->relations = lappend(intent->relations, name);
-		add_columns(intent, principal, rte, perms, name);
-	}
-}
-
 static void
 record_intent(const PlannedStmt *pstmt, const char *source,
 			  ParamListInfo params)
@@ -286,7 +208,7 @@ record_intent(const PlannedStmt *pstmt, const char *source,
 	intent.params = params;
 	intent.command = GetCommandTagName(CreateCommandTag((Node *) pstmt));
 	if (pstmt->commandType != CMD_UTILITY)
-		describe_plan(&intent, &self, pstmt);
+		warden_plan_reads(pstmt, &self, &intent.reads);
 	warden_audit_intent(&intent);
 }
 

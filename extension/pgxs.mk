@@ -21,7 +21,9 @@ PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	-Iextension -DWARDEN_VERSION='"$(WARDEN_VERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra $(if $(WERROR),-Werror) \
 	$(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
-SHLIB_LINK = -lcrypto $(if $(SANITIZER),-fsanitize=$(SANITIZER)) \
+# Calls between our files go straight there: no other library's function of the
+# same name can get in between.
+SHLIB_LINK = -lcrypto -Wl,-Bsymbolic-functions $(if $(SANITIZER),-fsanitize=$(SANITIZER)) \
 	$(WARDEN_SHLIB_LINK)
 
 # No bitcode: hooks gain nothing from being inlined into expressions.

@@ -37,11 +37,15 @@
 #define STAMP_LABELS		0x57440005
 #define STAMP_UNTRUSTED		0x57440006
 #define STAMP_REACH			0x57440007
+#define STAMP_SERIAL		0x57440008
 
 static char mark[40] = "";
 
 /* The earliest end of an exemption that a plan of this backend relies on. */
 static TimestampTz earliest_expiry = DT_NOEND;
+
+/* Of the plans stamped; stays at the end, so that none is given out twice. */
+static uint32 last_serial = 0;
 
 /* Different in every backend, so that not even a stored tree could hold it. */
 const char *
@@ -91,8 +95,14 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 		pstmt->relationOids = list_append_unique_oid(pstmt->relationOids,
 													 anchor);
 	pstmt->dependsOnRole = true;
+	/* Made ungoverned: that is what no stamp says. */
+	if (principal->id == 0)
+		return;
 	pstmt->invalItems = lappend(pstmt->invalItems,
 								stamp(STAMP_PRINCIPAL, principal->id));
+	if (last_serial != PG_UINT32_MAX)
+		pstmt->invalItems = lappend(pstmt->invalItems,
+									stamp(STAMP_SERIAL, ++last_serial));
 	pstmt->invalItems = lappend(pstmt->invalItems,
 								stamp(STAMP_RULES, policy->rules));
 	pstmt->invalItems = lappend(pstmt->invalItems,
@@ -152,6 +162,21 @@ List *
 warden_plan_stamp_untrusted(const PlannedStmt *pstmt)
 {
 	return stamped(pstmt, STAMP_UNTRUSTED);
+}
+
+uint32
+warden_plan_stamp_serial(const PlannedStmt *pstmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, pstmt->invalItems)
+	{
+		PlanInvalItem *item = lfirst(lc);
+
+		if (item->cacheId == STAMP_SERIAL)
+			return item->hashValue;
+	}
+	return 0;
 }
 
 /* What a plan's stamp says. */

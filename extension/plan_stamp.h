@@ -57,6 +57,10 @@ extern void warden_plan_stamp_refuse_copies(const WardenRelation *relation);
 extern List *warden_plan_stamp_masked(const PlannedStmt *pstmt);
 extern List *warden_plan_stamp_untrusted(const PlannedStmt *pstmt);
 
+/* The number of the plan among all that this backend has stamped for governed
+ * principals, the same in its copies; 0 where it has none. */
+extern uint32 warden_plan_stamp_serial(const PlannedStmt *pstmt);
+
 extern void warden_plan_stamp_init(void);
 
 #endif							/* WARDEN_PLAN_STAMP_H */

@@ -331,12 +331,21 @@ load_rules(void)
 	}
 }
 
+/* Asked for with every plan, an ungoverned backend's too. */
 Oid
 warden_policy_anchor(void)
 {
+	static uint64 generation = 0;
+	uint64		started = warden_catalog_generation();
+
+	if (likely(generation == started))
+		return anchor;
 	if (!warden_catalog_installed())
 		return InvalidOid;
 	anchor = warden_catalog_relation(POLICY_ANCHOR);
+	/* Looking it up can be what makes the answer stale. */
+	if (OidIsValid(anchor) && warden_catalog_generation() == started)
+		generation = started;
 	return anchor;
 }
 

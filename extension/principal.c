@@ -455,14 +455,11 @@ current_is_fresh(void)
 		current_restricted == restricted_user();
 }
 
-const WardenPrincipal *
-warden_principal_current(void)
+/* Apart, so that the usual way through _current needs no stack. */
+static pg_noinline void
+resolve_current(void)
 {
-	if (unlikely(internal_depth > 0))
-		return &internal_principal;
-	if (unlikely(OidIsValid(assumed.role)))
-		return &assumed;
-	while (unlikely(!current_is_fresh()))
+	while (!current_is_fresh())
 	{
 		uint64		started = generation;
 		WardenPrincipal result;
@@ -477,6 +474,17 @@ warden_principal_current(void)
 		current_valid = (generation == started);
 		ever_resolved = true;
 	}
+}
+
+const WardenPrincipal *
+warden_principal_current(void)
+{
+	if (unlikely(internal_depth > 0))
+		return &internal_principal;
+	if (unlikely(OidIsValid(assumed.role)))
+		return &assumed;
+	if (unlikely(!current_is_fresh()))
+		resolve_current();
 	return &current;
 }
 
