@@ -19,7 +19,6 @@
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -377,15 +376,53 @@ warden_sql_enter(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------- */
 
 static void
-put_flags(StringInfo json, const char *name, const bool *flags, int count)
+put_key(JsonbParseState **state, const char *name)
 {
+	JsonbValue	key;
+
+	key.type = jbvString;
+	key.val.string.val = (char *) name;
+	key.val.string.len = (int) strlen(name);
+	(void) pushJsonbValue(state, WJB_KEY, &key);
+}
+
+static void
+put_bool(JsonbParseState **state, const char *name, bool is_true)
+{
+	JsonbValue	value;
+
+	put_key(state, name);
+	value.type = jbvBool;
+	value.val.boolean = is_true;
+	(void) pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+static void
+put_number(JsonbParseState **state, const char *name, int64 number)
+{
+	JsonbValue	value;
+
+	put_key(state, name);
+	value.type = jbvNumeric;
+	value.val.numeric = int64_to_numeric(number);
+	(void) pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+static void
+put_flags(JsonbParseState **state, const char *name, const bool *flags, int count)
+{
+	JsonbValue	value;
 	int			i;
 
-	appendStringInfo(json, "\"%s\":[", name);
+	put_key(state, name);
+	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	value.type = jbvBool;
 	for (i = 0; i < count; i++)
-		appendStringInfo(json, "%s%s", i > 0 ? "," : "",
-						 flags[i] ? "true" : "false");
-	appendStringInfoString(json, "],");
+	{
+		value.val.boolean = flags[i];
+		(void) pushJsonbValue(state, WJB_ELEM, &value);
+	}
+	(void) pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
 /* What the call did, as the caller is told. */
@@ -393,26 +430,30 @@ static Datum
 facts_as_jsonb(void)
 {
 	const WardenStatementFacts *told = warden_identity_facts();
-	StringInfoData json;
+	JsonbParseState *state = NULL;
+	JsonbValue *result;
 
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (told->ncolumns > 0)
-		put_flags(&json, "masked", told->masked, told->ncolumns);
+		put_flags(&state, "masked", told->masked, told->ncolumns);
 	if (told->ncolumns > 0 && told->untrusted != NULL)
-		put_flags(&json, "untrusted", told->untrusted, told->ncolumns);
-	appendStringInfo(&json, "\"truncated\":%s",
-					 told->truncated ? "true" : "false");
+		put_flags(&state, "untrusted", told->untrusted, told->ncolumns);
+	put_bool(&state, "truncated", told->truncated);
 	if (told->change_id != 0)
-		appendStringInfo(&json, ",\"change_id\":" INT64_FORMAT,
-						 told->change_id);
+		put_number(&state, "change_id", told->change_id);
 	if (told->risk != NULL)
 	{
-		appendStringInfoString(&json, ",\"risk\":");
-		escape_json(&json, told->risk);
+		JsonbValue	value;
+
+		put_key(&state, "risk");
+		value.type = jbvString;
+		value.val.string.val = (char *) told->risk;
+		value.val.string.len = (int) strlen(told->risk);
+		(void) pushJsonbValue(&state, WJB_VALUE, &value);
 	}
-	appendStringInfo(&json, ",\"statements\":%d}", told->statements);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	put_number(&state, "statements", told->statements);
+	result = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(result));
 }
 
 PG_FUNCTION_INFO_V1(warden_sql_leave);

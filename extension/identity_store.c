@@ -87,10 +87,18 @@ enum
 /* A backend behind a pooler may meet many tokens; then start over. */
 #define MAX_CACHED_TOKENS	4096
 
+/* An agent's patterns, a line each. */
+typedef struct Delegations
+{
+	char		agent[NAMEDATALEN]; /* hash key */
+	char	   *patterns;
+} Delegations;
+
 /* All in cache_context, dropped as a whole. */
 static MemoryContext cache_context = NULL;
 static HTAB *agent_cache = NULL;
 static HTAB *token_cache = NULL;
+static HTAB *delegation_cache = NULL;
 static uint64 cache_epoch = 0;
 static uint64 generation = 1;	/* counts drops */
 static bool stale = true;
@@ -129,7 +137,7 @@ refresh_cache(void)
 
 	if (likely(!stale && epoch == cache_epoch))
 		return;
-	agent_cache = token_cache = NULL;
+	agent_cache = token_cache = delegation_cache = NULL;
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(TopMemoryContext,
 											  "warden identity cache",
@@ -139,6 +147,8 @@ refresh_cache(void)
 							 sizeof(WardenAgent), HASH_STRINGS);
 	token_cache = make_cache("warden tokens", WARDEN_DIGEST_LENGTH,
 							 sizeof(WardenToken), HASH_BLOBS);
+	delegation_cache = make_cache("warden delegations", NAMEDATALEN,
+								  sizeof(Delegations), HASH_STRINGS);
 	cache_epoch = epoch;
 	stale = false;
 	generation++;
@@ -502,9 +512,8 @@ warden_store_person(Oid role)
 	return person;
 }
 
-/* The agent's patterns, a line each; NULL where there is none. */
-char *
-warden_store_delegations(const char *agent)
+static char *
+read_delegations(const char *agent)
 {
 	WardenScan	scan;
 	ScanKeyData key;
@@ -526,6 +535,30 @@ warden_store_delegations(const char *agent)
 	}
 	warden_scan_end(&scan);
 	return patterns.len > 0 ? patterns.data : NULL;
+}
+
+/* The agent's patterns, a line each; NULL where there is none. */
+char *
+warden_store_delegations(const char *agent)
+{
+	Delegations *entry;
+	char	   *patterns;
+
+	refresh_cache();
+	if (strlen(agent) >= NAMEDATALEN)
+		return NULL;
+	entry = hash_search(delegation_cache, agent, HASH_FIND, NULL);
+	if (entry != NULL)
+		return pstrdup(entry->patterns);
+	patterns = read_delegations(agent);
+	if (patterns != NULL && !stale)
+	{
+		char	   *kept = MemoryContextStrdup(cache_context, patterns);
+
+		entry = hash_search(delegation_cache, agent, HASH_ENTER, NULL);
+		entry->patterns = kept;
+	}
+	return patterns;
 }
 
 bool
@@ -592,13 +625,34 @@ warden_store_glob(const char *pattern, const char *text)
 	return *pattern == '\0';
 }
 
+/* Looked up once: that takes longer than hashing. */
+static bool
+digest_once(const void *data, size_t length, uint8 *digest)
+{
+	static const EVP_MD *sha256 = NULL;
+	static EVP_MD_CTX *context = NULL;
+	unsigned int written = 0;
+
+	if (context == NULL)
+	{
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+		sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+#else
+		sha256 = EVP_sha256();
+#endif
+		context = sha256 != NULL ? EVP_MD_CTX_new() : NULL;
+	}
+	return context != NULL &&
+		EVP_DigestInit_ex(context, sha256, NULL) == 1 &&
+		EVP_DigestUpdate(context, data, length) == 1 &&
+		EVP_DigestFinal_ex(context, digest, &written) == 1 &&
+		written == WARDEN_DIGEST_LENGTH;
+}
+
 void
 warden_store_digest(const void *data, size_t length, uint8 *digest)
 {
-	unsigned int written = 0;
-
-	if (EVP_Digest(data, length, digest, &written, EVP_sha256(), NULL) != 1 ||
-		written != WARDEN_DIGEST_LENGTH)
+	if (!digest_once(data, length, digest))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not compute a SHA-256 digest"),

@@ -83,6 +83,20 @@ static uint32 last_principal_id = 0;
 #define BINDING_ID	0x80000000u
 static uint32 binding_serial = 0;
 
+/*
+ * What was found out about gateways and the agents that they became: a
+ * gateway's backend changes between the two with every call.  Good until a
+ * role, a membership, a label or the extension changes.
+ */
+typedef struct Resolved
+{
+	Oid			authenticated;
+	WardenPrincipal principal;	/* class NONE: nothing here */
+} Resolved;
+
+static Resolved resolved[8];
+static int	next_resolved = 0;
+
 static WardenPrincipal assumed; /* valid while its role is */
 static int	internal_depth = 0;
 static const WardenPrincipal internal_principal;	/* class NONE */
@@ -398,7 +412,47 @@ govern_restricted(WardenPrincipal *result, Oid owner)
 	result->role = owner;
 }
 
-/* Computes the principal from the catalogs. */
+/* What is remembered of the roles as they are now, or NULL. */
+static const WardenPrincipal *
+recall(void)
+{
+	Oid			authenticated = GetAuthenticatedUserId();
+	int			i;
+
+	if (OidIsValid(restricted_user()))
+		return NULL;
+	for (i = 0; i < (int) lengthof(resolved); i++)
+	{
+		const WardenPrincipal *principal = &resolved[i].principal;
+
+		if (principal->class != WARDEN_CLASS_NONE &&
+			resolved[i].authenticated == authenticated &&
+			principal->login_role == GetSessionUserId() &&
+			principal->role == GetOuterUserId() &&
+			principal->bound == warden_identity_bound())
+			return principal;
+	}
+	return NULL;
+}
+
+static void
+remember(const WardenPrincipal *principal)
+{
+	if ((principal->class != WARDEN_CLASS_GATEWAY && !principal->bound) ||
+		OidIsValid(restricted_user()))
+		return;
+	resolved[next_resolved].authenticated = GetAuthenticatedUserId();
+	resolved[next_resolved].principal = *principal;
+	next_resolved = (next_resolved + 1) % lengthof(resolved);
+}
+
+static void
+forget_resolved(void)
+{
+	memset(resolved, 0, sizeof(resolved));
+}
+
+/* Computes the principal from the catalogs, but for its id. */
 static void
 resolve(WardenPrincipal *result)
 {
@@ -438,6 +492,12 @@ resolve(WardenPrincipal *result)
 	result->class = class;
 	govern_restricted(result, restricted_user());
 	decide_refusal(result);
+}
+
+/* A binding is a principal of its own, however often it is resolved. */
+static void
+identify(WardenPrincipal *result)
+{
 	if (result->bound && !current.bound)
 		binding_serial++;
 	result->id = result->bound ?
@@ -462,10 +522,17 @@ resolve_current(void)
 	while (!current_is_fresh())
 	{
 		uint64		started = generation;
+		const WardenPrincipal *known = recall();
 		WardenPrincipal result;
 
 		/* Looking things up can process invalidations: then look again. */
-		resolve(&result);
+		if (known != NULL)
+			result = *known;
+		else
+			resolve(&result);
+		if (known == NULL && generation == started)
+			remember(&result);
+		identify(&result);
 		current = result;
 		current_session = GetSessionUserId();
 		current_outer = GetOuterUserId();
@@ -702,6 +769,7 @@ string_option(const char *name)
 static void
 labels_changed(void)
 {
+	forget_resolved();
 	generation++;
 	current_valid = false;
 	role_labels_valid = false;
@@ -728,6 +796,7 @@ on_extension_change(Datum arg pg_attribute_unused(),
 					int cacheid pg_attribute_unused(),
 					uint32 hashvalue pg_attribute_unused())
 {
+	forget_resolved();
 	warden_principal_reset();
 }
 
