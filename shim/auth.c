@@ -191,14 +191,14 @@ decode_base64url(const char *s, size_t n, Buf *out)
 	return buf_ok(out);
 }
 
-/* The claims of a JWT, unverified; NULL if it is none. */
+/* The claims of a JWT, unverified; NULL if it is none, or without memory. */
 static json_t *
-read_claims(const char *credential)
+read_claims(const char *credential, bool *memory)
 {
 	const char *first = strchr(credential, '.');
 	const char *last = first != NULL ? strchr(first + 1, '.') : NULL;
 	json_t	   *claims = NULL;
-	JsonFault	fault;
+	JsonFault	fault = JSON_FAULT_NONE;
 	Buf			text;
 
 	if (last == NULL)
@@ -206,30 +206,32 @@ read_claims(const char *credential)
 	buf_init(&text);
 	if (decode_base64url(first + 1, (size_t) (last - first - 1), &text))
 		claims = json_util_load(buf_cstr(&text), text.len, &fault);
+	*memory = buf_ok(&text) && fault != JSON_FAULT_MEMORY;
 	buf_wipe(&text);
 	return claims;
 }
 
-AuthDigest
-auth_owner(const char *credential)
+bool
+auth_owner(const char *credential, AuthDigest *owner)
 {
-	json_t	   *claims = credential != NULL ? read_claims(credential) : NULL;
+	bool		memory = true;
+	json_t	   *claims = credential != NULL ?
+		read_claims(credential, &memory) : NULL;
 	const char *issuer = json_util_string(claims, "iss");
 	const char *subject = json_util_string(claims, "sub");
-	AuthDigest	owner;
 	Buf			text;
 
 	buf_init(&text);
 	if (issuer != NULL && subject != NULL)
 		buf_printf(&text, "jwt %s\n%s", issuer, subject);
-	if (text.len > 0 && buf_ok(&text))
-		owner = auth_digest(buf_cstr(&text), text.len);
-	else
-		owner = auth_digest(credential != NULL ? credential : "",
-							credential != NULL ? strlen(credential) : 0);
+	else if (credential != NULL)
+		buf_puts(&text, credential);
+	memory = memory && buf_ok(&text);
+	if (memory)
+		*owner = auth_digest(buf_cstr(&text), text.len);
 	buf_wipe(&text);
 	json_decref(claims);
-	return owner;
+	return memory;
 }
 
 /* ------------------------------------------------------------------------

@@ -33,8 +33,10 @@ extern bool auth_equal(const AuthDigest *a, const AuthDigest *b);
  * Whose a credential says it is: the same for all the JWTs that one subject
  * gets from its issuer, one after the other; any other credential stands for
  * itself, and none for nobody.  Unverified: it tells apart, and grants nothing.
+ * False for want of memory.
  */
-extern AuthDigest auth_owner(const char *credential);
+extern bool auth_owner(const char *credential, AuthDigest *owner)
+			__attribute__((warn_unused_result));
 
 /*
  * One use of a credential by a peer, from before it costs a connection to

@@ -772,6 +772,11 @@ part(DbTicket *ticket, bool usable)
 	ticket->conn = NULL;
 	conn->outcome = NULL;
 	conn->clean = !ticket->prepared && outcome->status == DB_DONE;
+
+	/* an error of libpq's own, for want of memory: it may have lost count */
+	if (outcome->failure != NULL &&
+		PQresultErrorField(outcome->failure, PG_DIAG_SQLSTATE) == NULL)
+		usable = false;
 	if (usable && outcome->status != DB_DONE)
 		usable = send_rollback(conn);
 	if (usable)

@@ -121,7 +121,7 @@ finish(McpCall *call)
 	note_credential(hc);
 	pthread_mutex_lock(&hc->lock);
 	hc->finished = true;
-	if (hc->streaming && call->out.len > 0)
+	if (hc->streaming && call->out.len > 0 && buf_ok(&call->out))
 		put_event(hc, call->out.data, call->out.len);
 	wake(hc);
 	pthread_mutex_unlock(&hc->lock);
@@ -282,6 +282,9 @@ respond_answer(HttpCall *hc)
 	char	   *data = hc->call.out.data;
 	size_t		len = hc->call.out.len;
 
+	/* half an answer is none: the line is cut */
+	if (!buf_ok(&hc->call.out))
+		return MHD_NO;
 	if (len == 0)
 		return respond(hc->connection, hc, 202, NULL, NULL, 0);
 	buf_init(&hc->call.out);

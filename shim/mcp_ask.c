@@ -118,10 +118,15 @@ static void
 put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
 {
 	static const char *const members[] = {"name", "uri", "arguments"};
-	AuthDigest	who = auth_owner(call->credential);
+	AuthDigest	who;
 	AuthDigest	seal;
 	Buf			text;
 
+	if (!auth_owner(call->credential, &who))
+	{
+		out->failed = true;
+		return;
+	}
 	buf_init(&text);
 	buf_append(&text, who.bytes, sizeof(who.bytes));
 	buf_puts(&text, call->msg.method);

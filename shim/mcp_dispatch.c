@@ -495,7 +495,11 @@ join_session(McpCall *call, const char *id)
 
 	if (call->mcp->sessions == NULL)
 		return true;
-	owner = auth_owner(call->credential);
+	if (!auth_owner(call->credential, &owner))
+	{
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+		return false;
+	}
 	version = session_find(call->mcp->sessions, id, &owner, time(NULL));
 	if (version == NULL)
 	{
@@ -768,8 +772,7 @@ mcp_session_end(Mcp *mcp, const char *id, const char *credential)
 {
 	AuthDigest	owner;
 
-	if (mcp->sessions == NULL)
+	if (mcp->sessions == NULL || !auth_owner(credential, &owner))
 		return false;
-	owner = auth_owner(credential);
 	return session_close(mcp->sessions, id, &owner);
 }

@@ -40,10 +40,9 @@ open_session(McpCall *call)
 		call->mcp->agreed_version = call->version;
 		return;
 	}
-	owner = auth_owner(call->credential);
-	call->session_opened = session_open(call->mcp->sessions, &owner,
-										call->version, time(NULL),
-										call->session);
+	call->session_opened = auth_owner(call->credential, &owner) &&
+		session_open(call->mcp->sessions, &owner, call->version, time(NULL),
+					 call->session);
 }
 
 /* Echoes a version that is supported, else offers the newest legacy one. */

@@ -351,6 +351,8 @@ end_stream(McpCall *call)
 	buf_putc(&meta, ',');
 	mcp_result_begin_as(call, "complete", buf_cstr(&meta));
 	mcp_result_end(call);
+	if (!buf_ok(&meta) || !buf_ok(&call->out))
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
 	buf_free(&meta);
 	call->transport->finish(call);
 }

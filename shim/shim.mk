@@ -21,7 +21,7 @@ SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)
 SHIM_OBJDIR = shim/obj$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))
 SHIM_OBJS = $(SHIM_MODULES:%=$(SHIM_OBJDIR)/%.o)
 SHIM_CORE_OBJS = $(SHIM_CORE:%=$(SHIM_OBJDIR)/%.o)
-SHIM_UNITS = auth buf config json_util jsonrpc mcp rows session
+SHIM_UNITS = alloc auth buf config json_util jsonrpc mcp rows session
 SHIM_UNIT_BINARIES = $(SHIM_UNITS:%=shim/test/unit_%)
 SHIM_FUZZERS = config dispatch jsonrpc keys
 SHIM_FUZZ_BINARIES = $(SHIM_FUZZERS:%=shim/test/fuzz_%)

@@ -31,18 +31,14 @@ typedef struct Stdio
 static Stdio stdio;
 
 static void
-write_line(const char *text, size_t len)
+write_all(const char *text, size_t len)
 {
-	Buf			line;
 	size_t		done = 0;
 
-	buf_init(&line);
-	buf_append(&line, text, len);
-	buf_putc(&line, '\n');
 	pthread_mutex_lock(&stdio.write_lock);
-	while (buf_ok(&line) && done < line.len && !stdio.broken)
+	while (done < len && !stdio.broken)
 	{
-		ssize_t		n = write(STDOUT_FILENO, line.data + done, line.len - done);
+		ssize_t		n = write(STDOUT_FILENO, text + done, len - done);
 
 		if (n > 0)
 			done += (size_t) n;
@@ -50,6 +46,18 @@ write_line(const char *text, size_t len)
 			stdio.broken = true;
 	}
 	pthread_mutex_unlock(&stdio.write_lock);
+}
+
+static void
+write_line(const char *text, size_t len)
+{
+	Buf			line;
+
+	buf_init(&line);
+	buf_append(&line, text, len);
+	buf_putc(&line, '\n');
+	if (buf_ok(&line))
+		write_all(line.data, line.len);
 	buf_free(&line);
 }
 
@@ -60,10 +68,29 @@ notify(McpCall *call, const char *json, size_t len)
 	write_line(json, len);
 }
 
+/* There is no memory for an answer: one that needs none. */
+static void
+answer_without_memory(const McpCall *call)
+{
+	const json_t *id = call->msg.id;
+	char		text[128];
+	int			n;
+
+	log_event(LOG_LEVEL_ERROR, "out_of_memory", NULL);
+	if (!json_is_integer(id))
+		return;
+	n = snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":%lld,"
+				 "\"error\":{\"code\":-32603,\"message\":\"Out of memory\"}}\n",
+				 (long long) json_integer_value(id));
+	write_all(text, (size_t) n);
+}
+
 static void
 finish(McpCall *call)
 {
-	if (call->out.len > 0)
+	if (!buf_ok(&call->out))
+		answer_without_memory(call);
+	else if (call->out.len > 0)
 		write_line(call->out.data, call->out.len);
 	mcp_call_clear(call);
 	free(call);

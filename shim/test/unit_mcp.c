@@ -1,7 +1,6 @@
 /*
  * unit_mcp.c
- *		Dispatch without a transport: eras, headers, cancellation, streams; and
- *		what happens when every allocation fails in turn.
+ *		Dispatch without a transport: eras, headers, cancellation, streams.
  */
 #include "unit.h"
 
@@ -12,20 +11,6 @@
 #define V "io.modelcontextprotocol/protocolVersion"
 #define C "io.modelcontextprotocol/clientCapabilities"
 #define META "\"_meta\":{\"" V "\":\"2026-07-28\",\"" C "\":{}}"
-
-/* ---- an allocator that fails at the n-th call ---- */
-
-static long allocations_left = -1;
-
-static void *
-failing_malloc(size_t n)
-{
-	if (allocations_left == 0)
-		return NULL;
-	if (allocations_left > 0)
-		allocations_left--;
-	return malloc(n);
-}
 
 /* ---- a host and a transport ---- */
 
@@ -284,29 +269,6 @@ test_streams(void)
 	mcp_call_clear(&bad);
 }
 
-/* jansson's allocations fail one by one: an error or an answer, never a crash. */
-static void
-test_allocation(void)
-{
-	bool		ended = false;
-
-	json_set_alloc_funcs(failing_malloc, free);
-	for (long n = 0; n < 200 && !ended; n++)
-	{
-		McpCall		call;
-
-		allocations_left = n;
-		exchange(&call, CALL_ECHO, NULL);
-		ended = allocations_left > 0;
-		allocations_left = -1;
-		if (call.out.len == 0)
-			CHECK(!"an answer whatever allocation fails");
-		mcp_call_clear(&call);
-	}
-	CHECK(ended);
-	json_set_alloc_funcs(malloc, free);
-}
-
 int
 main(void)
 {
@@ -319,7 +281,6 @@ main(void)
 	test_notifications();
 	test_progress();
 	test_streams();
-	test_allocation();
 	mcp_free(mcp);
 	buf_free(&sent);
 	UNIT_EXIT();
