@@ -22,9 +22,9 @@
 #define MAX_CLIENTS 256
 #define MAX_SAMPLES 2000000
 
-#define RESET "DISCARD ALL"
 #define ENTER "SELECT warden.enter($1::pg_catalog.text, " \
 	"$2::pg_catalog.text, $3::pg_catalog.jsonb, $4::pg_catalog.text)"
+#define REQUEST "{\"tool\":\"query\",\"request_id\":\"1\"}"
 #define LEAVE "SELECT warden.leave($1::pg_catalog.text)"
 
 typedef struct Client
@@ -82,16 +82,14 @@ static void
 send_call(Client *client)
 {
 	static const char key[] = "0123456789abcdef0123456789abcdef";
-	const char *enter[4] = {token, NULL, "{\"tool\":\"query\"}", key};
+	const char *enter[4] = {token, NULL, REQUEST, key};
 	const char *leave[1] = {key};
 	PGconn	   *pg = client->pg;
 	bool		governed = token != NULL;
-	bool		ok = true;
+	bool		ok;
 
 	client->started = now();
-	if (governed && !named)
-		ok = send_fixed(pg, "", RESET, 0, NULL);
-	ok = ok && send_fixed(pg, "f_begin", "BEGIN", 0, NULL);
+	ok = send_fixed(pg, "f_begin", "BEGIN", 0, NULL);
 	if (governed)
 		ok = ok && send_fixed(pg, "f_enter", ENTER, 4, enter);
 	ok = ok && PQsendQueryParams(pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;

@@ -127,7 +127,12 @@ auth_digest(const void *data, size_t len)
 	size_t		i = 0;
 
 	for (; i + 8 <= len; i += 8)
-		absorb(v, load_word(p + i, 8));
+	{
+		uint64_t	word;
+
+		memcpy(&word, p + i, 8);
+		absorb(v, word);
+	}
 	absorb(v, load_word(p + i, len - i) | (uint64_t) len << 56);
 	v[2] ^= 0xee;
 	mix(v, 4);

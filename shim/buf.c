@@ -10,6 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Enough for most texts, so that they do not grow step by step; malloc keeps
+ * what is no larger at hand for the next one.
+ */
+#define MIN_CAPACITY 1000
+
 void
 buf_init(Buf *b)
 {
@@ -66,7 +72,7 @@ buf_reserve(Buf *b, size_t more)
 	need = b->len + more + 1;
 	if (need <= b->cap)
 		return true;
-	cap = b->cap < 256 ? 256 : b->cap;
+	cap = b->cap < MIN_CAPACITY ? MIN_CAPACITY : b->cap;
 	while (cap < need)
 		cap *= 2;
 	data = realloc(b->data, cap);
@@ -90,19 +96,13 @@ buf_truncate(Buf *b, size_t len)
 }
 
 void
-buf_append(Buf *b, const void *src, size_t n)
+buf_grow_append(Buf *b, const void *src, size_t n)
 {
 	if (n == 0 || !buf_reserve(b, n))
 		return;
 	memcpy(b->data + b->len, src, n);
 	b->len += n;
 	b->data[b->len] = '\0';
-}
-
-void
-buf_puts(Buf *b, const char *s)
-{
-	buf_append(b, s, strlen(s));
 }
 
 void
@@ -119,9 +119,16 @@ void
 buf_int(Buf *b, long long value)
 {
 	char		digits[24];
-	int			n = snprintf(digits, sizeof(digits), "%lld", value);
+	char	   *at = digits + sizeof(digits);
+	unsigned long long left = value < 0 ? 0 - (unsigned long long) value :
+		(unsigned long long) value;
 
-	buf_append(b, digits, (size_t) n);
+	do
+		*--at = (char) ('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (value < 0)
+		*--at = '-';
+	buf_append(b, at, (size_t) (digits + sizeof(digits) - at));
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* No message that the shim builds may be larger than this. */
 #define BUF_MAX ((size_t) 512 * 1024 * 1024)
@@ -30,20 +31,39 @@ extern bool buf_ok(const Buf *b);
 extern bool buf_reserve(Buf *b, size_t more)
 			__attribute__((warn_unused_result));
 extern void buf_truncate(Buf *b, size_t len);
-extern void buf_append(Buf *b, const void *src, size_t n);
-extern void buf_puts(Buf *b, const char *s);
+extern void buf_grow_append(Buf *b, const void *src, size_t n);
 extern void buf_fill(Buf *b, char c, size_t n);
 extern void buf_int(Buf *b, long long value);
 extern void buf_printf(Buf *b, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 extern const char *buf_cstr(const Buf *b);
 
+/* In line, since most of what is written is short and constant. */
+static inline void
+buf_append(Buf *b, const void *src, size_t n)
+{
+	if (b->failed || n >= b->cap - b->len)
+	{
+		buf_grow_append(b, src, n);
+		return;
+	}
+	memcpy(b->data + b->len, src, n);
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+
+static inline void
+buf_puts(Buf *b, const char *s)
+{
+	buf_append(b, s, strlen(s));
+}
+
 static inline void
 buf_putc(Buf *b, char c)
 {
 	if (b->failed || b->len + 1 >= b->cap)
 	{
-		buf_append(b, &c, 1);
+		buf_grow_append(b, &c, 1);
 		return;
 	}
 	b->data[b->len++] = c;

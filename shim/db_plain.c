@@ -174,9 +174,9 @@ db_column_untrusted(const DbOutcome *outcome, int column)
 const char *
 db_cell(const DbOutcome *outcome, int row, int column, size_t *len)
 {
-	if (PQgetisnull(outcome->result, row, column))
-		return NULL;
 	*len = (size_t) PQgetlength(outcome->result, row, column);
+	if (*len == 0 && PQgetisnull(outcome->result, row, column))
+		return NULL;
 	return PQgetvalue(outcome->result, row, column);
 }
 

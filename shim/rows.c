@@ -102,7 +102,8 @@ put_value(Buf *out, PgTypeClass class, const char *cell, size_t len)
 }
 
 static void
-put_cell(Buf *out, const DbOutcome *outcome, int row, int column)
+put_cell(Buf *out, const DbOutcome *outcome, int row, int column,
+		 PgTypeClass class)
 {
 	size_t		len;
 	const char *cell = db_cell(outcome, row, column, &len);
@@ -110,23 +111,32 @@ put_cell(Buf *out, const DbOutcome *outcome, int row, int column)
 	if (cell == NULL)
 		buf_append(out, "null", 4);
 	else
-		put_value(out, pg_type_class(db_column_type(outcome, column)), cell,
-				  len);
+		put_value(out, class, cell, len);
 }
 
 static void
-put_row(Buf *out, const DbOutcome *outcome, int row)
+put_row(Buf *out, const DbOutcome *outcome, int row,
+		const PgTypeClass *classes, int columns)
 {
-	int			columns = db_columns(outcome);
-
 	buf_putc(out, '[');
 	for (int column = 0; column < columns; column++)
 	{
 		if (column > 0)
 			buf_putc(out, ',');
-		put_cell(out, outcome, row, column);
+		put_cell(out, outcome, row, column, classes[column]);
 	}
 	buf_putc(out, ']');
+}
+
+/* One class per column; there are at most DB_MAX_COLUMNS. */
+static int
+find_classes(const DbOutcome *outcome, PgTypeClass *classes)
+{
+	int			columns = db_columns(outcome);
+
+	for (int i = 0; i < columns; i++)
+		classes[i] = pg_type_class(db_column_type(outcome, i));
+	return columns;
 }
 
 int
@@ -134,6 +144,8 @@ rows_put_json(Buf *out, const DbOutcome *outcome, size_t max_bytes)
 {
 	int			rows = db_rows(outcome);
 	size_t		start = out->len;
+	PgTypeClass classes[DB_MAX_COLUMNS];
+	int			columns = find_classes(outcome, classes);
 
 	buf_putc(out, '[');
 	for (int row = 0; row < rows; row++)
@@ -142,7 +154,7 @@ rows_put_json(Buf *out, const DbOutcome *outcome, size_t max_bytes)
 
 		if (row > 0)
 			buf_putc(out, ',');
-		put_row(out, outcome, row);
+		put_row(out, outcome, row, classes, columns);
 		if (out->len - start > max_bytes)
 		{
 			buf_truncate(out, mark);
@@ -156,7 +168,8 @@ rows_put_json(Buf *out, const DbOutcome *outcome, size_t max_bytes)
 void
 rows_put_objects(Buf *out, const DbOutcome *outcome, int rows)
 {
-	int			columns = db_columns(outcome);
+	PgTypeClass classes[DB_MAX_COLUMNS];
+	int			columns = find_classes(outcome, classes);
 
 	buf_putc(out, '[');
 	for (int row = 0; row < rows; row++)
@@ -168,7 +181,7 @@ rows_put_objects(Buf *out, const DbOutcome *outcome, int rows)
 				buf_putc(out, ',');
 			buf_json_cstr(out, db_column_name(outcome, column));
 			buf_putc(out, ':');
-			put_cell(out, outcome, row, column);
+			put_cell(out, outcome, row, column, classes[column]);
 		}
 		buf_putc(out, '}');
 	}
@@ -266,10 +279,12 @@ char_width(unsigned cp)
 	return 1;
 }
 
-/* Bytes below 0x80 at the start, eight at a time. */
+/* Printable ASCII at the start, eight bytes at a time. */
 static size_t
-ascii_prefix(const unsigned char *p, size_t len)
+plain_prefix(const unsigned char *p, size_t len)
 {
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t high = UINT64_C(0x8080808080808080);
 	size_t		n = 0;
 
 	for (; n + 8 <= len; n += 8)
@@ -277,10 +292,10 @@ ascii_prefix(const unsigned char *p, size_t len)
 		uint64_t	word;
 
 		memcpy(&word, p + n, 8);
-		if ((word & UINT64_C(0x8080808080808080)) != 0)
+		if (((word | (word - ones * 0x20)) & high) != 0)
 			break;
 	}
-	while (n < len && p[n] < 0x80)
+	while (n < len && p[n] >= 0x20 && p[n] < 0x80)
 		n++;
 	return n;
 }
@@ -289,10 +304,7 @@ static size_t
 text_width(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *) text;
-	size_t		width = ascii_prefix(p, len);
-
-	p += width;
-	len -= width;
+	size_t		width = 0;
 
 	while (len > 0)
 	{
@@ -351,19 +363,26 @@ cell_line(const DbOutcome *outcome, int row, int column, int number)
 	return nth_line(text, text != NULL ? len : 0, number);
 }
 
+/* a cell as it was measured; text is NULL where it has several lines */
+typedef struct Measured
+{
+	const char *text;
+	unsigned	len;
+	unsigned	width;
+} Measured;
+
 /* what is measured once and printed from */
 typedef struct Grid
 {
 	const DbOutcome *outcome;
 	int			columns;
 	size_t	   *widths;			/* per column */
-	unsigned   *cells;			/* per cell, header included; or MANY_LINES */
+	bool	   *right;			/* numbers, per column */
+	Measured   *cells;			/* per cell, header included */
 } Grid;
 
-#define MANY_LINES (~0u)
-
-static unsigned *
-cell_width(const Grid *grid, int row, int column)
+static Measured *
+measured(const Grid *grid, int row, int column)
 {
 	return &grid->cells[(size_t) (row + 1) * (size_t) grid->columns +
 						(size_t) column];
@@ -377,40 +396,108 @@ widen(size_t *width, size_t to)
 }
 
 static void
+measure_lines(Grid *grid, int row, int column)
+{
+	Line		line;
+	int			number = 0;
+
+	do
+	{
+		line = cell_line(grid->outcome, row, column, number++);
+		widen(&grid->widths[column], line.width);
+	} while (line.more);
+}
+
+static void
 measure_cell(Grid *grid, int row, int column)
 {
-	Line		line = cell_line(grid->outcome, row, column, 0);
+	Measured   *cell = measured(grid, row, column);
+	size_t		len = 0;
+	size_t		width;
+	const char *text;
 
-	*cell_width(grid, row, column) = line.more ? MANY_LINES :
-		(unsigned) line.width;
-	widen(&grid->widths[column], line.width);
-	for (int number = 1; line.more; number++)
+	if (row >= 0)
+		text = db_cell(grid->outcome, row, column, &len);
+	else
 	{
-		line = cell_line(grid->outcome, row, column, number);
-		widen(&grid->widths[column], line.width);
+		text = db_column_name(grid->outcome, column);
+		len = strlen(text);
 	}
+	width = plain_prefix((const unsigned char *) text, text != NULL ? len : 0);
+	if (width < len && memchr(text, '\n', len) != NULL)
+	{
+		*cell = (Measured) {NULL, 0, 0};
+		measure_lines(grid, row, column);
+		return;
+	}
+	if (width < len)
+		width = text_width(text, len);
+	*cell = (Measured) {text != NULL ? text : "", (unsigned) len,
+	(unsigned) width};
+	widen(&grid->widths[column], width);
 }
 
 /* Line `number` of a cell, from what was measured where that is enough. */
 static Line
 grid_line(const Grid *grid, int row, int column, int number)
 {
-	unsigned	width = *cell_width(grid, row, column);
-	Line		line = {"", 0, 0, false};
+	const Measured *cell = measured(grid, row, column);
 
-	if (width == MANY_LINES)
+	if (cell->text == NULL)
 		return cell_line(grid->outcome, row, column, number);
 	if (number > 0)
-		return line;
-	line.width = width;
-	if (row >= 0)
-		line.text = db_cell(grid->outcome, row, column, &line.len);
-	else
+		return (Line) {"", 0, 0, false};
+	return (Line) {cell->text, cell->len, cell->width, false};
+}
+
+/* Bytes that the first line of a row takes at most; 0: it has several. */
+static size_t
+line_size(const Grid *grid, int row)
+{
+	size_t		size = 2;
+
+	for (int column = 0; column < grid->columns; column++)
 	{
-		line.text = db_column_name(grid->outcome, column);
-		line.len = strlen(line.text);
+		const Measured *cell = measured(grid, row, column);
+
+		if (cell->text == NULL)
+			return 0;
+		size += grid->widths[column] + cell->len + 3;
 	}
-	return line;
+	return size;
+}
+
+/* A row of one line, the usual case; there is room for it. */
+static void
+put_plain_row(Buf *out, const Grid *grid, int row)
+{
+	char	   *p = out->data + out->len;
+
+	for (int column = 0; column < grid->columns; column++)
+	{
+		const Measured *cell = measured(grid, row, column);
+		size_t		space = grid->widths[column] - cell->width;
+
+		if (column > 0)
+			*p++ = '|';
+		*p++ = ' ';
+		if (grid->right[column])
+		{
+			memset(p, ' ', space);
+			p += space;
+			space = 0;
+		}
+		memcpy(p, cell->text, cell->len);
+		p += cell->len;
+		if (column + 1 < grid->columns)
+		{
+			memset(p, ' ', space + 1);
+			p += space + 1;
+		}
+	}
+	*p++ = '\n';
+	*p = '\0';
+	out->len = (size_t) (p - out->data);
 }
 
 /*
@@ -431,7 +518,7 @@ put_line(Buf *out, const Grid *grid, int row, int number)
 
 		if (row < 0)
 			left = space / 2;
-		else if (pg_type_is_numeric(db_column_type(grid->outcome, column)))
+		else if (grid->right[column])
 			left = space;
 		buf_puts(out, column > 0 ? "| " : " ");
 		buf_fill(out, ' ', left);
@@ -445,6 +532,19 @@ put_line(Buf *out, const Grid *grid, int row, int number)
 	}
 	buf_putc(out, '\n');
 	return again;
+}
+
+static void
+put_grid_row(Buf *out, const Grid *grid, int row)
+{
+	size_t		size = row >= 0 ? line_size(grid, row) : 0;
+	int			number = 0;
+
+	if (size > 0 && buf_reserve(out, size))
+		put_plain_row(out, grid, row);
+	else
+		while (put_line(out, grid, row, number))
+			number++;
 }
 
 static void
@@ -463,10 +563,7 @@ put_grid(Buf *out, const Grid *grid, int rows)
 {
 	for (int row = -1; row < rows; row++)
 	{
-		int			number = 0;
-
-		while (put_line(out, grid, row, number))
-			number++;
+		put_grid_row(out, grid, row);
 		if (row < 0)
 			put_rule(out, grid);
 	}
@@ -475,13 +572,17 @@ put_grid(Buf *out, const Grid *grid, int rows)
 void
 rows_put_table(Buf *out, const DbOutcome *outcome, int rows)
 {
-	Grid		grid = {outcome, db_columns(outcome), NULL, NULL};
+	Grid		grid = {outcome, db_columns(outcome), NULL, NULL, NULL};
 	size_t		cells = (size_t) (rows + 1) * (size_t) grid.columns;
 
 	grid.widths = calloc((size_t) grid.columns + 1, sizeof(size_t));
-	grid.cells = calloc(cells + 1, sizeof(unsigned));
-	if (grid.widths != NULL && grid.cells != NULL)
+	grid.right = calloc((size_t) grid.columns + 1, sizeof(bool));
+	grid.cells = malloc((cells + 1) * sizeof(Measured));
+	if (grid.widths != NULL && grid.right != NULL && grid.cells != NULL)
 	{
+		for (int column = 0; column < grid.columns; column++)
+			grid.right[column] =
+				pg_type_is_numeric(db_column_type(outcome, column));
 		for (int row = -1; row < rows; row++)
 			for (int column = 0; column < grid.columns; column++)
 				measure_cell(&grid, row, column);
@@ -490,5 +591,6 @@ rows_put_table(Buf *out, const DbOutcome *outcome, int rows)
 	else
 		out->failed = true;
 	free(grid.widths);
+	free(grid.right);
 	free(grid.cells);
 }

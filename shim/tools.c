@@ -419,7 +419,9 @@ put_text_member(Buf *out, const char *name, const char *value)
 {
 	if (value == NULL || *value == '\0')
 		return;
-	buf_printf(out, ",\"%s\":", name);
+	buf_puts(out, ",\"");
+	buf_puts(out, name);
+	buf_puts(out, "\":");
 	buf_json_cstr(out, value);
 }
 
@@ -438,7 +440,11 @@ put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 	if (json_is_string(call->msg.id))
 		json_util_write(out, call->msg.id);
 	else
-		buf_printf(out, "\"%lld\"", (long long) json_integer_value(call->msg.id));
+	{
+		buf_putc(out, '"');
+		buf_int(out, json_integer_value(call->msg.id));
+		buf_putc(out, '"');
+	}
 	put_text_member(out, "session_id", call->session);
 	put_text_member(out, "prompt_ref", prompt);
 	if (run->max_rows > 0)

@@ -166,7 +166,9 @@ put_rows_text(Buf *text, const DbOutcome *outcome, const char *format,
 	else
 	{
 		rows_put_table(text, outcome, rows);
-		buf_printf(text, "(%d row%s)", rows, rows == 1 ? "" : "s");
+		buf_putc(text, '(');
+		buf_int(text, rows);
+		buf_puts(text, rows == 1 ? " row)" : " rows)");
 	}
 	if (truncated)
 		buf_puts(text, "\nThe result was cut here: there are more rows.");
@@ -193,7 +195,8 @@ answer_rows(McpCall *call, const char *database, const char *format,
 	count = rows_put_json(&rows, outcome, max);
 	truncated = outcome->truncated || count < db_rows(outcome);
 	put_rows_text(&text, outcome, format, count, truncated);
-	tools_begin(call, buf_cstr(&text), text.len);
+	if (buf_reserve(&call->out, rows.len + text.len + text.len / 8))
+		tools_begin(call, buf_cstr(&text), text.len);
 	buf_puts(&call->out, "\"status\":\"ok\"");
 	put_columns(call, database, outcome);
 	mcp_member(call, "rows");
