@@ -46,6 +46,7 @@ SECURITY LABEL FOR warden ON ROLE bench_agent IS 'agent';
 """
 
 OURS = "warden-mcp"
+BY_SOCKET = "warden-mcp, PostgreSQL by its socket"
 DBHUB = "@bytebase/dbhub"
 TOOLBOX = "@toolbox-sdk/server"
 REFERENCE = "@modelcontextprotocol/server-postgres"
@@ -72,6 +73,22 @@ def cpu_of(pid):
         fields = stat.read().rsplit(")", 1)[1].split()
     tick = os.sysconf("SC_CLK_TCK")
     return int(fields[11]) / tick, int(fields[12]) / tick
+
+
+def cluster_cpu(postmaster):
+    """Return CPU seconds of a cluster's processes, past and present."""
+    tick = os.sysconf("SC_CLK_TCK")
+    with open("/proc/%d/stat" % postmaster, encoding="utf-8") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    total = (int(fields[13]) + int(fields[14])) / tick
+    with open("/proc/%d/task/%d/children" % (postmaster, postmaster),
+              encoding="utf-8") as children:
+        for child in children.read().split():
+            try:
+                total += sum(cpu_of(int(child)))
+            except OSError:
+                pass
+    return total
 
 
 def memory_of(pid, name):
@@ -144,9 +161,10 @@ class Target:
         self.lengths[rows] = len(answer)
         return self.lengths[rows]
 
-    def load(self, rows, connections, seconds):
-        """Return (calls per second, p50 in us, user us, system us)."""
+    def load(self, rows, connections, seconds, postmaster):
+        """Return (calls/s, p50 in us, user us, system us, PostgreSQL's)."""
         self.length_of(rows)
+        cluster = cluster_cpu(postmaster)
         before = cpu_of(self.process.pid)
         output = run(["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds,
                       "--timeout", "30s", "--latency", "-s",
@@ -154,6 +172,7 @@ class Target:
                       "http://127.0.0.1:%d/mcp" % self.port, "--",
                       *self.write(rows)])
         after = cpu_of(self.process.pid)
+        cluster = cluster_cpu(postmaster) - cluster
         if "Non-2xx" in output or "Socket errors" in output:
             raise Missing("%s under load:\n%s" % (self.name, output))
         fields = dict(wrk_fields(output))
@@ -161,7 +180,8 @@ class Target:
             raise Missing("%s gave other answers under load" % self.name)
         return (fields["rate"], fields["p50"],
                 (after[0] - before[0]) / fields["calls"] * 1e6,
-                (after[1] - before[1]) / fields["calls"] * 1e6)
+                (after[1] - before[1]) / fields["calls"] * 1e6,
+                cluster / fields["calls"] * 1e6)
 
     def stop(self):
         """End it."""
@@ -254,6 +274,9 @@ class Mcp:
     def prepare(self):
         """Start PostgreSQL, load it, build the drivers, fetch the peers."""
         self.server.start()
+        with open(os.path.join(self.server.data, "postmaster.pid"),
+                  encoding="utf-8") as pidfile:
+            self.postmaster = int(pidfile.readline())
         self.sql(SCHEMA.replace("ROWS", str(ROWS)))
         self.sql("VACUUM ANALYZE")
         self.sql("SELECT warden.create_agent('bench', 'bench_agent')")
@@ -295,6 +318,7 @@ class Mcp:
     def start(self):
         """Start all that speak HTTP, and note why one does not start."""
         for name, starter in ((OURS, self.start_ours),
+                              (BY_SOCKET, self.start_by_socket),
                               (DBHUB, self.start_dbhub),
                               (TOOLBOX, self.start_toolbox)):
             try:
@@ -302,12 +326,18 @@ class Mcp:
             except (OSError, Missing) as error:
                 self.missing.append("%s is not measured: %s" % (name, error))
 
-    def start_ours(self, name, port, *options):
+    def start_by_socket(self, name, port):
+        """Start warden-mcp, connected as it would be on the same machine."""
+        return self.start_ours(name, port, "host=%s port=%d dbname=postgres "
+                               "user=bench_gateway" % (self.server.directory,
+                                                       self.pg_port))
+
+    def start_ours(self, name, port, dsn=None):
         """Start warden-mcp with its default settings."""
         return Target(name, [
             self.shim, "--http", "127.0.0.1:%d" % port, "--dsn",
-            self.dsn("bench_gateway"), "--default-token-file",
-            self.path("token"), *options], port, {
+            dsn or self.dsn("bench_gateway"), "--default-token-file",
+            self.path("token")], port, {
                 "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call",
                 "Mcp-Name": "query"}, modern_call)
 
@@ -353,38 +383,42 @@ class Mcp:
     # What is measured
 
     def floor(self, rows, connections, seconds):
-        """Return (calls per second, p50 in us, CPU us) of libpq alone."""
-        return tuple(float(word) for word in run([
+        """Return what Target.load does, for libpq alone."""
+        cluster = cluster_cpu(self.postmaster)
+        rate, p50, cpu = [float(word) for word in run([
             self.path("floor"), self.dsn("bench_gateway"), str(connections),
-            str(seconds), SELECT % rows, self.token, "parse"]).split())
+            str(seconds), SELECT % rows, self.token, "parse"]).split()]
+        cluster = cluster_cpu(self.postmaster) - cluster
+        return rate, p50, cpu, 0, cluster / rate / seconds * 1e6
 
     def over_http(self, rows, connections):
         """Measure all over HTTP, in turns; print a table."""
         names = ["libpq alone, governed"] + [t.name for t in self.targets]
         samples = {name: [] for name in names}
         for _ in range(self.rounds):
-            rate, p50, cpu = self.floor(rows, connections, self.seconds)
-            samples[names[0]].append((rate, p50, cpu, 0))
+            samples[names[0]].append(
+                self.floor(rows, connections, self.seconds))
             for target in self.targets:
-                samples[target.name].append(
-                    target.load(rows, connections, self.seconds))
+                samples[target.name].append(target.load(
+                    rows, connections, self.seconds, self.postmaster))
         medians = {name: [statistics.median(column)
                           for column in zip(*values)]
                    for name, values in samples.items()}
-        ours = medians[OURS]
         lines = []
         for name in names:
-            rate, p50, user, system = medians[name]
-            pairs = zip(samples[OURS], samples[name])
-            ratio = statistics.median(a[0] / b[0] for a, b in pairs)
+            rate, p50, user, system, cluster = medians[name]
+            pairs = list(zip(samples[OURS], samples[name]))
             lines.append([
-                name, "%.0f" % rate, "%.0f us" % p50,
+                name, "%.0f" % rate, "%.0f" % p50,
                 "%.1f + %.1f" % (user, system) if name != names[0] else
-                "%.1f" % user, "%.2f" % ratio, "%.2f" % (p50 / ours[1])])
+                "%.1f" % user, "%.1f" % cluster,
+                "%.2f" % statistics.median(a[0] / b[0] for a, b in pairs),
+                "%.2f" % statistics.median(a[1] / b[1] for a, b in pairs)])
         self.table("%d rows, HTTP, %d in flight; audit async" % (
             rows, connections),
-                   ["", "calls/s", "p50", "its CPU us a call, user + system",
-                    "ours is so many times it", "its p50 against ours"], lines)
+                   ["", "calls/s", "p50 us", "its CPU us, user + system",
+                    "PostgreSQL's", "our calls/s in its", "our p50 in its"],
+                   lines)
 
     def http(self):
         """Print the tables of calls over HTTP."""
@@ -402,16 +436,17 @@ class Mcp:
             self.sql("SELECT pg_reload_conf()")
             time.sleep(0.5)
             for connections in (1, 16):
-                rate, p50, user, system = ours.load(2, connections,
-                                                    self.seconds)
+                rate, p50, user, system, cluster = ours.load(
+                    2, connections, self.seconds, self.postmaster)
                 lines.append(["%s, %d in flight" % (mode, connections),
-                              "%.0f" % rate, "%.0f us" % p50,
-                              "%.1f + %.1f" % (user, system)])
+                              "%.0f" % rate, "%.0f" % p50,
+                              "%.1f + %.1f" % (user, system),
+                              "%.1f" % cluster])
         self.sql("ALTER SYSTEM RESET warden.audit")
         self.sql("SELECT pg_reload_conf()")
         self.table("warden-mcp, 2 rows, by warden.audit",
-                   ["", "calls/s", "p50", "CPU us a call, user + system"],
-                   lines)
+                   ["", "calls/s", "p50 us", "its CPU us, user + system",
+                    "PostgreSQL's"], lines)
 
     def stdio(self):
         """Print the table of calls over a pipe, one at a time."""
@@ -446,9 +481,9 @@ class Mcp:
             except (RuntimeError, Missing) as error:
                 self.missing.append("%s is not measured: %s" % (name, error))
         self.table("2 rows, stdio, one call at a time; audit async",
-                   ["", "calls/s", "p50", "its CPU us a call, user + system",
-                    "ours is so many times it"],
-                   [[name, "%.0f" % rate, "%.0f us" % p50,
+                   ["", "calls/s", "p50 us", "its CPU us, user + system",
+                    "our calls/s in its"],
+                   [[name, "%.0f" % rate, "%.0f" % p50,
                      "%.1f + %.1f" % (user, system),
                      "%.2f" % (lines[0][1] / rate)]
                     for name, rate, p50, user, system in lines])
@@ -474,7 +509,7 @@ class Mcp:
                 held.append(line)
             lines.append(["1000 idle connections, a call on each",
                           "%.1f" % memory_of(pid, "VmRSS")])
-            fresh.load(1000, 16, self.seconds)
+            fresh.load(1000, 16, self.seconds, self.postmaster)
             lines.append(["and 16 calls of 1000 rows at once, at its most; "
                           "target: under 48", "%.1f" % memory_of(pid, "VmHWM")])
             alive = sum(1 for line in held if line.sock is not None)
