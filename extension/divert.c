@@ -72,6 +72,7 @@ fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
 	capture->command = GetCommandTagName(CreateCommandTag(raw->stmt));
 	capture->params = params;
 	capture->estimated_rows = -1;
+	warden_statement_refuse_secrets(raw->stmt, text);
 	if (!warden_statement_names(raw->stmt, &capture->names))
 		warden_utility_refuse(raw->stmt,
 							  "this form of the statement can not be proposed",

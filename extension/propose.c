@@ -31,6 +31,9 @@
 #include "utility_gate.h"
 #include "warden.h"
 
+/* Bytes of a script that an error shows whole. */
+#define SCRIPT_SHOWN	2000
+
 /* ---- syntax errors ------------------------------------------------------ */
 
 /*
@@ -41,20 +44,45 @@ static void
 script_error_callback(void *arg)
 {
 	const char *sql = arg;
+	const char *begin = sql;	/* of the line */
 	int			position = geterrposition();
+	int			column = 1;
 	int			line = 1;
 	int			i;
 
 	if (position <= 0)
 		return;
 	errposition(0);
-	internalerrposition(position);
-	internalerrquery(sql);
 	for (i = 0; i < position - 1 && *sql != '\0'; i++)
 	{
+		column++;
 		if (*sql == '\n')
+		{
 			line++;
+			column = 1;
+			begin = sql + 1;
+		}
 		sql += pg_mblen(sql);
+	}
+	if (*sql == '\\')
+		errhint("Commands that begin with a backslash are psql's own; leave them out.");
+	if (strlen(arg) > SCRIPT_SHOWN)
+	{
+		/* of a long one the line, or what begins there on a long line */
+		if (sql - begin > SCRIPT_SHOWN)
+		{
+			begin = sql;
+			column = 1;
+		}
+		internalerrposition(column);
+		internalerrquery(pnstrdup(begin,
+								  pg_mbcliplen(begin, strcspn(begin, "\n"),
+											   2 * SCRIPT_SHOWN)));
+	}
+	else
+	{
+		internalerrposition(position);
+		internalerrquery(arg);
 	}
 	errcontext("line %d of the proposed script", line);
 }
@@ -118,12 +146,27 @@ has_locking(Node *node, void *context)
 	return raw_expression_tree_walker(node, has_locking, context);
 }
 
+/* SET by another name: it would change what later statements mean. */
+static bool
+has_set_config(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) &&
+		strcmp(strVal(llast(((FuncCall *) node)->funcname)),
+			   "set_config") == 0)
+		return true;
+	return raw_expression_tree_walker(node, has_set_config, context);
+}
+
 /* NULL where a SELECT may be part of a change, else why not. */
 static const char *
 select_bar(SelectStmt *select)
 {
 	if (select->intoClause != NULL)
 		return NULL;
+	if (has_set_config((Node *) select, NULL))
+		return "settings can not be part of a change";
 	if (has_write((Node *) select, NULL) || is_call(select))
 		return NULL;
 	if (has_locking((Node *) select, NULL))
@@ -182,6 +225,7 @@ capture_statement(const char *sql, RawStmt *raw, List **created)
 	capture->raw = raw;
 	capture->command = GetCommandTagName(CreateCommandTag(raw->stmt));
 	capture->estimated_rows = -1;
+	warden_statement_refuse_secrets(raw->stmt, capture->statement);
 	if (!warden_statement_names(raw->stmt, &capture->names))
 		warden_utility_refuse(raw->stmt,
 							  "this form of the statement can not be proposed",

@@ -69,7 +69,9 @@ static const Rule rules[] = {
 	{"column.add_not_null", ERROR_LEVEL, MODERATE},
 	{"column.default_volatile", ERROR_LEVEL, MODERATE},
 	{"column.drop", ERROR_LEVEL, HIGH},
+	{"column.drop_not_null", INFO_LEVEL, LOW},
 	{"column.generated_stored", ERROR_LEVEL, MODERATE},
+	{"column.index_rebuild", WARN_LEVEL, LOW},
 	{"column.not_null_scan", WARN_LEVEL, LOW},
 	{"column.rename", WARN_LEVEL, HIGH},
 	{"column.serial", INFO_LEVEL, LOW},
@@ -79,9 +81,14 @@ static const Rule rules[] = {
 	{"constraint.drop", WARN_LEVEL, MODERATE},
 	{"constraint.fk_no_index", WARN_LEVEL, LOW},
 	{"constraint.not_valid_missing", WARN_LEVEL, LOW},
+	{"constraint.on_delete_cascade", WARN_LEVEL, LOW},
 	{"dml.cascades", WARN_LEVEL, MODERATE},
+	{"dml.condition_labelled", INFO_LEVEL, LOW},
+	{"dml.condition_mask", ERROR_LEVEL, HIGH},
 	{"dml.evaluated_at_apply", INFO_LEVEL, LOW},
+	{"dml.insert_many", INFO_LEVEL, LOW},
 	{"dml.insert_no_columns", INFO_LEVEL, LOW},
+	{"dml.leading_wildcard", INFO_LEVEL, LOW},
 	{"dml.many_rows", WARN_LEVEL, MODERATE},
 	{"dml.mask_literal", ERROR_LEVEL, HIGH},
 	{"dml.no_where", ERROR_LEVEL, HIGH},
@@ -90,6 +97,7 @@ static const Rule rules[] = {
 	{"dml.update_key", WARN_LEVEL, MODERATE},
 	{"dml.where_always_true", ERROR_LEVEL, HIGH},
 	{"dml.writes_labelled", INFO_LEVEL, LOW},
+	{"domain.constraint_scan", WARN_LEVEL, MODERATE},
 	{"drop.cascade", ERROR_LEVEL, CRITICAL},
 	{"drop.dependents", ERROR_LEVEL, HIGH},
 	{"enum.value_used", ERROR_LEVEL, MODERATE},
@@ -98,12 +106,19 @@ static const Rule rules[] = {
 	{"index.drop", INFO_LEVEL, MODERATE},
 	{"index.drop_not_concurrent", WARN_LEVEL, LOW},
 	{"index.duplicate", WARN_LEVEL, LOW},
+	{"index.duplicate_column", WARN_LEVEL, LOW},
+	{"index.many_columns", INFO_LEVEL, LOW},
 	{"index.not_concurrent", WARN_LEVEL, LOW},
+	{"index.unique_existing", INFO_LEVEL, LOW},
 	{"label.column", WARN_LEVEL, HIGH},
 	{"lock.access_exclusive", WARN_LEVEL, LOW},
 	{"lock.exclusive", INFO_LEVEL, LOW},
 	{"lock.held_on", WARN_LEVEL, LOW},
+	{"lock.no_timeout", WARN_LEVEL, LOW},
+	{"lock.other_table", WARN_LEVEL, LOW},
+	{"lock.partitions", WARN_LEVEL, LOW},
 	{"maintenance.rewrite", ERROR_LEVEL, MODERATE},
+	{"name.quoted", INFO_LEVEL, LOW},
 	{"name.unqualified", INFO_LEVEL, LOW},
 	{"object.alter", INFO_LEVEL, MODERATE},
 	{"object.drop", WARN_LEVEL, HIGH},
@@ -122,12 +137,14 @@ static const Rule rules[] = {
 	{"table.no_primary_key", INFO_LEVEL, LOW},
 	{"table.rename", WARN_LEVEL, HIGH},
 	{"table.rewrite", ERROR_LEVEL, MODERATE},
+	{"table.several_alters", INFO_LEVEL, LOW},
 	{"table.truncate", ERROR_LEVEL, HIGH},
 	{"type.char", INFO_LEVEL, LOW},
 	{"type.int_primary_key", INFO_LEVEL, LOW},
 	{"type.json", INFO_LEVEL, LOW},
 	{"type.money", INFO_LEVEL, LOW},
 	{"type.timestamp", INFO_LEVEL, LOW},
+	{"type.varchar", INFO_LEVEL, LOW},
 	{"view.select_star", INFO_LEVEL, LOW}
 };
 
@@ -230,24 +247,6 @@ describe_size(const ReviewTable *table)
 	return psprintf("about %.0f rows, %.0f %s", table->rows, size, unit);
 }
 
-/* Rows by the last ANALYZE, or a guess from the size where there was none. */
-static void
-measure_table(ReviewTable *table)
-{
-	Relation	relation = try_relation_open(table->relid, AccessShareLock);
-	BlockNumber blocks = 0;
-
-	if (relation == NULL)
-		return;
-	table->relkind = relation->rd_rel->relkind;
-	if (RELKIND_HAS_STORAGE(table->relkind))
-		blocks = RelationGetNumberOfBlocks(relation);
-	table->bytes = (int64) blocks * BLCKSZ;
-	table->rows = relation->rd_rel->reltuples >= 0 ?
-		relation->rd_rel->reltuples : (double) blocks * 100;
-	relation_close(relation, AccessShareLock);
-}
-
 void
 warden_review_table(WardenReviewContext *context, RangeVar *rv,
 					ReviewTable *table)
@@ -258,7 +257,7 @@ warden_review_table(WardenReviewContext *context, RangeVar *rv,
 	if (!table->created)
 		table->relid = RangeVarGetRelid(rv, NoLock, true);
 	if (OidIsValid(table->relid))
-		measure_table(table);
+		warden_review_measure(table);
 	table->size = describe_size(table);
 }
 
@@ -380,6 +379,32 @@ review_place(WardenReviewContext *context, Node *stmt)
 						  "Add the value in a change of its own and use it after that is applied.");
 }
 
+/*
+ * Something new without a schema: what exists is pinned by its OID, where a
+ * new object goes is not.
+ */
+static void
+review_new_names(WardenReviewContext *context, Node *stmt)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (!warden_statement_names(stmt, &names))
+		return;
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+
+		if (name->use != WARDEN_USE_CREATE || !IsA(name->name, RangeVar) ||
+			((RangeVar *) name->name)->schemaname != NULL)
+			continue;
+		warden_review_add(context, "name.unqualified", -1,
+						  psprintf("where %s goes depends on the search path",
+								   ((RangeVar *) name->name)->relname),
+						  "Name its schema.");
+	}
+}
+
 List *
 warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 						const char *statement, double estimated_rows,
@@ -396,10 +421,12 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 	if (!warden_review_dml(context, stmt) &&
 		!warden_review_alter_table(context, stmt) &&
 		!warden_review_create_table(context, stmt) &&
+		!warden_review_drop(context, stmt) &&
 		!warden_review_object(context, stmt))
 		warden_review_add(context, "statement.unknown", -1,
 						  pstrdup("no rule knows this kind of statement"),
 						  "Read it with care: nothing was checked.");
+	review_new_names(context, stmt);
 	*risk = context->risk;
 	return context->findings;
 }

@@ -20,13 +20,14 @@
 #include "utils/relcache.h"
 
 #include "compat.h"
-#include "policy.h"
 #include "review_private.h"
-#include "statement.h"
 
 /* A statement that touches more rows than this deserves a second look. */
 #define MANY_ROWS		1000.0
 #define VERY_MANY_ROWS	100000.0
+
+/* Rows of VALUES that nobody reads one by one. */
+#define MANY_VALUES		1000
 
 /* ---- WHERE -------------------------------------------------------------- */
 
@@ -263,51 +264,7 @@ review_rows(WardenReviewContext *context, ReviewTable *table, Node *where)
 						   "Work in batches, or narrow the WHERE clause.");
 }
 
-/* ---- columns ------------------------------------------------------------ */
-
-static bool
-is_labelled(Oid relid, const char *column)
-{
-	AttrNumber	attnum;
-	const WardenColumn *label;
-
-	if (!OidIsValid(relid))
-		return false;
-	attnum = get_attnum(relid, column);
-	if (attnum <= 0)
-		return false;
-	label = warden_policy_column(relid, attnum);
-	return label != NULL && strcmp(label->type, "none") != 0;
-}
-
-/* "***" in a literal is what a mask shows, not what a row holds. */
-static bool
-looks_masked(const char *text)
-{
-	return strstr(text, "***") != NULL;
-}
-
-static void
-review_assignment(WardenReviewContext *context, ReviewTable *table,
-				  const char *column, Node *value)
-{
-	bool		labelled = is_labelled(table->relid, column);
-
-	if (labelled)
-		warden_review_add(context, "dml.writes_labelled", -1,
-						  psprintf("writes column \"%s\" of %s, which carries a label",
-								   column, table->name),
-						  "Check that the new value is a real one and not a masked one.");
-	if (labelled && value != NULL && IsA(value, A_Const) &&
-		!((A_Const *) value)->isnull &&
-		IsA(&((A_Const *) value)->val, String) &&
-		looks_masked(strVal(&((A_Const *) value)->val)))
-		warden_review_add(context, "dml.mask_literal",
-						  ((A_Const *) value)->location,
-						  psprintf("would overwrite column \"%s\" of %s with a mask",
-								   column, table->name),
-						  "Give the real value: what agents read of this column is masked.");
-}
+/* ---- columns ------------------------------------------------------------- */
 
 /* Columns that belong to the primary key. */
 static void
@@ -343,82 +300,6 @@ review_key_update(WardenReviewContext *context, ReviewTable *table,
 
 /* ---- flow --------------------------------------------------------------- */
 
-typedef struct FlowSearch
-{
-	List	   *relations;		/* OIDs that the statement reads */
-	char	   *found;			/* labelled column that is read */
-} FlowSearch;
-
-static bool
-flow_walker(Node *node, FlowSearch *search)
-{
-	ListCell   *cell;
-
-	if (node == NULL || search->found != NULL)
-		return search->found != NULL;
-	if (IsA(node, ColumnRef))
-	{
-		Node	   *last = llast(((ColumnRef *) node)->fields);
-
-		foreach(cell, search->relations)
-		{
-			const WardenRelation *labels =
-			warden_policy_relation(lfirst_oid(cell));
-
-			if (labels == NULL || labels->ncolumns == 0)
-				continue;
-			if (IsA(last, A_Star))
-				search->found = psprintf("%s.*",
-										 get_rel_name(lfirst_oid(cell)));
-			else if (is_labelled(lfirst_oid(cell), strVal(last)))
-				search->found = psprintf("%s.%s",
-										 get_rel_name(lfirst_oid(cell)),
-										 strVal(last));
-			if (search->found != NULL)
-				return true;
-		}
-		return false;
-	}
-	return raw_expression_tree_walker(node, flow_walker, search);
-}
-
-/* A labelled column that the expressions of a statement read, or NULL. */
-static char *
-labelled_source(Node *stmt, Node *expressions)
-{
-	FlowSearch	search = {NIL, NULL};
-	List	   *names = NIL;
-	ListCell   *cell;
-
-	if (!warden_statement_names(stmt, &names))
-		return NULL;
-	warden_statement_lookup(names);
-	foreach(cell, names)
-	{
-		WardenName *name = lfirst(cell);
-
-		if (name->address.classId == RelationRelationId &&
-			OidIsValid(name->address.objectId))
-			search.relations = lappend_oid(search.relations,
-										   name->address.objectId);
-	}
-	flow_walker(expressions, &search);
-	return search.found;
-}
-
-static void
-add_flow(WardenReviewContext *context, const char *source,
-		 ReviewTable *table, const char *column)
-{
-	warden_review_add(context, "flow.copies_labelled", -1,
-					  column != NULL ?
-					  psprintf("copies labelled %s into column \"%s\" of %s, which carries no label",
-							   source, column, table->name) :
-					  psprintf("copies labelled %s into %s", source,
-							   table->name),
-					  "Label the target as its source, or leave the column out.");
-}
-
 static void
 review_update_flow(WardenReviewContext *context, Node *stmt, List *targets,
 				   ReviewTable *table)
@@ -430,11 +311,11 @@ review_update_flow(WardenReviewContext *context, Node *stmt, List *targets,
 		ResTarget  *target = lfirst_node(ResTarget, cell);
 		char	   *source;
 
-		if (target->name == NULL || is_labelled(table->relid, target->name))
+		if (target->name == NULL || warden_review_labelled(table->relid, target->name))
 			continue;
-		source = labelled_source(stmt, target->val);
+		source = warden_review_labelled_source(stmt, target->val);
 		if (source != NULL)
-			add_flow(context, source, table, target->name);
+			warden_review_flow(context, source, table, target->name);
 	}
 }
 
@@ -454,16 +335,16 @@ review_insert_flow(WardenReviewContext *context, InsertStmt *stmt,
 	{
 		foreach(cell, stmt->cols)
 		{
-			if (!is_labelled(table->relid,
+			if (!warden_review_labelled(table->relid,
 							 lfirst_node(ResTarget, cell)->name))
 				break;
 		}
 		if (cell == NULL)
 			return;
 	}
-	source = labelled_source((Node *) stmt, (Node *) select);
+	source = warden_review_labelled_source((Node *) stmt, (Node *) select);
 	if (source != NULL)
-		add_flow(context, source, table, NULL);
+		warden_review_flow(context, source, table, NULL);
 }
 
 /* ---- what else happens -------------------------------------------------- */
@@ -558,13 +439,109 @@ review_values(WardenReviewContext *context, Node *stmt)
 
 /* ---- statements --------------------------------------------------------- */
 
+/* The names of the columns that an INSERT gives values to, in order. */
+static List *
+target_columns(ReviewTable *table, List *cols)
+{
+	List	   *names = NIL;
+	Relation	relation;
+	ListCell   *cell;
+	int			i;
+
+	foreach(cell, cols)
+		names = lappend(names, lfirst_node(ResTarget, cell)->name);
+	if (cols != NIL || !OidIsValid(table->relid))
+		return names;
+	relation = try_relation_open(table->relid, AccessShareLock);
+	if (relation == NULL)
+		return NIL;
+	for (i = 0; i < RelationGetDescr(relation)->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(relation), i);
+
+		if (!att->attisdropped)
+			names = lappend(names, pstrdup(NameStr(att->attname)));
+	}
+	relation_close(relation, AccessShareLock);
+	return names;
+}
+
+/* The values of one row, by the columns that they go to. */
+static void
+review_inserted(WardenReviewContext *context, ReviewTable *table,
+				List *names, List *row, Node *stmt, bool *labelled)
+{
+	ListCell   *name;
+	ListCell   *value;
+
+	forboth(name, names, value, row)
+	{
+		Node	   *node = lfirst(value);
+
+		if (labelled[foreach_current_index(name)])
+			warden_review_assignment(context, table, lfirst(name),
+									 IsA(node, ResTarget) ?
+									 ((ResTarget *) node)->val : node, stmt);
+	}
+}
+
+static void
+review_insert_source(WardenReviewContext *context, ReviewTable *table,
+					 List *cols, SelectStmt *select, Node *stmt)
+{
+	List	   *names = target_columns(table, cols);
+	bool	   *labelled = palloc0(list_length(names) + 1);
+	bool		any = false;
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		labelled[foreach_current_index(cell)] =
+			warden_review_labelled(table->relid, lfirst(cell));
+		any = any || labelled[foreach_current_index(cell)];
+	}
+	if (!any || select == NULL || !IsA(select, SelectStmt))
+		return;
+	if (select->valuesLists != NIL)
+	{
+		foreach(cell, select->valuesLists)
+			review_inserted(context, table, names, lfirst(cell), stmt,
+							labelled);
+	}
+	else
+		review_inserted(context, table, names,
+						select->op == SETOP_NONE ? select->targetList : NIL,
+						stmt, labelled);
+	/* what comes from elsewhere in the statement */
+	if (select->valuesLists == NIL)
+		warden_review_assignment(context, table, NULL, NULL, stmt);
+}
+
+static void
+review_targets(WardenReviewContext *context, ReviewTable *table,
+			   List *targets, Node *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, targets)
+	{
+		ResTarget  *target = lfirst_node(ResTarget, cell);
+		Node	   *value = target->val;
+
+		if (target->name == NULL)
+			continue;
+		if (value != NULL && IsA(value, MultiAssignRef))
+			value = ((MultiAssignRef *) value)->source;
+		warden_review_assignment(context, table, target->name, value, stmt);
+	}
+}
+
 static void
 review_insert(WardenReviewContext *context, InsertStmt *stmt)
 {
 	ReviewTable table;
 	SelectStmt *select = (SelectStmt *) stmt->selectStmt;
-	ListCell   *row;
-	ListCell   *cell;
+	int			rows = 0;
 
 	warden_review_table(context, stmt->relation, &table);
 	if (stmt->cols == NIL && stmt->selectStmt != NULL)
@@ -572,34 +549,26 @@ review_insert(WardenReviewContext *context, InsertStmt *stmt)
 						  psprintf("does not name the columns of %s",
 								   table.name),
 						  "Name the columns: their order can change.");
-	foreach(cell, stmt->cols)
-	{
-		ResTarget  *target = lfirst_node(ResTarget, cell);
-		int			n = foreach_current_index(cell);
-		Node	   *value = NULL;
-
-		if (select != NULL && IsA(select, SelectStmt))
-		{
-			foreach(row, select->valuesLists)
-			{
-				if (list_length(lfirst(row)) > n)
-					value = list_nth(lfirst(row), n);
-				if (value != NULL && IsA(value, A_Const))
-					break;
-			}
-		}
-		review_assignment(context, &table, target->name, value);
-	}
+	review_insert_source(context, &table, stmt->cols, select, (Node *) stmt);
 	review_insert_flow(context, stmt, &table);
-	if (select != NULL && IsA(select, SelectStmt) &&
-		select->valuesLists == NIL && context->rows >= MANY_ROWS)
+	if (select != NULL && IsA(select, SelectStmt))
+		rows = list_length(select->valuesLists);
+	if (rows >= MANY_VALUES)
+		warden_review_add(context, "dml.insert_many", -1,
+						  psprintf("gives %d rows to %s in one statement",
+								   rows, table.name),
+						  "Several smaller statements are easier to review and to revert.");
+	if (select != NULL && rows == 0 && context->rows >= MANY_ROWS)
 		review_rows(context, &table, (Node *) select);
 	if (stmt->onConflictClause != NULL)
 	{
-		review_key_update(context, &table,
-						  stmt->onConflictClause->targetList);
-		review_update_flow(context, (Node *) stmt,
-						   stmt->onConflictClause->targetList, &table);
+		List	   *targets = stmt->onConflictClause->targetList;
+
+		review_targets(context, &table, targets, (Node *) stmt);
+		review_key_update(context, &table, targets);
+		review_update_flow(context, (Node *) stmt, targets, &table);
+		warden_review_condition(context, (Node *) stmt,
+								stmt->onConflictClause->whereClause);
 	}
 	review_triggers(context, &table, false);
 }
@@ -608,18 +577,12 @@ static void
 review_update(WardenReviewContext *context, UpdateStmt *stmt)
 {
 	ReviewTable table;
-	ListCell   *cell;
 
 	warden_review_table(context, stmt->relation, &table);
 	review_where(context, stmt->whereClause, &table, "changes");
 	review_rows(context, &table, stmt->whereClause);
-	foreach(cell, stmt->targetList)
-	{
-		ResTarget  *target = lfirst_node(ResTarget, cell);
-
-		if (target->name != NULL)
-			review_assignment(context, &table, target->name, target->val);
-	}
+	warden_review_condition(context, (Node *) stmt, stmt->whereClause);
+	review_targets(context, &table, stmt->targetList, (Node *) stmt);
 	review_key_update(context, &table, stmt->targetList);
 	review_update_flow(context, (Node *) stmt, stmt->targetList, &table);
 	review_triggers(context, &table, false);
@@ -633,7 +596,19 @@ review_delete(WardenReviewContext *context, DeleteStmt *stmt)
 	warden_review_table(context, stmt->relation, &table);
 	review_where(context, stmt->whereClause, &table, "deletes");
 	review_rows(context, &table, stmt->whereClause);
+	warden_review_condition(context, (Node *) stmt, stmt->whereClause);
 	review_triggers(context, &table, true);
+}
+
+static void
+review_inserted_by_merge(WardenReviewContext *context, ReviewTable *table,
+						 MergeWhenClause *when, Node *stmt)
+{
+	List	   *names = target_columns(table, when->targetList);
+	bool	   *all = palloc(list_length(names) + 1);
+
+	memset(all, true, list_length(names) + 1);
+	review_inserted(context, table, names, when->values, stmt, all);
 }
 
 static void
@@ -651,13 +626,18 @@ review_merge(WardenReviewContext *context, MergeStmt *stmt)
 						  "Join on a key.");
 	if (context->rows >= MANY_ROWS)
 		review_rows(context, &table, stmt->joinCondition);
+	warden_review_condition(context, (Node *) stmt, stmt->joinCondition);
 	foreach(cell, stmt->mergeWhenClauses)
 	{
 		MergeWhenClause *when = lfirst_node(MergeWhenClause, cell);
 
 		deletes = deletes || when->commandType == CMD_DELETE;
+		warden_review_condition(context, (Node *) stmt, when->condition);
+		if (when->commandType == CMD_INSERT)
+			review_inserted_by_merge(context, &table, when, (Node *) stmt);
 		if (when->commandType == CMD_UPDATE)
 		{
+			review_targets(context, &table, when->targetList, (Node *) stmt);
 			review_key_update(context, &table, when->targetList);
 			review_update_flow(context, (Node *) stmt, when->targetList,
 							   &table);
@@ -691,9 +671,9 @@ review_select(WardenReviewContext *context, SelectStmt *stmt)
 		char	   *source;
 
 		warden_review_table(context, stmt->intoClause->rel, &table);
-		source = labelled_source((Node *) stmt, (Node *) stmt->targetList);
+		source = warden_review_labelled_source((Node *) stmt, (Node *) stmt->targetList);
 		if (source != NULL)
-			add_flow(context, source, &table, NULL);
+			warden_review_flow(context, source, &table, NULL);
 		warden_review_created(context, stmt->intoClause->rel->relname);
 	}
 	else if (stmt->withClause == NULL)

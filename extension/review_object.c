@@ -1,38 +1,25 @@
 /*-------------------------------------------------------------------------
  * review_object.c
  *	  Review of everything that is neither DML nor the definition of a table:
- *	  indexes, drops, renames, views, code, maintenance.
+ *	  indexes, views, code, maintenance.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_rewrite.h"
 #include "commands/defrem.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
-#include "policy.h"
 #include "review_private.h"
-#include "statement.h"
-
-#define MAX_DEPENDENTS	5		/* named in a message */
 
 static bool
 option_is_on(List *options, const char *name)
@@ -85,192 +72,6 @@ warden_review_barred(Node *stmt)
 	}
 }
 
-/* ---- dependents --------------------------------------------------------- */
-
-/* A view's rule stands for the view. */
-static Oid
-view_of_rule(Oid rule)
-{
-	Relation	rewrite = table_open(RewriteRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			view = InvalidOid;
-
-	ScanKeyInit(&key, Anum_pg_rewrite_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(rule));
-	scan = systable_beginscan(rewrite, RewriteOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		view = ((Form_pg_rewrite) GETSTRUCT(tuple))->ev_class;
-	systable_endscan(scan);
-	table_close(rewrite, AccessShareLock);
-	return view;
-}
-
-/* Views and functions that depend on an object, "a, b, c" or NULL. */
-static char *
-dependents_of(Oid classid, Oid objid)
-{
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *names = NIL;
-	StringInfoData text;
-	ListCell   *cell;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(classid));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(objid));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2,
-							  key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)) &&
-		   list_length(names) <= MAX_DEPENDENTS)
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		char	   *name = NULL;
-
-		if (form->deptype != DEPENDENCY_NORMAL)
-			continue;
-		if (form->classid == RewriteRelationId)
-		{
-			Oid			view = view_of_rule(form->objid);
-
-			if (OidIsValid(view) && view != objid)
-				name = get_rel_name(view);
-		}
-		else if (form->classid == ProcedureRelationId)
-			name = get_func_name(form->objid);
-		if (name != NULL)
-			names = list_append_unique(names, makeString(name));
-	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	if (names == NIL)
-		return NULL;
-	initStringInfo(&text);
-	foreach(cell, names)
-		appendStringInfo(&text, "%s%s",
-						 foreach_current_index(cell) > 0 ? ", " : "",
-						 foreach_current_index(cell) < MAX_DEPENDENTS ?
-						 strVal(lfirst(cell)) : "...");
-	return text.data;
-}
-
-static void
-review_dependents(WardenReviewContext *context, Oid classid, Oid objid,
-				  const char *name)
-{
-	char	   *dependents = dependents_of(classid, objid);
-
-	if (dependents != NULL)
-		warden_review_add(context, "drop.dependents", -1,
-						  psprintf("%s is used by %s", name, dependents),
-						  "Change or drop them first, in the same change.");
-}
-
-/* ---- DROP --------------------------------------------------------------- */
-
-static void
-review_drop_table(WardenReviewContext *context, RangeVar *rv)
-{
-	ReviewTable table;
-
-	warden_review_table(context, rv, &table);
-	if (table.created || !OidIsValid(table.relid))
-		return;
-	warden_review_add_risk(context, "table.drop",
-						   table.rows >= 100000 ? WARDEN_RISK_CRITICAL :
-						   WARDEN_RISK_HIGH, -1,
-						   psprintf("drops %s (%s)", table.name, table.size),
-						   "Rename it first and drop it when nobody has missed it.");
-	review_dependents(context, RelationRelationId, table.relid, table.name);
-	warden_review_exclusive(context, &table);
-}
-
-static void
-review_drop_index(WardenReviewContext *context, RangeVar *rv,
-				  bool concurrent)
-{
-	ReviewTable index;
-
-	warden_review_table(context, rv, &index);
-	warden_review_add(context, "index.drop", -1,
-					  psprintf("drops index %s", index.name),
-					  "Check in pg_stat_user_indexes that it is not used.");
-	if (!concurrent && OidIsValid(index.relid))
-		warden_review_add(context, "index.drop_not_concurrent", -1,
-						  psprintf("locks the table of index %s against readers",
-								   index.name),
-						  "Use DROP INDEX CONCURRENTLY, in a change of its own.");
-}
-
-static void
-review_drop(WardenReviewContext *context, DropStmt *drop)
-{
-	ListCell   *cell;
-
-	if (drop->behavior == DROP_CASCADE)
-		warden_review_add(context, "drop.cascade", -1,
-						  pstrdup("drops whatever depends on it as well"),
-						  "Name what is to be dropped.");
-	foreach(cell, drop->objects)
-	{
-		Node	   *object = lfirst(cell);
-
-		switch (drop->removeType)
-		{
-			case OBJECT_TABLE:
-			case OBJECT_FOREIGN_TABLE:
-			case OBJECT_MATVIEW:
-				review_drop_table(context,
-								  makeRangeVarFromNameList((List *) object));
-				break;
-			case OBJECT_INDEX:
-				review_drop_index(context,
-								  makeRangeVarFromNameList((List *) object),
-								  drop->concurrent);
-				break;
-			case OBJECT_SCHEMA:
-				if (!OidIsValid(get_namespace_oid(strVal(object), true)))
-					break;
-				warden_review_add(context, "schema.drop", -1,
-								  psprintf("drops schema \"%s\"",
-										   strVal(object)),
-								  "Drop its objects one by one.");
-				break;
-			case OBJECT_VIEW:
-			case OBJECT_SEQUENCE:
-				{
-					RangeVar   *rangevar;
-					ReviewTable table;
-
-					rangevar = makeRangeVarFromNameList((List *) object);
-					warden_review_table(context, rangevar, &table);
-					warden_review_add(context, "object.drop", -1,
-									  psprintf("drops %s", table.name),
-									  "Running clients may still use it.");
-					if (OidIsValid(table.relid))
-						review_dependents(context, RelationRelationId,
-										  table.relid, table.name);
-					break;
-				}
-			case OBJECT_POLICY:
-				warden_review_add(context, "security.row_security", -1,
-								  pstrdup("drops a row security policy"),
-								  "Have whoever owns the access rules look at it.");
-				break;
-			default:
-				warden_review_add(context, "object.drop", -1,
-								  pstrdup("drops an object that others may use"),
-								  "Check what uses it.");
-				break;
-		}
-	}
-}
-
 /* ---- indexes ------------------------------------------------------------ */
 
 /* An index with the same plain columns in the same order. */
@@ -313,6 +114,42 @@ duplicate_index(Oid relid, IndexStmt *stmt)
 	return duplicate;
 }
 
+/* More columns than this are seldom of use in an index that is not unique. */
+#define MANY_INDEX_COLUMNS	3
+
+static void
+review_index_columns(WardenReviewContext *context, IndexStmt *stmt,
+					 ReviewTable *table)
+{
+	ListCell   *cell;
+	ListCell   *other;
+
+	if (!stmt->unique && list_length(stmt->indexParams) > MANY_INDEX_COLUMNS)
+		warden_review_add(context, "index.many_columns", -1,
+						  psprintf("an index on %d columns of %s",
+								   list_length(stmt->indexParams),
+								   table->name),
+						  "Start with the columns that select best; the rest costs every write.");
+	foreach(cell, stmt->indexParams)
+	{
+		IndexElem  *elem = lfirst_node(IndexElem, cell);
+
+		foreach(other, stmt->indexParams)
+		{
+			if (foreach_current_index(other) <= foreach_current_index(cell) ||
+				elem->name == NULL ||
+				lfirst_node(IndexElem, other)->name == NULL ||
+				strcmp(elem->name,
+					   lfirst_node(IndexElem, other)->name) != 0)
+				continue;
+			warden_review_add(context, "index.duplicate_column", -1,
+							  psprintf("names column \"%s\" twice",
+									   elem->name),
+							  "Leave the second one out.");
+		}
+	}
+}
+
 static void
 review_index(WardenReviewContext *context, IndexStmt *stmt)
 {
@@ -326,8 +163,14 @@ review_index(WardenReviewContext *context, IndexStmt *stmt)
 							   psprintf("locks %s (%s) against writers while the index is built",
 										table.name, table.size),
 							   "Use CREATE INDEX CONCURRENTLY, in a change of its own.");
+	review_index_columns(context, stmt, &table);
 	if (!OidIsValid(table.relid))
 		return;
+	if (stmt->unique && !table.created)
+		warden_review_add(context, "index.unique_existing", -1,
+						  psprintf("fails if rows of %s (%s) are the same in these columns",
+								   table.name, table.size),
+						  "Look for duplicates first.");
 	duplicate = duplicate_index(table.relid, stmt);
 	if (duplicate != NULL)
 		warden_review_add(context, "index.duplicate", -1,
@@ -349,36 +192,10 @@ star_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, star_walker, context);
 }
 
-/* A relation with labelled columns that the statement reads, or NULL. */
-static char *
-labelled_relation(Node *stmt)
-{
-	List	   *names = NIL;
-	ListCell   *cell;
-
-	if (!warden_statement_names(stmt, &names))
-		return NULL;
-	warden_statement_lookup(names);
-	foreach(cell, names)
-	{
-		WardenName *name = lfirst(cell);
-		const WardenRelation *labels;
-
-		if (name->use != WARDEN_USE_READ ||
-			name->address.classId != RelationRelationId ||
-			!OidIsValid(name->address.objectId))
-			continue;
-		labels = warden_policy_relation(name->address.objectId);
-		if (labels != NULL && labels->ncolumns > 0)
-			return get_rel_name(name->address.objectId);
-	}
-	return NULL;
-}
-
 static void
 review_view(WardenReviewContext *context, ViewStmt *stmt)
 {
-	char	   *source = labelled_relation((Node *) stmt);
+	char	   *source = warden_review_labelled_relation((Node *) stmt);
 
 	if (star_walker(stmt->query, NULL))
 		warden_review_add(context, "view.select_star", -1,
@@ -399,7 +216,7 @@ review_view(WardenReviewContext *context, ViewStmt *stmt)
 static void
 review_table_as(WardenReviewContext *context, CreateTableAsStmt *stmt)
 {
-	char	   *source = labelled_relation((Node *) stmt);
+	char	   *source = warden_review_labelled_relation((Node *) stmt);
 
 	if (source != NULL)
 		warden_review_add(context, "flow.copies_labelled", -1,
@@ -441,6 +258,7 @@ review_vacuum(WardenReviewContext *context, VacuumStmt *stmt)
 
 	if (!option_is_on(stmt->options, "full"))
 		return;
+	warden_review_no_timeout(context, "a lock against readers and writers");
 	if (stmt->rels == NIL)
 		warden_review_add_risk(context, "maintenance.rewrite",
 							   WARDEN_RISK_HIGH, -1,
@@ -468,6 +286,8 @@ review_cluster(WardenReviewContext *context, ClusterStmt *stmt)
 
 	if (stmt->relation == NULL)
 	{
+		warden_review_no_timeout(context,
+								 "a lock against readers and writers");
 		warden_review_add_risk(context, "maintenance.rewrite",
 							   WARDEN_RISK_HIGH, -1,
 							   pstrdup("rewrites every clustered table"),
@@ -487,14 +307,22 @@ review_reindex(WardenReviewContext *context, ReindexStmt *stmt)
 {
 	ReviewTable table;
 
-	if (option_is_on(stmt->params, "concurrently") || stmt->relation == NULL)
+	if (option_is_on(stmt->params, "concurrently"))
 		return;
+	if (stmt->relation == NULL)
+	{
+		warden_review_no_timeout(context, "locks against writers");
+		return;
+	}
 	warden_review_table(context, stmt->relation, &table);
 	warden_review_add_risk(context, "reindex.not_concurrent",
 						   warden_review_size_risk(&table), -1,
 						   psprintf("locks %s (%s) against writers meanwhile",
 									table.name, table.size),
 						   "Use REINDEX CONCURRENTLY, in a change of its own.");
+	if (stmt->kind == REINDEX_OBJECT_INDEX && OidIsValid(table.relid))
+		warden_review_lock_indexed(context, table.relid, ShareLock,
+								   "the index is a part of it");
 }
 
 static void
@@ -518,7 +346,7 @@ review_truncate(WardenReviewContext *context, TruncateStmt *stmt)
 							   psprintf("empties %s (%s) without firing row triggers",
 										table.name, table.size),
 							   "DELETE with a WHERE clause can be reviewed and reverted.");
-		warden_review_exclusive(context, &table);
+		warden_review_lock(context, &table, AccessExclusiveLock);
 	}
 }
 
@@ -528,55 +356,14 @@ review_refresh(WardenReviewContext *context, RefreshMatViewStmt *stmt)
 	ReviewTable table;
 
 	warden_review_table(context, stmt->relation, &table);
-	if (!stmt->concurrent && !table.created)
+	if (stmt->concurrent)
+		warden_review_lock(context, &table, ExclusiveLock);
+	else if (!table.created)
 		warden_review_add_risk(context, "refresh.not_concurrent",
 							   warden_review_size_risk(&table), -1,
 							   psprintf("locks %s (%s) against readers meanwhile",
 										table.name, table.size),
 							   "Use REFRESH MATERIALIZED VIEW CONCURRENTLY; it needs a unique index.");
-}
-
-/* ---- renames ------------------------------------------------------------ */
-
-static void
-review_rename(WardenReviewContext *context, RenameStmt *stmt)
-{
-	ReviewTable table;
-	const char *rule = "object.rename";
-
-	if (stmt->relation == NULL)
-	{
-		warden_review_add(context, rule, -1,
-						  psprintf("renames an object to \"%s\"",
-								   stmt->newname),
-						  "Running clients use the old name.");
-		return;
-	}
-	warden_review_table(context, stmt->relation, &table);
-	if (table.created)
-		return;
-	if (stmt->renameType == OBJECT_COLUMN)
-		rule = "column.rename";
-	else if (stmt->renameType == OBJECT_TABLE ||
-			 stmt->renameType == OBJECT_VIEW)
-		rule = "table.rename";
-	else if (stmt->renameType == OBJECT_INDEX ||
-			 stmt->renameType == OBJECT_TABCONSTRAINT ||
-			 stmt->renameType == OBJECT_TRIGGER)
-	{
-		warden_review_add(context, "object.alter", -1,
-						  psprintf("renames a part of %s to \"%s\"",
-								   table.name, stmt->newname),
-						  "Only who names it will notice.");
-		return;
-	}
-	warden_review_add(context, rule, -1,
-					  psprintf("renames \"%s\" of %s to \"%s\"",
-							   stmt->subname != NULL ? stmt->subname :
-							   stmt->relation->relname,
-							   table.name, stmt->newname),
-					  "Running clients use the old name: add the new one beside it first.");
-	warden_review_exclusive(context, &table);
 }
 
 /* ---- the rest ----------------------------------------------------------- */
@@ -588,6 +375,33 @@ add_code(WardenReviewContext *context, const char *rule, const char *what)
 					  psprintf("plants %s that acts on other people's statements",
 							   what),
 					  "Read it as you would read a function.");
+}
+
+static void
+review_lock_name(WardenReviewContext *context, RangeVar *name,
+				 LOCKMODE lockmode)
+{
+	ReviewTable table;
+
+	warden_review_table(context, name, &table);
+	warden_review_lock(context, &table, lockmode);
+}
+
+static void
+review_domain(WardenReviewContext *context, AlterDomainStmt *stmt)
+{
+	warden_review_add(context, "object.alter", -1,
+					  pstrdup("alters an object that others may use"),
+					  "Check what uses it.");
+	if (stmt->subtype == 'O' ||
+		(stmt->subtype == 'C' && IsA(stmt->def, Constraint) &&
+		 !((Constraint *) stmt->def)->skip_validation))
+		warden_review_add(context, "domain.constraint_scan", -1,
+						  psprintf("checks every row of every table with a column of domain %s, writers wait meanwhile",
+								   NameListToString(stmt->typeName)),
+						  stmt->subtype == 'O' ?
+						  "Use a CHECK constraint NOT VALID and validate it later." :
+						  "Add it NOT VALID, then VALIDATE CONSTRAINT in a change of its own.");
 }
 
 static void
@@ -624,13 +438,23 @@ review_code(WardenReviewContext *context, Node *stmt)
 			return true;
 		case T_CreateTrigStmt:
 			add_code(context, "code.trigger", "a trigger");
+			review_lock_name(context, ((CreateTrigStmt *) stmt)->relation,
+							 ShareRowExclusiveLock);
 			return true;
 		case T_RuleStmt:
 			add_code(context, "code.rule", "a rule");
+			review_lock_name(context, ((RuleStmt *) stmt)->relation,
+							 AccessExclusiveLock);
 			return true;
 		case T_CreatePolicyStmt:
+			add_code(context, "code.policy", "a row security policy");
+			review_lock_name(context, ((CreatePolicyStmt *) stmt)->table,
+							 AccessExclusiveLock);
+			return true;
 		case T_AlterPolicyStmt:
 			add_code(context, "code.policy", "a row security policy");
+			review_lock_name(context, ((AlterPolicyStmt *) stmt)->table,
+							 AccessExclusiveLock);
 			return true;
 		case T_DefineStmt:
 			add_code(context, "code.operator",
@@ -658,16 +482,12 @@ review_definition(WardenReviewContext *context, Node *stmt)
 		case T_IndexStmt:
 			review_index(context, (IndexStmt *) stmt);
 			return true;
-		case T_DropStmt:
-			review_drop(context, (DropStmt *) stmt);
-			return true;
-		case T_RenameStmt:
-			review_rename(context, (RenameStmt *) stmt);
-			return true;
 		case T_AlterEnumStmt:
 			review_enum(context, (AlterEnumStmt *) stmt);
 			return true;
 		case T_AlterDomainStmt:
+			review_domain(context, (AlterDomainStmt *) stmt);
+			return true;
 		case T_AlterObjectSchemaStmt:
 		case T_AlterStatsStmt:
 			warden_review_add(context, "object.alter", -1,
@@ -678,6 +498,8 @@ review_definition(WardenReviewContext *context, Node *stmt)
 			warden_review_add(context, "sequence.alter", -1,
 							  pstrdup("alters a sequence; values may repeat"),
 							  "Check that no row holds the values to come.");
+			review_lock_name(context, ((AlterSeqStmt *) stmt)->sequence,
+							 ShareRowExclusiveLock);
 			return true;
 		case T_CreateSeqStmt:
 		case T_CreateSchemaStmt:

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "nodes/parsenodes.h"
+#include "storage/lockdefs.h"
 #include "utils/rel.h"
 
 #include "review.h"
@@ -23,6 +24,7 @@ struct WardenReviewContext
 	int			statements;		/* seen so far, this one included */
 	bool		barred_seen;	/* one that may not run in a transaction */
 	char	   *exclusive_on;	/* table under ACCESS EXCLUSIVE since before */
+	List	   *altered;		/* of char *: tables of ALTER TABLE so far */
 
 	/* of the current statement */
 	const char *statement;
@@ -41,6 +43,9 @@ typedef struct ReviewTable
 	double		rows;			/* 0 for a created one */
 	int64		bytes;
 	char	   *size;			/* "about 12000 rows, 1.2 MB" */
+	bool		has_children;
+	int			partitions;		/* all below it, counted in rows and bytes */
+	char	   *largest;		/* of them, or NULL */
 } ReviewTable;
 
 /*
@@ -69,6 +74,45 @@ extern void warden_review_created(WardenReviewContext *context,
 extern void warden_review_exclusive(WardenReviewContext *context,
 									const ReviewTable *table);
 
+/* By OID; and size and kind of a table whose OID is known. */
+extern void warden_review_by_oid(WardenReviewContext *context, Oid relid,
+								 ReviewTable *table);
+extern void warden_review_measure(ReviewTable *table);
+
+/* What else is locked, and for how long (review_lock.c). */
+extern void warden_review_lock(WardenReviewContext *context,
+							   ReviewTable *table, LOCKMODE lockmode);
+extern void warden_review_lock_other(WardenReviewContext *context,
+									 ReviewTable *other, LOCKMODE lockmode,
+									 const char *why);
+extern void warden_review_lock_default(WardenReviewContext *context,
+									   ReviewTable *parent);
+extern void warden_review_lock_indexed(WardenReviewContext *context,
+									   Oid index, LOCKMODE lockmode,
+									   const char *why);
+extern void warden_review_no_timeout(WardenReviewContext *context,
+									 const char *what);
+
+/* Labels (review_flow.c). */
+extern bool warden_review_labelled(Oid relid, const char *column);
+extern char *warden_review_labelled_source(Node *stmt, Node *expressions);
+extern char *warden_review_labelled_relation(Node *stmt);
+extern void warden_review_flow(WardenReviewContext *context,
+							   const char *source, ReviewTable *table,
+							   const char *column);
+
+/* A value goes into a column; NULL: somewhere in the statement. */
+extern void warden_review_assignment(WardenReviewContext *context,
+									 ReviewTable *table, const char *column,
+									 Node *value, Node *stmt);
+
+/* Conditions of a statement that writes. */
+extern void warden_review_condition(WardenReviewContext *context, Node *stmt,
+									Node *condition);
+
+/* What depends on an object, or a column of it ("a, b"), or NULL. */
+extern char *warden_review_dependents(Oid classid, Oid objid, int subid);
+
 /* A function of that name is volatile; unknown ones are. */
 extern bool warden_review_volatile_call(Node *expression);
 
@@ -78,6 +122,7 @@ extern bool warden_review_alter_table(WardenReviewContext *context,
 									  Node *stmt);
 extern bool warden_review_create_table(WardenReviewContext *context,
 									   Node *stmt);
+extern bool warden_review_drop(WardenReviewContext *context, Node *stmt);
 extern bool warden_review_object(WardenReviewContext *context, Node *stmt);
 
 #endif							/* WARDEN_REVIEW_PRIVATE_H */

@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "nodes/makefuncs.h"
@@ -21,7 +22,9 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -91,6 +94,13 @@ review_type(WardenReviewContext *context, ColumnDef *column)
 									   column->colname),
 							  "Use text with a CHECK constraint.");
 			break;
+		case VARCHAROID:
+			if (typmod >= 0)
+				warden_review_add(context, "type.varchar", column->location,
+								  psprintf("column \"%s\" is varchar(n), and a longer n takes an ALTER TABLE",
+										   column->colname),
+								  "Use text with a CHECK constraint.");
+			break;
 		case TIMESTAMPOID:
 			warden_review_add(context, "type.timestamp", column->location,
 							  psprintf("column \"%s\" is a timestamp without time zone",
@@ -124,6 +134,46 @@ is_small_integer_type(TypeName *name)
 		(is_serial(name) &&
 		 strcmp(strVal(linitial(name->names)), "serial8") != 0 &&
 		 strcmp(strVal(linitial(name->names)), "bigserial") != 0);
+}
+
+/* ---- indexes ----------------------------------------------------------- */
+
+/* Some index of the table begins with these columns, in any order. */
+static bool
+has_index_on(Oid relid, List *columns)
+{
+	Relation	relation = try_relation_open(relid, AccessShareLock);
+	bool		found = false;
+	ListCell   *cell;
+
+	if (relation == NULL)
+		return false;
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		int			n = list_length(columns);
+		int			matched = 0;
+		int			i;
+
+		for (i = 0; i < n &&
+			 i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+		{
+			AttrNumber	attnum = index->rd_index->indkey.values[i];
+			ListCell   *column;
+
+			foreach(column, columns)
+			{
+				if (attnum > 0 &&
+					attnum == get_attnum(relid, strVal(lfirst(column))))
+					matched++;
+			}
+		}
+		if (matched == n)
+			found = true;
+		index_close(index, AccessShareLock);
+	}
+	relation_close(relation, AccessShareLock);
+	return found;
 }
 
 /* ---- column type changes ------------------------------------------------ */
@@ -187,6 +237,53 @@ type_change_rewrites(ReviewTable *table, const char *column, TypeName *name,
 	return conversion_rewrites(eval_const_expressions(NULL, expr));
 }
 
+/* Between timestamp and timestamptz what happens depends on a setting. */
+static char *
+zone_remark(ReviewTable *table, AlterTableCmd *cmd)
+{
+	ColumnDef  *def = castNode(ColumnDef, cmd->def);
+	int32		typmod;
+	Oid			type = type_of_name(def->typeName, &typmod);
+	Oid			old = get_atttype(table->relid,
+								  get_attnum(table->relid, cmd->name));
+
+	if (def->raw_default != NULL ||
+		!((type == TIMESTAMPOID && old == TIMESTAMPTZOID) ||
+		  (type == TIMESTAMPTZOID && old == TIMESTAMPOID)))
+		return pstrdup("");
+	return psprintf("; so with TimeZone %s, under which it will be applied, and %s",
+					GetConfigOption("TimeZone", true, false),
+					TimestampTimestampTzRequiresRewrite() ?
+					"not with UTC" : "with UTC only");
+}
+
+/* A collation orders the index anew, rows stay where they are. */
+static void
+review_collation(WardenReviewContext *context, ReviewTable *table,
+				 AlterTableCmd *cmd)
+{
+	ColumnDef  *def = castNode(ColumnDef, cmd->def);
+	AttrNumber	attnum = get_attnum(table->relid, cmd->name);
+	Oid			old_type;
+	int32		old_typmod;
+	Oid			old_collation;
+	Oid			collation;
+
+	if (def->collClause == NULL || attnum <= 0)
+		return;
+	get_atttypetypmodcoll(table->relid, attnum, &old_type, &old_typmod,
+						  &old_collation);
+	collation = get_collation_oid(def->collClause->collname, true);
+	if (collation == old_collation ||
+		!has_index_on(table->relid, list_make1(makeString(cmd->name))))
+		return;
+	warden_review_add_risk(context, "column.index_rebuild",
+						   warden_review_size_risk(table), -1,
+						   psprintf("rebuilds the indexes of %s (%s) with \"%s\" for its new collation, locked against readers meanwhile",
+									table->name, table->size, cmd->name),
+						   "Build an index with the new collation CONCURRENTLY first.");
+}
+
 static void
 review_type_change(WardenReviewContext *context, ReviewTable *table,
 				   AlterTableCmd *cmd)
@@ -204,55 +301,22 @@ review_type_change(WardenReviewContext *context, ReviewTable *table,
 								   known || def->raw_default != NULL ?
 								   WARDEN_RISK_MODERATE : WARDEN_RISK_HIGH),
 							   -1,
-							   psprintf("rewrites table %s (%s) for the new type of \"%s\", locked against readers meanwhile",
-										table->name, table->size, cmd->name),
+							   psprintf("rewrites table %s (%s) for the new type of \"%s\", locked against readers meanwhile%s",
+										table->name, table->size, cmd->name,
+										known ? zone_remark(table, cmd) : ""),
 							   "Add a new column, fill it in batches, then switch over.");
 	else
-		warden_review_add(context, "column.type_change", -1,
-						  psprintf("changes the type of \"%s\" of %s without a rewrite",
-								   cmd->name, table->name),
-						  "Check that running clients can do with the new type.");
-}
-
-/* ---- constraints and indexes -------------------------------------------- */
-
-/* Some index of the table begins with these columns, in any order. */
-static bool
-has_index_on(Oid relid, List *columns)
-{
-	Relation	relation = try_relation_open(relid, AccessShareLock);
-	bool		found = false;
-	ListCell   *cell;
-
-	if (relation == NULL)
-		return false;
-	foreach(cell, RelationGetIndexList(relation))
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		int			n = list_length(columns);
-		int			matched = 0;
-		int			i;
-
-		for (i = 0; i < n &&
-			 i < IndexRelationGetNumberOfKeyAttributes(index); i++)
-		{
-			AttrNumber	attnum = index->rd_index->indkey.values[i];
-			ListCell   *column;
-
-			foreach(column, columns)
-			{
-				if (attnum > 0 &&
-					attnum == get_attnum(relid, strVal(lfirst(column))))
-					matched++;
-			}
-		}
-		if (matched == n)
-			found = true;
-		index_close(index, AccessShareLock);
+		warden_review_add(context, "column.type_change", -1,
+						  psprintf("changes the type of \"%s\" of %s without a rewrite%s",
+								   cmd->name, table->name,
+								   zone_remark(table, cmd)),
+						  "Check that running clients can do with the new type.");
+		review_collation(context, table, cmd);
 	}
-	relation_close(relation, AccessShareLock);
-	return found;
 }
+
+/* ---- constraints -------------------------------------------- */
 
 static void
 review_foreign_key(WardenReviewContext *context, ReviewTable *table,
@@ -274,6 +338,13 @@ review_foreign_key(WardenReviewContext *context, ReviewTable *table,
 						  psprintf("no index of %s begins with the referencing columns",
 								   table->name),
 						  "Create one, or deletes from the referenced table scan this one.");
+	if (constraint->fk_del_action == FKCONSTR_ACTION_CASCADE)
+		warden_review_add(context, "constraint.on_delete_cascade", -1,
+						  psprintf("rows of %s will be deleted with those of %s that they refer to",
+								   table->name, other.name),
+						  "ON DELETE RESTRICT makes whoever deletes say so.");
+	warden_review_lock_other(context, &other, ShareRowExclusiveLock,
+							 "the foreign key refers to it");
 	if (!other.created)
 		warden_review_exclusive(context, table);
 }
@@ -400,6 +471,84 @@ review_label(WardenReviewContext *context, ReviewTable *table,
 
 /* ---- ALTER TABLE -------------------------------------------------------- */
 
+/* A validated CHECK, a key or NOT NULL itself says already that it is not. */
+static bool
+not_null_is_proven(ReviewTable *table, const char *column)
+{
+	Relation	relation;
+	AttrNumber	attnum = OidIsValid(table->relid) ?
+	get_attnum(table->relid, column) : InvalidAttrNumber;
+	Form_pg_attribute att;
+	NullTest   *test;
+	bool		proven;
+
+	if (attnum <= 0)
+		return false;
+	relation = try_relation_open(table->relid, AccessShareLock);
+	if (relation == NULL)
+		return false;
+	att = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
+	test = makeNode(NullTest);
+	test->arg = (Expr *) makeVar(1, attnum, att->atttypid, att->atttypmod,
+								 att->attcollation, 0);
+	test->nulltesttype = IS_NOT_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	proven = att->attnotnull ||
+		PartConstraintImpliedByRelConstraint(relation, list_make1(test));
+	relation_close(relation, AccessShareLock);
+	return proven;
+}
+
+static void
+review_set_not_null(WardenReviewContext *context, ReviewTable *table,
+					const char *column)
+{
+	if (table->created || not_null_is_proven(table, column))
+		return;
+	warden_review_add_risk(context, "column.not_null_scan",
+						   warden_review_size_risk(table), -1,
+						   psprintf("scans %s (%s) for NULLs in \"%s\" under a lock against readers",
+									table->name, table->size, column),
+						   "Add CHECK (column IS NOT NULL) NOT VALID, validate it, then set NOT NULL.");
+}
+
+/* Views and functions stop the drop, or the change of type, of a column. */
+static void
+review_column_dependents(WardenReviewContext *context, ReviewTable *table,
+						 const char *column)
+{
+	AttrNumber	attnum = OidIsValid(table->relid) ?
+	get_attnum(table->relid, column) : InvalidAttrNumber;
+	char	   *dependents = attnum > 0 ?
+	warden_review_dependents(RelationRelationId, table->relid, attnum) : NULL;
+
+	if (dependents != NULL)
+		warden_review_add(context, "drop.dependents", -1,
+						  psprintf("column \"%s\" of %s is used by %s", column,
+								   table->name, dependents),
+						  "Change or drop them first, in the same change.");
+}
+
+static void
+review_drop_column(WardenReviewContext *context, ReviewTable *table,
+				   AlterTableCmd *cmd)
+{
+	if (table->created)
+		return;
+	warden_review_add_risk(context, "column.drop",
+						   cmd->behavior == DROP_CASCADE ?
+						   WARDEN_RISK_CRITICAL : WARDEN_RISK_HIGH, -1,
+						   psprintf("drops column \"%s\" of %s (%s)", cmd->name,
+									table->name, table->size),
+						   "Running clients may still use it; stop using it first.");
+	if (cmd->behavior == DROP_CASCADE)
+		warden_review_add(context, "drop.cascade", -1,
+						  pstrdup("drops whatever depends on the column as well"),
+						  "Name what is to be dropped.");
+	review_column_dependents(context, table, cmd->name);
+}
+
 static void
 review_security_command(WardenReviewContext *context, ReviewTable *table,
 						AlterTableCmd *cmd)
@@ -437,6 +586,26 @@ review_security_command(WardenReviewContext *context, ReviewTable *table,
 	}
 }
 
+/* ATTACH and DETACH: the partition, and the default one. */
+static void
+review_partition_locks(WardenReviewContext *context, ReviewTable *table,
+					   AlterTableCmd *cmd)
+{
+	PartitionCmd *partition = castNode(PartitionCmd, cmd->def);
+	ReviewTable child;
+
+	/* an index has no rows to attach */
+	if (table->relkind == RELKIND_PARTITIONED_INDEX)
+		return;
+	warden_review_table(context, partition->name, &child);
+	if (cmd->subtype == AT_AttachPartition || !partition->concurrent)
+	{
+		warden_review_lock_other(context, &child, AccessExclusiveLock,
+								 "it is the partition");
+		warden_review_lock_default(context, table);
+	}
+}
+
 static void
 review_structure_command(WardenReviewContext *context, ReviewTable *table,
 						 AlterTableCmd *cmd)
@@ -444,6 +613,7 @@ review_structure_command(WardenReviewContext *context, ReviewTable *table,
 	switch (cmd->subtype)
 	{
 		case AT_AttachPartition:
+			review_partition_locks(context, table, cmd);
 			warden_review_add_risk(context, "partition.attach_scan",
 								   warden_review_size_risk(table), -1,
 								   psprintf("scans the new partition of %s, and the default one, unless a CHECK constraint proves the bounds",
@@ -451,6 +621,7 @@ review_structure_command(WardenReviewContext *context, ReviewTable *table,
 								   "Add the matching CHECK constraint first.");
 			break;
 		case AT_DetachPartition:
+			review_partition_locks(context, table, cmd);
 			warden_review_add(context, "partition.detach", -1,
 							  psprintf("removes rows from %s", table->name),
 							  "DETACH PARTITION CONCURRENTLY does not lock out readers.");
@@ -487,27 +658,22 @@ review_command(WardenReviewContext *context, ReviewTable *table,
 		case AT_AlterColumnType:
 			review_label(context, table, cmd->name);
 			review_type_change(context, table, cmd);
+			if (!table->created)
+				review_column_dependents(context, table, cmd->name);
 			break;
 		case AT_DropColumn:
 			review_label(context, table, cmd->name);
-			if (!table->created)
-				warden_review_add_risk(context, "column.drop",
-									   cmd->behavior == DROP_CASCADE ?
-									   WARDEN_RISK_CRITICAL : WARDEN_RISK_HIGH,
-									   -1,
-									   psprintf("drops column \"%s\" of %s (%s)",
-												cmd->name, table->name,
-												table->size),
-									   "Running clients may still use it; stop using it first.");
+			review_drop_column(context, table, cmd);
 			break;
 		case AT_SetNotNull:
+			review_set_not_null(context, table, cmd->name);
+			break;
+		case AT_DropNotNull:
 			if (!table->created)
-				warden_review_add_risk(context, "column.not_null_scan",
-									   warden_review_size_risk(table), -1,
-									   psprintf("scans %s (%s) for NULLs in \"%s\" under a lock against readers",
-												table->name, table->size,
-												cmd->name),
-									   "Add CHECK (column IS NOT NULL) NOT VALID, validate it, then set NOT NULL.");
+				warden_review_add(context, "column.drop_not_null", -1,
+								  psprintf("lets column \"%s\" of %s be NULL",
+										   cmd->name, table->name),
+								  "Running clients may not expect NULL there.");
 			break;
 		case AT_AddConstraint:
 			review_constraint(context, table,
@@ -520,25 +686,21 @@ review_command(WardenReviewContext *context, ReviewTable *table,
 	}
 }
 
-static void
-review_lock(WardenReviewContext *context, ReviewTable *table,
-			LOCKMODE lockmode)
+static bool
+altered_before(WardenReviewContext *context, ReviewTable *table)
 {
-	if (table->created)
-		return;
-	if (lockmode >= AccessExclusiveLock)
+	MemoryContext old;
+	ListCell   *cell;
+
+	foreach(cell, context->altered)
 	{
-		warden_review_add(context, "lock.access_exclusive", -1,
-						  psprintf("locks %s (%s) against readers and writers",
-								   table->name, table->size),
-						  "It waits for running queries and others wait behind it; apply it at a quiet time.");
-		warden_review_exclusive(context, table);
+		if (strcmp(lfirst(cell), table->name) == 0)
+			return true;
 	}
-	else if (lockmode >= ShareLock)
-		warden_review_add(context, "lock.exclusive", -1,
-						  psprintf("locks %s (%s) against writers",
-								   table->name, table->size),
-						  "Apply it at a quiet time.");
+	old = MemoryContextSwitchTo(context->memory);
+	context->altered = lappend(context->altered, pstrdup(table->name));
+	MemoryContextSwitchTo(old);
+	return false;
 }
 
 bool
@@ -553,11 +715,44 @@ warden_review_alter_table(WardenReviewContext *context, Node *stmt)
 	warden_review_table(context, alter->relation, &table);
 	foreach(cell, alter->cmds)
 		review_command(context, &table, lfirst_node(AlterTableCmd, cell));
-	review_lock(context, &table, AlterTableGetLockLevel(alter->cmds));
+	warden_review_lock(context, &table, AlterTableGetLockLevel(alter->cmds));
+	if (alter->objtype == OBJECT_TABLE && altered_before(context, &table) &&
+		!table.created)
+		warden_review_add(context, "table.several_alters", -1,
+						  psprintf("an earlier statement of the change alters %s, too",
+								   table.name),
+						  "One ALTER TABLE with both takes the lock once, and rewrites or scans once.");
 	return true;
 }
 
 /* ---- CREATE TABLE ------------------------------------------------------- */
+
+static void
+review_key_type(WardenReviewContext *context, ColumnDef *column)
+{
+	if (is_small_integer_type(column->typeName))
+		warden_review_add(context, "type.int_primary_key", column->location,
+						  psprintf("primary key \"%s\" ends at 2147483647 at the latest",
+								   column->colname),
+						  "Use bigint.");
+}
+
+/* PRIMARY KEY (column), where it is the only one. */
+static void
+review_named_key(WardenReviewContext *context, CreateStmt *create,
+				 Constraint *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, list_length(key->keys) == 1 ? create->tableElts : NIL)
+	{
+		ColumnDef  *column = lfirst(cell);
+
+		if (IsA(column, ColumnDef) &&
+			strcmp(column->colname, strVal(linitial(key->keys))) == 0)
+			review_key_type(context, column);
+	}
+}
 
 static void
 review_primary_key(WardenReviewContext *context, CreateStmt *create)
@@ -574,17 +769,15 @@ review_primary_key(WardenReviewContext *context, CreateStmt *create)
 			found = true;
 		else if (IsA(element, Constraint) &&
 				 ((Constraint *) element)->contype == CONSTR_PRIMARY)
+		{
 			found = true;
+			review_named_key(context, create, (Constraint *) element);
+		}
 		else if (IsA(element, ColumnDef) &&
 				 column_constraint((ColumnDef *) element, CONSTR_PRIMARY))
 		{
 			found = true;
-			if (is_small_integer_type(((ColumnDef *) element)->typeName))
-				warden_review_add(context, "type.int_primary_key",
-								  ((ColumnDef *) element)->location,
-								  psprintf("primary key \"%s\" ends at 2147483647 at the latest",
-										   ((ColumnDef *) element)->colname),
-								  "Use bigint.");
+			review_key_type(context, (ColumnDef *) element);
 		}
 	}
 	if (!found)
@@ -592,6 +785,31 @@ review_primary_key(WardenReviewContext *context, CreateStmt *create)
 						  psprintf("table %s has no primary key",
 								   create->relation->relname),
 						  "Give it one: replication and corrections need it.");
+}
+
+static bool
+needs_quotes(const char *name)
+{
+	return !quote_all_identifiers && quote_identifier(name)[0] == '"';
+}
+
+/* The first name that every client will have to put into double quotes. */
+static void
+review_quoted(WardenReviewContext *context, CreateStmt *create)
+{
+	const char *name = create->relation->relname;
+	ListCell   *cell;
+
+	foreach(cell, create->tableElts)
+	{
+		if (!needs_quotes(name) && IsA(lfirst(cell), ColumnDef))
+			name = ((ColumnDef *) lfirst(cell))->colname;
+	}
+	if (needs_quotes(name))
+		warden_review_add(context, "name.quoted", -1,
+						  psprintf("the name %s has to be quoted wherever it is used",
+								   quote_identifier(name)),
+						  "Use lower case, digits and underscores, and no reserved word.");
 }
 
 bool
@@ -622,19 +840,18 @@ warden_review_create_table(WardenReviewContext *context, Node *stmt)
 							  lfirst_node(Constraint, inner));
 	}
 	review_primary_key(context, create);
+	review_quoted(context, create);
 	if (create->partbound != NULL && create->inhRelations != NIL)
 	{
 		ReviewTable parent;
 
 		warden_review_table(context, linitial(create->inhRelations),
 							&parent);
-		review_lock(context, &parent, AccessExclusiveLock);
+		/* the parent alone: its other partitions are left in peace */
+		parent.partitions = 0;
+		warden_review_lock(context, &parent, AccessExclusiveLock);
+		warden_review_lock_default(context, &parent);
 	}
-	if (create->relation->schemaname == NULL)
-		warden_review_add(context, "name.unqualified", -1,
-						  psprintf("where table %s goes depends on the search path",
-								   create->relation->relname),
-						  "Name its schema.");
 	warden_review_created(context, create->relation->relname);
 	return true;
 }

@@ -45,6 +45,9 @@ extern RawStmt *warden_statement_parse(const char *text);
  */
 extern char *warden_statement_prepared(const char *text);
 
+/* Raises where a statement, given by tree and text, holds a password. */
+extern void warden_statement_refuse_secrets(Node *stmt, const char *text);
+
 /*
  * Collects the names of a raw statement into *names (of WardenName *).
  * Returns false for a statement of a kind that it does not know.

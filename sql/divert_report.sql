@@ -21,7 +21,7 @@ SELECT FROM warden.create_agent('loud bot', 'regress_bot', 'regress_writer');
 SELECT FROM warden.add_person('rita@example.com', 'regress_rita');
 SELECT FROM warden.add_person('ann@example.com', :'USER');
 SELECT warden.issue_token('loud bot', 'ann@example.com') AS token \gset
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 8001;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2501;
 
 --
 -- Nothing is recorded where the statement is refused or fails
@@ -35,7 +35,7 @@ UPDATE regress_shop.items SET name = 'A****' WHERE id = 1;
 DO $$BEGIN DELETE FROM regress_shop.items; END$$;
 DO $$BEGIN RAISE EXCEPTION 'recorded as pending change 1' USING errcode = '01WD1'; END$$;
 GRANT SELECT ON regress_shop.items TO PUBLIC;
-SELECT id FROM warden.my_changes WHERE id < 8001;
+SELECT id FROM warden.my_changes WHERE id < 2501;
 
 --
 -- Recorded, whatever becomes of the transaction
@@ -65,7 +65,7 @@ ROLLBACK;
 RESET warden.divert_report;
 UPDATE regress_shop.items SET price = 1 WHERE id = 1 RETURNING price;
 
--- change 8007 is gone: it went with its transaction
+-- change 2507 is gone: it went with its transaction
 SELECT c.id, c.status, c.risk, c.required_approvals, s ->> 'statement' AS statement, s -> 'parameters' AS parameters,
 	jsonb_path_query_array(s, '$.findings[*].rule') AS rules
 	FROM warden.my_changes c, jsonb_array_elements(statements) s ORDER BY id;
@@ -87,7 +87,7 @@ SELECT count(DISTINCT (agent, on_behalf_of, asserted, token_issuer, agent_role, 
 		statement_count, approvals, required_approvals, status, context,
 		expires_at - created_at)) AS kinds,
 	count(DISTINCT digest) AS digests
-	FROM warden.pending_changes WHERE id IN (8001, (SELECT max(id) - 1 FROM warden.pending_changes));
+	FROM warden.pending_changes WHERE id IN (2501, (SELECT max(id) - 1 FROM warden.pending_changes));
 SELECT agent, on_behalf_of, asserted, token_issuer::text = :'superuser' AS mine, agent_role, apply_role
 	FROM warden.pending_changes ORDER BY id DESC LIMIT 1;
 SELECT FROM warden.flush_audit();
@@ -103,16 +103,16 @@ UPDATE warden.agents SET max_open_changes = (SELECT 1 + count(*) FROM warden.pen
 SET warden.divert_report = error;
 DELETE FROM regress_shop.items WHERE id = 4;
 DELETE FROM regress_shop.items WHERE id = 5;
-SELECT max(id) - 8000 AS last FROM warden.my_changes;
+SELECT max(id) - 2500 AS last FROM warden.my_changes;
 
 --
 -- Four eyes and apply are as ever
 --
 \c - :superuser
-SELECT warden.approve(8001, NULL);
+SELECT warden.approve(2501, NULL);
 \c - regress_rita
-SELECT warden.approve(8001, NULL);
-CALL warden.apply(8001);
+SELECT warden.approve(2501, NULL);
+CALL warden.apply(2501);
 SELECT price FROM regress_shop.items WHERE id = 1;
 
 \c - :superuser

@@ -23,7 +23,17 @@ CREATE MATERIALIZED VIEW s.mat AS SELECT id FROM s.big;
 CREATE UNIQUE INDEX ON s.mat (id);
 CREATE TABLE s.parted (id int) PARTITION BY LIST (id);
 CREATE TABLE s.part PARTITION OF s.parted FOR VALUES IN (1);
+CREATE TABLE s.rest PARTITION OF s.parted DEFAULT;
+INSERT INTO s.parted SELECT 1 FROM generate_series(1, 500);
+INSERT INTO s.parted SELECT 2 FROM generate_series(1, 700);
+ANALYZE s.parted;
 CREATE TABLE s.lone (id int);
+CREATE TABLE s.typed (id bigint PRIMARY KEY, num numeric(10,2), ip cidr, t text, sorted text, ts timestamp, mood s.mood,
+	proven int CHECK (proven IS NOT NULL), doubted int);
+ALTER TABLE s.typed ADD CHECK (doubted IS NOT NULL) NOT VALID;
+CREATE INDEX ON s.typed (sorted);
+CREATE FUNCTION s.unused() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION s.mood_int(s.mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE POLICY p ON s.small;
 SECURITY LABEL FOR warden ON COLUMN s.people.ssn IS 'ssn';
 GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_bot;
@@ -31,6 +41,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_bot;
 CREATE TABLE s.cases (n int GENERATED ALWAYS AS IDENTITY, rule text, hit text, miss text);
 INSERT INTO s.cases (rule, hit, miss) VALUES
 ('code.call', 'SELECT s.f()', 'INSERT INTO s.small (id) VALUES (1)'),
+('code.cast', 'CREATE CAST (s.mood AS int) WITH FUNCTION s.mood_int(s.mood)', 'COMMENT ON TYPE s.mood IS ''x'''),
 ('code.do', 'DO ''BEGIN NULL; END''', 'UPDATE s.small SET a = 1 WHERE id = 1'),
 ('code.function', 'CREATE FUNCTION s.g() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'COMMENT ON FUNCTION s.f() IS ''x'''),
 ('code.operator', 'CREATE AGGREGATE s.total (int) (sfunc = int4pl, stype = int)', 'CREATE TYPE s.pair AS (a int)'),
@@ -114,6 +125,57 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('type.json', 'CREATE TABLE s.n (a json)', 'CREATE TABLE s.n (a jsonb)'),
 ('type.money', 'CREATE TABLE s.n (a money)', 'CREATE TABLE s.n (a numeric)'),
 ('type.timestamp', 'CREATE TABLE s.n (a timestamp)', 'CREATE TABLE s.n (a timestamptz)'),
+('column.drop_not_null', 'ALTER TABLE s.small ALTER b DROP NOT NULL', 'CREATE TABLE s.n (a int NOT NULL); ALTER TABLE s.n ALTER a DROP NOT NULL'),
+('column.index_rebuild', 'ALTER TABLE s.typed ALTER sorted TYPE text COLLATE "C"', 'ALTER TABLE s.typed ALTER t TYPE text COLLATE "C"'),
+('column.not_null_scan', 'ALTER TABLE s.typed ALTER doubted SET NOT NULL', 'ALTER TABLE s.typed ALTER proven SET NOT NULL'),
+('column.not_null_scan', 'ALTER TABLE s.typed ALTER t SET NOT NULL', 'ALTER TABLE s.typed ALTER id SET NOT NULL'),
+('column.type_rewrite', 'ALTER TABLE s.typed ALTER num TYPE numeric(12,4)', 'ALTER TABLE s.typed ALTER num TYPE numeric(12,2)'),
+('column.type_rewrite', 'ALTER TABLE s.typed ALTER t TYPE varchar(5)', 'ALTER TABLE s.typed ALTER t TYPE varchar'),
+('column.type_rewrite', 'ALTER TABLE s.typed ALTER ts TYPE timestamp(3)', 'ALTER TABLE s.typed ALTER ip TYPE inet'),
+('column.type_rewrite', 'ALTER TABLE s.typed ALTER mood TYPE text', 'ALTER TABLE s.typed ALTER sorted TYPE text COLLATE "C"'),
+('constraint.on_delete_cascade', 'ALTER TABLE s.typed ADD FOREIGN KEY (id) REFERENCES s.big ON DELETE CASCADE', 'ALTER TABLE s.typed ADD FOREIGN KEY (id) REFERENCES s.big ON DELETE SET NULL'),
+('dml.condition_labelled', 'UPDATE s.people SET note = ''x'' WHERE ssn = ''1''', 'UPDATE s.people SET note = ''x'' WHERE note = ''1'''),
+('dml.condition_labelled', 'MERGE INTO s.people p USING s.small t ON p.ssn = t.b WHEN MATCHED THEN DELETE', 'MERGE INTO s.people p USING s.small t ON p.id = t.id WHEN MATCHED THEN DELETE'),
+('dml.condition_mask', 'DELETE FROM s.people WHERE ssn <> ''***-**-4801''', 'DELETE FROM s.people WHERE note <> ''***'''),
+('dml.insert_many', 'INSERT INTO s.small (id) VALUES (0)' || repeat(', (1)', 999), 'INSERT INTO s.small (id) VALUES (0)' || repeat(', (1)', 998)),
+('dml.leading_wildcard', 'DELETE FROM s.small WHERE b ILIKE ''%x''', 'DELETE FROM s.small WHERE b LIKE ''x%'''),
+('dml.writes_labelled', 'INSERT INTO s.people VALUES (1, ''x'')', 'INSERT INTO s.people (id, note) VALUES (1, ''x'')'),
+('dml.writes_labelled', 'INSERT INTO s.people (id, ssn) SELECT 1, b FROM s.small', 'INSERT INTO s.people (id, note) SELECT 1, b FROM s.small'),
+('dml.writes_labelled', 'UPDATE s.people SET (note, ssn) = (''x'', ''y'') WHERE id = 1', 'UPDATE s.people SET (note, id) = (''x'', 1) WHERE id = 1'),
+('dml.writes_labelled', 'MERGE INTO s.people p USING s.small t ON p.id = t.id WHEN NOT MATCHED THEN INSERT (id, ssn) VALUES (t.id, t.b)', 'MERGE INTO s.people p USING s.small t ON p.id = t.id WHEN NOT MATCHED THEN INSERT (id, note) VALUES (t.id, t.b)'),
+('dml.writes_labelled', 'INSERT INTO s.people (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET ssn = ''x''', 'INSERT INTO s.people (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET note = ''x'''),
+('domain.constraint_scan', 'ALTER DOMAIN s.positive ADD CHECK (value < 10)', 'ALTER DOMAIN s.positive ADD CHECK (value < 10) NOT VALID'),
+('domain.constraint_scan', 'ALTER DOMAIN s.positive SET NOT NULL', 'ALTER DOMAIN s.positive DROP NOT NULL'),
+('drop.dependents', 'ALTER TABLE s.small DROP id', 'ALTER TABLE s.small DROP b'),
+('drop.dependents', 'ALTER TABLE s.small ALTER id TYPE bigint', 'ALTER TABLE s.small ALTER a TYPE bigint'),
+('drop.dependents', 'DROP FUNCTION s.f()', 'DROP FUNCTION s.unused()'),
+('drop.dependents', 'DROP TYPE s.mood', 'DROP VIEW s.small_view'),
+('index.duplicate_column', 'CREATE INDEX ON s.small (a, b, a)', 'CREATE INDEX ON s.small (a, b)'),
+('index.many_columns', 'CREATE INDEX ON s.small (a, b, v, ts)', 'CREATE INDEX ON s.small (a, b, v)'),
+('index.unique_existing', 'CREATE UNIQUE INDEX ON s.small (b)', 'CREATE TABLE s.n (a int); CREATE UNIQUE INDEX ON s.n (a)'),
+('label.column', 'ALTER TABLE s.people RENAME ssn TO number', 'ALTER TABLE s.people RENAME note TO remark'),
+('label.column', 'DROP TABLE s.people', 'DROP TABLE s.lone'),
+('lock.access_exclusive', 'CREATE POLICY q ON s.small', 'CREATE STATISTICS s.n ON a, b FROM s.small'),
+('lock.exclusive', 'CREATE TRIGGER t BEFORE INSERT ON s.small FOR EACH ROW EXECUTE FUNCTION s.f()', 'COMMENT ON TABLE s.small IS ''x'''),
+('lock.exclusive', 'ALTER SEQUENCE s.seq RESTART', 'CREATE SEQUENCE s.n'),
+('lock.exclusive', 'REFRESH MATERIALIZED VIEW CONCURRENTLY s.mat', 'ANALYZE s.mat'),
+('lock.no_timeout', 'VACUUM FULL s.small', 'VACUUM s.small'),
+('lock.no_timeout', 'REINDEX SCHEMA s', 'REINDEX TABLE s.small'),
+('lock.other_table', 'ALTER TABLE s.small ADD FOREIGN KEY (a) REFERENCES s.big NOT VALID', 'ALTER TABLE s.small ADD CHECK (a > 0) NOT VALID'),
+('lock.other_table', 'CREATE TABLE s.n PARTITION OF s.parted FOR VALUES IN (7)', 'CREATE TABLE s.n (LIKE s.parted)'),
+('lock.other_table', 'ALTER TABLE s.parted ATTACH PARTITION s.lone FOR VALUES IN (2)', 'ALTER TABLE s.parted ADD c int'),
+('lock.other_table', 'ALTER TABLE s.parted DETACH PARTITION s.part', 'ALTER TABLE s.parted DETACH PARTITION s.part CONCURRENTLY'),
+('lock.other_table', 'DROP INDEX s.small_a', 'DROP INDEX CONCURRENTLY s.small_a'),
+('lock.other_table', 'REINDEX INDEX s.small_a', 'REINDEX INDEX CONCURRENTLY s.small_a'),
+('lock.partitions', 'ALTER TABLE s.parted ADD c int', 'ALTER TABLE s.lone ADD c int'),
+('name.quoted', 'CREATE TABLE s."Order" (id bigint)', 'CREATE TABLE s."orders" (id bigint)'),
+('name.quoted', 'CREATE TABLE s.n ("userId" bigint)', 'CREATE TABLE s.n ("user_id" bigint)'),
+('name.unqualified', 'CREATE VIEW v AS SELECT id FROM s.small', 'CREATE VIEW s.v AS SELECT id FROM s.small'),
+('name.unqualified', 'CREATE TYPE moods AS ENUM (''a'')', 'CREATE TYPE s.moods AS ENUM (''a'')'),
+('object.drop', 'DROP FUNCTION s.unused()', 'COMMENT ON FUNCTION s.unused() IS ''x'''),
+('table.several_alters', 'ALTER TABLE s.small ADD c int; ALTER TABLE s.small ADD d int', 'ALTER TABLE s.small ADD c int; ALTER TABLE s.lone ADD d int'),
+('type.int_primary_key', 'CREATE TABLE s.n (a int, PRIMARY KEY (a))', 'CREATE TABLE s.n (a int, b int, PRIMARY KEY (a, b))'),
+('type.varchar', 'CREATE TABLE s.n (a varchar(3))', 'CREATE TABLE s.n (a varchar)'),
 ('view.select_star', 'CREATE VIEW s.v AS SELECT * FROM s.small', 'CREATE VIEW s.v AS SELECT id FROM s.small');
 
 -- What agents should be able to send all day.
@@ -227,6 +289,25 @@ SELECT risk, required_approvals, f ->> 'rule' AS rule, f ->> 'level' AS level,
 	FROM warden.my_changes, jsonb_array_elements(statements) s, jsonb_array_elements(s -> 'findings') f
 	WHERE title = 'wording';
 \x off
+
+--
+-- What depends on a setting says so
+--
+SET TimeZone = 'UTC';
+SELECT FROM warden.propose('ALTER TABLE s.typed ALTER ts TYPE timestamptz', 'zone UTC', NULL);
+SET TimeZone = 'Europe/Berlin';
+SELECT FROM warden.propose('ALTER TABLE s.typed ALTER ts TYPE timestamptz', 'zone Berlin', NULL);
+SELECT title, f ->> 'rule' AS rule, f ->> 'message' AS message
+	FROM warden.my_changes, jsonb_array_elements(statements) s, jsonb_array_elements(s -> 'findings') f
+	WHERE title ~ '^zone' AND f ->> 'rule' ~ '^column' ORDER BY id;
+
+--
+-- A partitioned table is as large as its partitions
+--
+SELECT FROM warden.propose('ALTER TABLE s.parted ADD c int', 'parts', NULL);
+SELECT f ->> 'rule' AS rule, f ->> 'message' AS message
+	FROM warden.my_changes, jsonb_array_elements(statements) s, jsonb_array_elements(s -> 'findings') f
+	WHERE title = 'parts' ORDER BY 1;
 
 \c - :superuser
 SET client_min_messages = error;

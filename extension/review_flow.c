@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ * review_flow.c
+ *	  Review of what becomes of labelled columns: values that go into them,
+ *	  conditions on them, and what is copied out of them.
+ *
+ * An agent sees masks, an apply works on the data: a condition that it tried
+ * out selects other rows then, and a value that it read is not the value.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "policy.h"
+#include "review_private.h"
+#include "statement.h"
+
+/* ---- labels -------------------------------------------------------------- */
+
+bool
+warden_review_labelled(Oid relid, const char *column)
+{
+	AttrNumber	attnum;
+	const WardenColumn *label;
+
+	if (!OidIsValid(relid))
+		return false;
+	attnum = get_attnum(relid, column);
+	if (attnum <= 0)
+		return false;
+	label = warden_policy_column(relid, attnum);
+	return label != NULL && strcmp(label->type, "none") != 0;
+}
+
+/* Relations with labelled columns that a statement reads or writes (OIDs). */
+static List *
+labelled_relations(Node *stmt, bool only_read)
+{
+	List	   *names = NIL;
+	List	   *found = NIL;
+	ListCell   *cell;
+
+	if (!warden_statement_names(stmt, &names))
+		return NIL;
+	warden_statement_lookup(names);
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+		const WardenRelation *labels;
+
+		if (name->address.classId != RelationRelationId ||
+			!OidIsValid(name->address.objectId) ||
+			(only_read && name->use != WARDEN_USE_READ))
+			continue;
+		labels = warden_policy_relation(name->address.objectId);
+		if (labels != NULL && labels->ncolumns > 0)
+			found = lappend_oid(found, name->address.objectId);
+	}
+	return found;
+}
+
+char *
+warden_review_labelled_relation(Node *stmt)
+{
+	List	   *relations = labelled_relations(stmt, true);
+
+	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+typedef struct FlowSearch
+{
+	List	   *relations;		/* OIDs that the statement reads */
+	char	   *found;			/* labelled column that is read */
+	int			position;
+} FlowSearch;
+
+static bool
+flow_walker(Node *node, FlowSearch *search)
+{
+	ListCell   *cell;
+
+	if (node == NULL || search->found != NULL)
+		return search->found != NULL;
+	if (IsA(node, ColumnRef))
+	{
+		Node	   *last = llast(((ColumnRef *) node)->fields);
+
+		foreach(cell, search->relations)
+		{
+			if (IsA(last, A_Star))
+				search->found = psprintf("%s.*",
+										 get_rel_name(lfirst_oid(cell)));
+			else if (warden_review_labelled(lfirst_oid(cell), strVal(last)))
+				search->found = psprintf("%s.%s",
+										 get_rel_name(lfirst_oid(cell)),
+										 strVal(last));
+			if (search->found != NULL)
+			{
+				search->position = ((ColumnRef *) node)->location;
+				return true;
+			}
+		}
+		return false;
+	}
+	return raw_expression_tree_walker(node, flow_walker, search);
+}
+
+/* A labelled column that the expressions of a statement read, or NULL. */
+char *
+warden_review_labelled_source(Node *stmt, Node *expressions)
+{
+	FlowSearch	search = {NIL, NULL, -1};
+
+	if (expressions == NULL)
+		return NULL;
+	search.relations = labelled_relations(stmt, false);
+	if (search.relations != NIL)
+		(void) flow_walker(expressions, &search);
+	return search.found;
+}
+
+void
+warden_review_flow(WardenReviewContext *context, const char *source,
+				   ReviewTable *table, const char *column)
+{
+	warden_review_add(context, "flow.copies_labelled", -1,
+					  column != NULL ?
+					  psprintf("copies labelled %s into column \"%s\" of %s, which carries no label",
+							   source, column, table->name) :
+					  psprintf("copies labelled %s into %s", source,
+							   table->name),
+					  "Label the target as its source, or leave the column out.");
+}
+
+/* ---- masks in literals ---------------------------------------------------- */
+
+/* "***" in a literal is what a mask shows, not what a row holds. */
+static bool
+mask_walker(Node *node, int *position)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Const))
+	{
+		A_Const    *constant = (A_Const *) node;
+
+		if (!constant->isnull && IsA(&constant->val, String) &&
+			strstr(strVal(&constant->val), "***") != NULL)
+		{
+			*position = constant->location;
+			return true;
+		}
+		return false;
+	}
+	return raw_expression_tree_walker(node, mask_walker, position);
+}
+
+static bool
+has_finding(WardenReviewContext *context, const char *rule,
+			const char *message)
+{
+	ListCell   *cell;
+
+	foreach(cell, context->findings)
+	{
+		WardenFinding *finding = lfirst(cell);
+
+		if (strcmp(finding->rule, rule) == 0 &&
+			(message == NULL || strcmp(finding->message, message) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* Takes its value from elsewhere in the statement: another column, a query. */
+static bool
+source_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, ColumnRef) || IsA(node, SubLink))
+		return true;
+	return raw_expression_tree_walker(node, source_walker, context);
+}
+
+void
+warden_review_assignment(WardenReviewContext *context, ReviewTable *table,
+						 const char *column, Node *value, Node *stmt)
+{
+	bool		elsewhere = value == NULL || source_walker(value, NULL);
+	char	   *message;
+	int			position = -1;
+
+	if (column != NULL && !warden_review_labelled(table->relid, column))
+		return;
+	message = column == NULL ?
+		psprintf("writes labelled columns of %s", table->name) :
+		psprintf("writes column \"%s\" of %s, which carries a label", column,
+				 table->name);
+	if (!has_finding(context, "dml.writes_labelled",
+					 column != NULL ? message : NULL))
+		warden_review_add(context, "dml.writes_labelled", -1, message,
+						  "Check that the new value is a real one and not a masked one.");
+	if (mask_walker(elsewhere ? stmt : value, &position) &&
+		!has_finding(context, "dml.mask_literal", NULL))
+		warden_review_add(context, "dml.mask_literal", position,
+						  column == NULL ?
+						  psprintf("would overwrite labelled columns of %s with a mask",
+								   table->name) :
+						  psprintf("would overwrite column \"%s\" of %s with a mask",
+								   column, table->name),
+						  "Give the real value: what agents read of this column is masked.");
+}
+
+/* ---- conditions ----------------------------------------------------------- */
+
+/* LIKE with a pattern that begins with a wildcard. */
+static bool
+wildcard_walker(Node *node, int *position)
+{
+	A_Expr	   *expr = (A_Expr *) node;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Expr) &&
+		(expr->kind == AEXPR_LIKE || expr->kind == AEXPR_ILIKE) &&
+		expr->rexpr != NULL && IsA(expr->rexpr, A_Const) &&
+		!((A_Const *) expr->rexpr)->isnull &&
+		IsA(&((A_Const *) expr->rexpr)->val, String) &&
+		strVal(&((A_Const *) expr->rexpr)->val)[0] == '%')
+	{
+		*position = expr->location;
+		return true;
+	}
+	return raw_expression_tree_walker(node, wildcard_walker, position);
+}
+
+void
+warden_review_condition(WardenReviewContext *context, Node *stmt,
+						Node *condition)
+{
+	char	   *source;
+	int			position = -1;
+
+	if (condition == NULL)
+		return;
+	if (wildcard_walker(condition, &position))
+		warden_review_add(context, "dml.leading_wildcard", position,
+						  pstrdup("looks for a pattern that begins with %, which no ordinary index helps with"),
+						  "Begin the pattern with what is known, or expect a scan of the whole table.");
+	source = warden_review_labelled_source(stmt, condition);
+	if (source == NULL)
+		return;
+	warden_review_add(context, "dml.condition_labelled", -1,
+					  psprintf("its rows depend on %s, which carries a label",
+							   source),
+					  "The agent tried it on masked values, the apply will compare the real ones: look at the preview.");
+	if (mask_walker(condition, &position))
+		warden_review_add(context, "dml.condition_mask", position,
+						  psprintf("compares %s with a mask, which is in no row",
+								   source),
+						  "Choose the rows by a key.");
+}
