@@ -311,7 +311,8 @@ review_update_flow(WardenReviewContext *context, Node *stmt, List *targets,
 		ResTarget  *target = lfirst_node(ResTarget, cell);
 		char	   *source;
 
-		if (target->name == NULL || warden_review_labelled(table->relid, target->name))
+		if (target->name == NULL ||
+			warden_review_labelled(table->relid, target->name))
 			continue;
 		source = warden_review_labelled_source(stmt, target->val);
 		if (source != NULL)
@@ -671,7 +672,8 @@ review_select(WardenReviewContext *context, SelectStmt *stmt)
 		char	   *source;
 
 		warden_review_table(context, stmt->intoClause->rel, &table);
-		source = warden_review_labelled_source((Node *) stmt, (Node *) stmt->targetList);
+		source = warden_review_labelled_source((Node *) stmt,
+											   (Node *) stmt->targetList);
 		if (source != NULL)
 			warden_review_flow(context, source, &table, NULL);
 		warden_review_created(context, stmt->intoClause->rel->relname);

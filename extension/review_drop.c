@@ -31,7 +31,7 @@
 
 #define MAX_DEPENDENTS	5		/* named in a message */
 
-/* ---- dependents --------------------------------------------------------- */
+/* ---- dependents -------------------------------------------------------- */
 
 /* A view's rule stands for the view. */
 static Oid
@@ -132,7 +132,7 @@ review_dependents(WardenReviewContext *context, Oid classid, Oid objid,
 						  "Change or drop them first, in the same change.");
 }
 
-/* ---- DROP --------------------------------------------------------------- */
+/* ---- DROP -------------------------------------------------------------- */
 
 static void
 review_drop_table(WardenReviewContext *context, RangeVar *rv)
@@ -268,7 +268,7 @@ review_drop(WardenReviewContext *context, DropStmt *drop)
 		review_drop_object(context, drop, lfirst(cell));
 }
 
-/* ---- RENAME --------------------------------------------------------------- */
+/* ---- RENAME -------------------------------------------------------------- */
 
 static void
 review_rename_part(WardenReviewContext *context, RenameStmt *stmt,

@@ -18,7 +18,7 @@
 #include "review_private.h"
 #include "statement.h"
 
-/* ---- labels -------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------- */
 
 bool
 warden_review_labelled(Oid relid, const char *column)
@@ -70,7 +70,7 @@ warden_review_labelled_relation(Node *stmt)
 	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
 }
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 typedef struct FlowSearch
 {
@@ -137,7 +137,7 @@ warden_review_flow(WardenReviewContext *context, const char *source,
 					  "Label the target as its source, or leave the column out.");
 }
 
-/* ---- masks in literals ---------------------------------------------------- */
+/* ---- masks in literals --------------------------------------------------- */
 
 /* "***" in a literal is what a mask shows, not what a row holds. */
 static bool
@@ -217,7 +217,7 @@ warden_review_assignment(WardenReviewContext *context, ReviewTable *table,
 						  "Give the real value: what agents read of this column is masked.");
 }
 
-/* ---- conditions ----------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------- */
 
 /* LIKE with a pattern that begins with a wildcard. */
 static bool

@@ -51,8 +51,11 @@ add_relation(ReviewTable *table, Oid relid, double *largest)
 	{
 		if (table->largest == NULL || rows > *largest)
 		{
+			char	   *schema;
+
+			schema = get_namespace_name(RelationGetNamespace(relation));
 			table->largest =
-				quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+				quote_qualified_identifier(schema,
 										   RelationGetRelationName(relation));
 			*largest = rows;
 		}
@@ -145,10 +148,10 @@ void
 warden_review_by_oid(WardenReviewContext *context, Oid relid,
 					 ReviewTable *table)
 {
-	RangeVar   *name = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
-									get_rel_name(relid), -1);
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
 
-	warden_review_table(context, name, table);
+	warden_review_table(context,
+						makeRangeVar(schema, get_rel_name(relid), -1), table);
 }
 
 /* The partition that holds what fits no other one. */

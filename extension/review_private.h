@@ -110,6 +110,19 @@ extern void warden_review_assignment(WardenReviewContext *context,
 extern void warden_review_condition(WardenReviewContext *context, Node *stmt,
 									Node *condition);
 
+/* Types (review_type.c); InvalidOid for one that does not exist (yet). */
+extern Oid	warden_review_type_of(TypeName *name, int32 *typmod);
+extern bool warden_review_serial(TypeName *name);
+extern bool warden_review_small_integer(TypeName *name);
+extern void warden_review_type(WardenReviewContext *context,
+							   ColumnDef *column);
+extern void warden_review_type_change(WardenReviewContext *context,
+									  ReviewTable *table,
+									  AlterTableCmd *cmd);
+
+/* Some index of the table begins with these columns, in any order. */
+extern bool warden_review_indexed(Oid relid, List *columns);
+
 /* What depends on an object, or a column of it ("a, b"), or NULL. */
 extern char *warden_review_dependents(Oid classid, Oid objid, int subid);
 
