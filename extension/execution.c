@@ -231,6 +231,10 @@ warden_execution_utility_done(const char *outcome, uint64 rows,
 	if (warden_audit_open())
 		warden_audit_outcome(outcome, 0, observation, rows, change_id);
 	observation = NULL;
+
+	/* COPY and FETCH send rows, too. */
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		warden_identity_count_rows(rows);
 }
 
 /*
@@ -589,6 +593,8 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 						(errcode(WARDEN_ERRCODE_NESTED_WRITE),
 						 errmsg("a write of an agent reached the executor"),
 						 errhint("Propose it with warden.propose().")));
+			/* A portal that was suspended comes here again. */
+			warden_identity_recheck();
 			if (sends_to_client(queryDesc))
 				max_rows = warden_identity_current()->max_rows;
 		}

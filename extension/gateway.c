@@ -32,7 +32,8 @@ plain_value(Node *node)
 	{
 		case T_Const:
 		case T_Param:
-			return true;
+			/* Other types' input may run anything, as a domain's check. */
+			return exprType(node) < FirstNormalObjectId;
 		case T_NamedArgExpr:
 			return plain_value((Node *) ((NamedArgExpr *) node)->arg);
 		case T_RelabelType:

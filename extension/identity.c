@@ -444,6 +444,12 @@ warden_binding_current(void)
 	return binding;
 }
 
+void
+warden_binding_confirm(uint64 generation)
+{
+	binding->generation = generation;
+}
+
 const WardenAgent *
 warden_binding_direct_agent(void)
 {

@@ -49,6 +49,12 @@ extern bool warden_identity_registered(Oid role);
  */
 extern void warden_identity_apply_limits(void);
 
+/*
+ * Before anything more is run or sent for a bound backend: raises WD001 where
+ * its credential has ended, or its agent was switched off, since enter().
+ */
+extern void warden_identity_recheck(void);
+
 /* Rows that the statement sent, for the budget per hour. */
 extern void warden_identity_count_rows(uint64 rows);
 

@@ -20,6 +20,12 @@ typedef struct WardenBinding
 	SubTransactionId subid;
 	int			nestlevel;		/* of the settings that enter() made */
 	uint8		leave_digest[WARDEN_DIGEST_LENGTH];
+
+	/* What was accepted, and the registry's state when it was. */
+	uint8		token_digest[WARDEN_DIGEST_LENGTH];
+	bool		by_token;		/* else by a JWT, which has no row */
+	TimestampTz expires_at;
+	uint64		generation;
 } WardenBinding;
 
 /* NULL where this backend is not bound (a parallel worker never is). */
@@ -28,6 +34,9 @@ extern const WardenBinding *warden_binding_current(void);
 /* From here on this backend is the agent, until it is unbound. */
 extern void warden_binding_begin(WardenBinding *made);
 extern void warden_binding_end(void);
+
+/* The registry has been looked at again for it, in this state. */
+extern void warden_binding_confirm(uint64 generation);
 
 /* The agent of a direct login as last looked up. */
 extern const WardenAgent *warden_binding_direct_agent(void);

@@ -287,7 +287,7 @@ choose_person(const WardenToken *token, const WardenAgent *agent,
 static WardenBinding *
 make_binding(const WardenToken *token, const WardenAgent *agent,
 			 const char *person, bool asserted, const EnterRequest *request,
-			 const char *leave_key)
+			 const char *leave_key, uint64 generation)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	WardenBinding *made = palloc0(sizeof(WardenBinding));
@@ -296,6 +296,10 @@ make_binding(const WardenToken *token, const WardenAgent *agent,
 	made->agent = *agent;
 	made->subid = GetCurrentSubTransactionId();
 	warden_store_digest(leave_key, strlen(leave_key), made->leave_digest);
+	memcpy(made->token_digest, token->digest, sizeof(made->token_digest));
+	made->by_token = token->id != 0;
+	made->expires_at = token->expires_at;
+	made->generation = generation;
 	identity->bound = true;
 	identity->registered = true;
 	identity->agent = made->agent.agent;
@@ -366,7 +370,7 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 	person = choose_person(&token, &agent, requested, &asserted);
 	warden_limits_refuse_calls(&agent);
 	warden_binding_begin(make_binding(&token, &agent, person, asserted,
-									  &request, leave_key));
+									  &request, leave_key, generation));
 	OPENSSL_cleanse(leave_key, strlen(leave_key));
 	PG_RETURN_VOID();
 }

@@ -138,6 +138,47 @@ claim_direct_agent(void)
 	return agent;
 }
 
+/* The rows of the registry by which the backend was bound, as they are now. */
+static bool
+still_accepted(const WardenBinding *binding)
+{
+	WardenAgent agent;
+	WardenToken token;
+
+	if (!warden_store_agent(binding->agent.agent, &agent) || !agent.enabled ||
+		!agent.labelled || agent.role != binding->agent.role)
+		return false;
+	return !binding->by_token ||
+		(warden_store_token(binding->token_digest, &token) &&
+		 !token.revoked && token.expires_at > GetCurrentTimestamp() &&
+		 strcmp(token.agent, agent.agent) == 0);
+}
+
+/*
+ * A transaction can stay open for long, and the cancel that disable_agent()
+ * sends does nothing to a backend that runs nothing.
+ */
+void
+warden_identity_recheck(void)
+{
+	const WardenBinding *binding = warden_binding_current();
+	uint64		generation;
+
+	if (binding == NULL || IsParallelWorker())
+		return;
+	generation = warden_store_generation();
+	if (likely(binding->generation == generation &&
+			   binding->expires_at > GetCurrentStatementStartTimestamp()))
+		return;
+	if (binding->expires_at <= GetCurrentStatementStartTimestamp() ||
+		!still_accepted(binding))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this credential is not accepted any more"),
+				 errhint("End the transaction; ask an administrator for a new token for your agent.")));
+	warden_binding_confirm(generation);
+}
+
 void
 warden_identity_apply_limits(void)
 {
@@ -147,7 +188,10 @@ warden_identity_apply_limits(void)
 	if (IsParallelWorker())
 		return;
 	if (binding != NULL)
+	{
+		warden_identity_recheck();
 		agent = &binding->agent;
+	}
 	else
 	{
 		agent = claim_direct_agent();

@@ -163,6 +163,15 @@ configure('rows_per_hour = 10', 'second');
 warden_fails($node, 'second_agent',
     "SELECT * FROM generate_series(1, 20);\nSELECT 1;", 'WD005',
     'rows per hour');
+configure('rows_per_hour = 50', 'second');
+warden_fails($node, 'second_agent',
+    "COPY (SELECT generate_series(1, 60)) TO STDOUT;\nSELECT 1;", 'WD005',
+    'those that COPY sends, too');
+configure('rows_per_hour = 100', 'second');
+warden_fails($node, 'second_agent',
+    "BEGIN; DECLARE c CURSOR FOR SELECT generate_series(1, 60);\n"
+      . "FETCH 60 FROM c; COMMIT;\nSELECT 1;", 'WD005',
+    'and those of a cursor');
 configure('rows_per_hour = NULL', 'second');
 
 # A person's budget is spent through whichever agent.
@@ -177,6 +186,61 @@ warden_fails($node, 'gateway', call('SELECT 7', 'pia'), 'WD005',
 warden_ok($node, 'gateway', call('SELECT 7', 'pit'), qr/^7$/m,
     'another person\'s is not');
 configure('person_statements_per_hour = NULL', $_) for ('support', 'second');
+
+# ---- a transaction that stays open -----------------------------------------
+
+# Something is done from outside, between two statements of one call.
+sub outlives
+{
+    my ($name, $done, %with) = @_;
+    my $token = issue($with{agent} // 'support');
+    my %psql = (in => '', out => '', err => '');
+
+    $psql{handle} = IPC::Run::start(
+        [ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d',
+            $node->connstr('postgres'), '-U', 'gateway' ],
+        '<', \$psql{in}, '>', \$psql{out}, '2>', \$psql{err},
+        IPC::Run::timeout(60));
+    $psql{in} .= "BEGIN; SELECT warden.enter('$token', NULL, '{}', 'k');\n"
+      . "DECLARE c CURSOR FOR SELECT id FROM customers;\nFETCH c;\n\\echo first\n";
+    $psql{handle}->pump until $psql{out} =~ /first/;
+    $node->safe_psql('postgres', $done);
+    $psql{in} .= "$with{then};\n\\echo second\n";
+    $psql{handle}->pump until $psql{out} =~ /second/;
+    $psql{in} .= "\\q\n";
+    $psql{handle}->finish;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return like($psql{err}, $with{err} // qr/WD001: this credential is not/, $name);
+}
+
+my $last = "SELECT max(id) FROM warden.tokens";
+
+outlives('a bound session ends with its agent, a query',
+    "SELECT warden.disable_agent('support')", then => 'SELECT 1');
+$node->safe_psql('postgres', "SELECT warden.enable_agent('support')");
+outlives('a proposal', "UPDATE warden.agents SET enabled = false WHERE agent = 'support'",
+    then => "UPDATE customers SET name = 'x'");
+$node->safe_psql('postgres', "SELECT warden.enable_agent('support')");
+outlives('a cursor', "SELECT warden.disable_agent('support')", then => 'FETCH c');
+$node->safe_psql('postgres', "SELECT warden.enable_agent('support')");
+outlives('with its token', "SELECT warden.revoke_token(($last))", then => 'SELECT 1');
+outlives('with the label of its role',
+    "SELECT warden.label_role('support_agent', NULL)", then => 'SELECT 1',
+    err => qr/WD001/);
+$node->safe_psql('postgres', "SELECT warden.label_role('support_agent', 'agent')");
+outlives('with its row', "DELETE FROM warden.agents WHERE agent = 'second'",
+    then => 'SELECT 1', agent => 'second');
+$node->safe_psql('postgres', <<'SQL');
+SELECT warden.create_agent('second', 'second_agent');
+SELECT warden.allow_delegation('second', 'p*');
+SQL
+outlives('with the time of its token',
+    "UPDATE warden.agent_tokens SET expires_at = now() WHERE id = ($last)",
+    then => 'SELECT 1');
+outlives('and not with what others lose',
+    "SELECT warden.disable_agent('second')", then => 'SELECT 1', err => qr/^$/);
+$node->safe_psql('postgres', "SELECT warden.enable_agent('second')");
+$token = issue('support');
 
 # ---- switching off ---------------------------------------------------------
 

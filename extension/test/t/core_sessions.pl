@@ -90,6 +90,15 @@ $node->safe_psql('postgres',
 $seen = talk('gateway', parse('s', $read), message('D', "Ss\0"), $sync);
 like($seen, qr/CWD001/, 'a gateway parses nothing before it has badged in');
 unlike($seen, qr/^T:/m, 'and has nothing described');
+my $domain = $node->safe_psql('postgres', <<'SQL');
+CREATE DOMAIN checked AS text CHECK (VALUE ~ 'good');
+SELECT 'checked'::regtype::oid
+SQL
+$seen = talk('gateway', message('P', "\0SELECT \$1\0" . pack('n N', 1, $domain)),
+    message('B', "\0\0" . pack('n n N', 0, 1, 3) . 'bad' . pack('n', 0)),
+    execute('', 0), $sync);
+like($seen, qr/CWD001/, 'nor may it bind values of types that run code');
+unlike($seen, qr/C23514/, 'whose code does not run');
 $seen = talk('gateway',
     message('F', pack('N n n n N', $upper, 1, 0, 1, 1) . 'x' . pack('n', 0)));
 like($seen, qr/CWD001|CWD002/, 'nor is it given the fastpath');
