@@ -1,8 +1,10 @@
 """Calls that the HTTP loop runs by itself, and those that it hands over."""
 
 import http.client
+import json
 import pathlib
 import re
+import resource
 import threading
 
 from harness import main
@@ -120,4 +122,56 @@ def resets(bench):
     bench.psql("SELECT pg_reload_conf()")
 
 
-main(short, beside_slow_ones, places, resets)
+def crowd(bench):
+    """1000 idle connections, and 16 long answers at a time beside them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    many = min(1000, hard - 100)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, many + 100), hard))
+    server = bench.http()
+    request = json.dumps({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "query", "arguments": {
+                "sql": "SELECT id, email, ssn, name, joined FROM customers"
+                       " ORDER BY id LIMIT 1000"}}})
+    headers = {"Content-Type": "application/json",
+               "Authorization": f"Bearer {bench.env['token']}"}
+    wrong = []
+
+    def ask(line, path="/mcp"):
+        if path == "/mcp":
+            line.request("POST", path, request, headers)
+        else:
+            line.request("GET", path)
+        answer = line.getresponse()
+        text = answer.read()
+        if answer.status != 200 or (path == "/mcp" and
+                                    b'"row_count":1000' not in text):
+            wrong.append(text[:200])
+
+    def work():
+        line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        for _ in range(4):
+            ask(line)
+        line.close()
+
+    idle = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            for _ in range(many)]
+    for line in idle:
+        ask(line, "/healthz")
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0])
+    for line in (idle[0], idle[-1]):
+        ask(line, "/healthz")
+    bench.equal(wrong, [], f"{many} idle connections and 64 long answers")
+    bench.check(peak < 48 * 1024, f"resident memory was at most {peak} KiB"
+                " < 48 MiB")
+    for line in idle:
+        line.close()
+
+
+main(short, beside_slow_ones, places, resets, crowd)
