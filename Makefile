@@ -58,9 +58,8 @@ shim: $(if $(HAVE_SHIM),shim/warden-mcp)
 install: all $(if $(HAVE_SHIM),install-shim)
 	+@$(PGXS_MAKE) install
 
-uninstall:
+uninstall: $(if $(HAVE_SHIM),uninstall-shim)
 	+@$(PGXS_MAKE) uninstall
-	rm -f '$(DESTDIR)$(shell $(PG_CONFIG) --bindir)/warden-mcp'
 
 clean: $(if $(HAVE_SHIM),clean-shim)
 	+@$(PGXS_MAKE) clean

@@ -44,7 +44,7 @@ SHIM_LDFLAGS = -pthread -Wl,-z,relro,-z,now \
 	$(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 SHIM_LIBS = $(SHIM_PQ_LIBS) -ljansson -lmicrohttpd -ldl
 
-.PHONY: check-shim check-fuzz install-shim clean-shim shim-units
+.PHONY: check-shim check-fuzz install-shim uninstall-shim clean-shim shim-units
 
 shim/warden-mcp: $(SHIM_OBJS)
 	$(CC) $(SHIM_LDFLAGS) -o $@ $(SHIM_OBJS) $(SHIM_LIBS)
@@ -113,6 +113,15 @@ install-shim: shim/warden-mcp
 	install -m 644 shim/warden-mcp.json.sample shim/warden-mcp.service \
 		'$(SHIM_DOCDIR)'
 	install -m 644 shim/examples/*.json '$(SHIM_DOCDIR)/examples'
+
+# As install-shim; the folder only if nobody put anything else there.
+uninstall-shim:
+	rm -f '$(SHIM_BINDIR)/warden-mcp' '$(SHIM_MANDIR)/warden-mcp.1' \
+		$(patsubst shim/%,'$(SHIM_DOCDIR)/%',$(wildcard shim/examples/*.json)) \
+		'$(SHIM_DOCDIR)/warden-mcp.json.sample' \
+		'$(SHIM_DOCDIR)/warden-mcp.service'
+	[ ! -d '$(SHIM_DOCDIR)' ] || rmdir --ignore-fail-on-non-empty \
+		'$(SHIM_DOCDIR)/examples' '$(SHIM_DOCDIR)'
 
 clean-shim:
 	rm -rf shim/obj shim/obj-* shim/warden-mcp shim/test/node_modules
