@@ -133,7 +133,9 @@ UPDATE pg_shseclabel SET label = 'nonsense'
 \c - regress_row_agent
 SET search_path = regress_row;
 SELECT ssn, email FROM person;
+\set VERBOSITY sqlstate
 DELETE FROM person;
+\set VERBOSITY default
 \c - :superuser
 SET client_min_messages = warning;
 SET search_path = regress_row;
