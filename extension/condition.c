@@ -4,8 +4,8 @@
  *
  * The text is policy, written by a member of warden_admin, and is parsed as
  * one expression with names resolved in pg_catalog alone; what it reads is
- * the row's raw columns.  A relation of which it does not make sense keeps
- * its mask.
+ * the row's raw columns.  A relation of which it does not make sense, or whose
+ * labelled values an error could quote, keeps its mask.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -14,7 +14,9 @@
 #include "access/transam.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
@@ -29,6 +31,8 @@
 
 #include "compat.h"
 #include "condition.h"
+#include "mask.h"
+#include "policy.h"
 #include "warden.h"
 
 static void
@@ -115,6 +119,48 @@ names_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, names_walker, rel);
 }
 
+static bool
+hidden_column(Oid relid, AttrNumber attnum)
+{
+	const WardenColumn *column = warden_policy_column(relid, attnum);
+	const char *mask;
+
+	if (column == NULL)
+		return attnum == 0;
+	mask = warden_policy_type_mask(column->type);
+	return mask == NULL || !warden_mask_is_clear(mask);
+}
+
+/* Replaces the columns that anybody may see by constants. */
+static Node *
+forget_clear_columns(Node *node, void *context)
+{
+	Relation	rel = context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (hidden_column(RelationGetRelid(rel), var->varattno))
+			return copyObject(node);
+		return (Node *) makeNullConst(var->vartype, var->vartypmod,
+									  var->varcollid);
+	}
+	return expression_tree_mutator(node, forget_clear_columns, context);
+}
+
+/*
+ * Could an error of what the condition calls quote the raw value of a labelled
+ * column? Whether it is true is the rule's disclosure, and nothing else.
+ */
+static bool
+leaks(Expr *expr, Relation rel)
+{
+	return contain_leaked_vars(forget_clear_columns((Node *) expr, rel));
+}
+
 Expr *
 warden_condition_build(const char *text, Relation rel, int varno)
 {
@@ -123,6 +169,8 @@ warden_condition_build(const char *text, Relation rel, int varno)
 	if (names_walker(parse_text(text), rel))
 		return NULL;
 	expr = transform_pinned(text, rel);
+	if (leaks(expr, rel))
+		return NULL;
 	if (varno != 1)
 		ChangeVarNodes((Node *) expr, 1, varno, 0);
 	return expr;
@@ -165,6 +213,8 @@ warden_condition_check(const char *text, Oid relid)
 
 	if (contain_volatile_functions((Node *) expr))
 		refuse(text, "it calls a volatile function");
+	if (leaks(expr, rel))
+		refuse(text, "an error in it could quote the value of a labelled column");
 	if (foreign_walker((Node *) expr, NULL))
 		refuse(text, "it calls a function that neither a superuser nor a member of warden_admin owns");
 	table_close(rel, AccessShareLock);

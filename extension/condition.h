@@ -15,7 +15,8 @@
 /*
  * The condition as an expression over the relation's raw columns, of which
  * varno is the range table index.  NULL where the relation lacks a column
- * that it names, or it can not be made sense of: the mask holds then.
+ * that it names, or an error in it could quote a labelled column: the mask
+ * holds then.
  */
 extern Expr *warden_condition_build(const char *text, Relation rel, int varno);
 

@@ -20,6 +20,8 @@ SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'count(*) > 1');
 SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'true FROM cond.other');
 SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'true; DROP TABLE cond.people');
 SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'score');
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'ssn::bigint > 5');
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'people::text LIKE ''%x''');
 SELECT warden.set_mask('regional', 'ssn', NULL, 'true');
 SELECT warden.set_mask('regional', NULL, 'regress_cond_agent', 'true');
 CREATE ROLE regress_cond_other;
@@ -52,6 +54,13 @@ ALTER TABLE cond.people RENAME area TO region;
 SECURITY LABEL FOR warden ON COLUMN cond.people.region IS 'full';
 SET ROLE regress_cond_agent;
 SELECT id, region, ssn FROM cond.people ORDER BY id;
+RESET ROLE;
+-- but not so that an error could quote them
+SECURITY LABEL FOR warden ON COLUMN cond.other.ssn IS NULL;
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'score::text::date > now()');
+SECURITY LABEL FOR warden ON COLUMN cond.people.score IS 'full';
+SET ROLE regress_cond_agent;
+SELECT id, ssn FROM cond.people ORDER BY id;
 RESET ROLE;
 
 -- the rule goes
