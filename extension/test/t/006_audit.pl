@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use WardenTest;
 
-my $clients = 8;
+my $clients = $ENV{WARDEN_FULL} ? 16 : 8;
 my $rounds = $ENV{WARDEN_FULL} ? 200 : 6;
 my $node = warden_node('main', conf => <<'CONF');
 restart_after_crash = on
