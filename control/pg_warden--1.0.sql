@@ -1266,8 +1266,8 @@ COMMENT ON COLUMN warden.audit_events.epoch IS
 COMMENT ON COLUMN warden.audit_events.at IS 'when it happened';
 COMMENT ON COLUMN warden.audit_events.stored_at IS 'when it was written here; never goes back';
 COMMENT ON COLUMN warden.audit_events.kind IS
-	'intent, outcome, failure (before there was an intent), action (of policy or changes) or epoch';
-COMMENT ON COLUMN warden.audit_events.statement_id IS 'of an outcome: id of the intent';
+	'intent, read (what the statement reads beyond its intent), outcome, failure (before there was an intent), rollback (of a failed transaction), action (of policy or changes) or epoch';
+COMMENT ON COLUMN warden.audit_events.statement_id IS 'of an outcome or read: id of the intent';
 COMMENT ON COLUMN warden.audit_events.agent IS 'registered name of the agent, else its role';
 COMMENT ON COLUMN warden.audit_events.on_behalf_of IS 'the person; of an action: who acted';
 COMMENT ON COLUMN warden.audit_events.asserted IS
@@ -1400,7 +1400,21 @@ COMMENT ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) IS
 CREATE VIEW warden.audit_log AS
 	SELECT e.id, e.at, e.agent, e.on_behalf_of, e.db_role, e.login_role,
 		   e.client_addr, e.session_id, e.request_id, e.tool, e.prompt_ref,
-		   e.statement, e.parameters, e.command, e.relations, e.masked_columns,
+		   e.statement, e.parameters, e.command,
+		   e.relations OPERATOR(pg_catalog.||) (
+				SELECT pg_catalog.array_agg(DISTINCT n.name)
+				FROM warden.audit_events r,
+					 pg_catalog.unnest(r.relations) AS n(name)
+				WHERE r.statement_id OPERATOR(pg_catalog.=) e.id
+				  AND r.stored_at OPERATOR(pg_catalog.>=) e.stored_at
+				  AND e.kind OPERATOR(pg_catalog.=) 'intent') AS relations,
+		   e.masked_columns OPERATOR(pg_catalog.||) (
+				SELECT pg_catalog.array_agg(DISTINCT n.name)
+				FROM warden.audit_events r,
+					 pg_catalog.unnest(r.masked_columns) AS n(name)
+				WHERE r.statement_id OPERATOR(pg_catalog.=) e.id
+				  AND r.stored_at OPERATOR(pg_catalog.>=) e.stored_at
+				  AND e.kind OPERATOR(pg_catalog.=) 'intent') AS masked_columns,
 		   COALESCE(o.rows, e.rows) AS rows,
 		   COALESCE(o.duration_us, e.duration_us) AS duration_us,
 		   CASE WHEN e.kind OPERATOR(pg_catalog.<>) 'intent'
@@ -1415,14 +1429,22 @@ CREATE VIEW warden.audit_log AS
 		   COALESCE(o.sqlstate, e.sqlstate) AS sqlstate,
 		   COALESCE(o.message, e.message) AS message,
 		   COALESCE(o.change_id, e.change_id) AS change_id,
-		   e.clear_columns, e.asserted, e.kind, e.detail, e.backend,
+		   e.clear_columns OPERATOR(pg_catalog.||) (
+				SELECT pg_catalog.array_agg(DISTINCT n.name)
+				FROM warden.audit_events r,
+					 pg_catalog.unnest(r.clear_columns) AS n(name)
+				WHERE r.statement_id OPERATOR(pg_catalog.=) e.id
+				  AND r.stored_at OPERATOR(pg_catalog.>=) e.stored_at
+				  AND e.kind OPERATOR(pg_catalog.=) 'intent') AS clear_columns,
+		   e.asserted, e.kind, e.detail, e.backend,
 		   e.statement_bytes, e.statement_digest
 	FROM warden.audit_events e
 	LEFT JOIN warden.audit_events o
 		   ON o.statement_id OPERATOR(pg_catalog.=) e.id
 		   AND o.stored_at OPERATOR(pg_catalog.>=) e.stored_at
+		   AND o.kind OPERATOR(pg_catalog.=) 'outcome'
 	WHERE e.kind OPERATOR(pg_catalog.=)
-		  ANY (ARRAY['intent', 'failure', 'action']);
+		  ANY (ARRAY['intent', 'failure', 'rollback', 'action']);
 REVOKE ALL ON TABLE warden.audit_log FROM PUBLIC;
 COMMENT ON VIEW warden.audit_log IS
 	'one row per statement of an agent, and per action of policy or changes';
@@ -2029,6 +2051,27 @@ CREATE VIEW warden.my_changes WITH (security_barrier) AS
 COMMENT ON VIEW warden.my_changes IS 'what the acting agent proposed for the person it acts for, with findings and the reviewers'' comments';
 REVOKE ALL ON warden.my_changes FROM PUBLIC;
 
+-- What was run, not its text: others may have sent statements for the same
+-- person under the same name.  Without an outcome it runs, or nobody knows.
+CREATE VIEW warden.my_audit WITH (security_barrier) AS
+	SELECT e.id, e.at, e.session_id, e.request_id, e.tool, e.prompt_ref,
+		e.command, e.relations, e.masked_columns,
+		coalesce(o.rows, e.rows) AS rows,
+		coalesce(o.duration_us, e.duration_us) AS duration_us,
+		coalesce(o.outcome, e.outcome) AS outcome,
+		coalesce(o.sqlstate, e.sqlstate) AS sqlstate,
+		coalesce(o.change_id, e.change_id) AS change_id
+	FROM warden.audit_events e
+	LEFT JOIN warden.audit_events o
+		ON o.statement_id = e.id AND o.stored_at >= e.stored_at
+			AND o.kind = 'outcome'
+	WHERE e.kind IN ('intent', 'failure', 'rollback')
+		AND e.agent = warden.acting_agent()
+		AND e.db_role = pg_catalog.pg_get_userbyid(warden.acting_role())::text
+		AND e.on_behalf_of IS NOT DISTINCT FROM warden.acting_person();
+COMMENT ON VIEW warden.my_audit IS 'what the acting agent ran for the person it acts for, as the audit trail has it, without texts and values';
+REVOKE ALL ON warden.my_audit FROM PUBLIC;
+
 SELECT pg_catalog.pg_extension_config_dump('warden.pending_changes', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.pending_changes_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.change_statements', '');
@@ -2042,7 +2085,7 @@ GRANT EXECUTE ON FUNCTION warden.propose(text, text, text),
 	warden.withdraw(bigint), warden.acting_agent(), warden.acting_role(),
 	warden.acting_person()
 	TO PUBLIC;
-GRANT SELECT ON warden.my_changes TO PUBLIC;
+GRANT SELECT ON warden.my_changes, warden.my_audit TO PUBLIC;
 GRANT SELECT ON warden.pending_changes, warden.change_statements,
 	warden.change_reviews, warden.open_changes, warden.approval_rules,
 	warden.review_rules

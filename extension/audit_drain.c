@@ -100,6 +100,7 @@ warden_queue_peek(WardenStream *stream, WardenQueued *records, int max,
 		record->intent_seq = header->intent_seq;
 		record->procno = header->procno;
 		record->is_intent = header->is_intent;
+		record->is_outcome = header->is_outcome;
 		record->id = 0;
 		record->len = header->len;
 		record->data = copy_out(block, header->len);
@@ -145,7 +146,7 @@ settle_open(WardenStream *stream, WardenQueued *records, int n)
 			open->seq = records[i].seq;
 			open->id = records[i].id;
 		}
-		else if (records[i].intent_seq != 0 &&
+		else if (records[i].is_outcome &&
 				 open->seq == records[i].intent_seq)
 			open->id = 0;
 	}

@@ -287,6 +287,14 @@ set_names(WardenRecord *record, WardenRecordColumn column, Datum names)
 }
 
 static void
+set_reads(WardenRecord *record, const WardenReads *reads)
+{
+	set_names(record, WARDEN_REC_RELATIONS, reads->relations);
+	set_names(record, WARDEN_REC_MASKED_COLUMNS, reads->masked_columns);
+	set_names(record, WARDEN_REC_CLEAR_COLUMNS, reads->clear_columns);
+}
+
+static void
 remember_names(const char *agent, const char *role)
 {
 	strlcpy(last_agent, agent, NAMEDATALEN);
@@ -308,10 +316,7 @@ fill_intent(WardenRecord *record, const WardenIntent *intent)
 	set_names(record, WARDEN_REC_PARAMETERS,
 			  warden_record_array(describe_parameters(intent->params)));
 	set_field(record, WARDEN_REC_COMMAND, intent->command);
-	set_names(record, WARDEN_REC_RELATIONS, intent->reads.relations);
-	set_names(record, WARDEN_REC_MASKED_COLUMNS,
-			  intent->reads.masked_columns);
-	set_names(record, WARDEN_REC_CLEAR_COLUMNS, intent->reads.clear_columns);
+	set_reads(record, &intent->reads);
 }
 
 static void
@@ -440,7 +445,7 @@ open_on_standby(const WardenRecord *record)
 }
 
 static void
-open_in_queue(const WardenRecord *record)
+open_in_queue(const WardenRecord *record, bool wait)
 {
 	TimestampTz deadline;
 	StringInfoData data;
@@ -449,11 +454,11 @@ open_in_queue(const WardenRecord *record)
 	warden_record_encode(record, &data);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   warden_audit_timeout);
-	warden_queue_put_intent(&ticket, data.data, data.len, deadline);
+	warden_queue_put_intent(&ticket, data.data, data.len, deadline, wait);
 	on_standby = false;
 	is_open = true;
 	pfree(data.data);
-	if (warden_audit == WARDEN_AUDIT_SYNC)
+	if (wait)
 		warden_queue_wait(&ticket, deadline);
 }
 
@@ -489,8 +494,37 @@ warden_audit_intent(const WardenIntent *intent)
 	if (RecoveryInProgress())
 		open_on_standby(&record);
 	else
-		open_in_queue(&record);
+		/* transaction control reads nothing: it need not wait for the disk */
+		open_in_queue(&record, warden_audit == WARDEN_AUDIT_SYNC &&
+								   !intent->transaction);
 	MemoryContextSwitchTo(old);
+}
+
+void
+warden_audit_reads(const WardenReads *more)
+{
+	WardenRecord record;
+	WardenTicket reads;
+	StringInfoData data;
+	TimestampTz deadline;
+
+	warden_record_init(&record, "read");
+	set_identity(&record, warden_identity_current());
+	warden_record_set(&record, WARDEN_REC_BACKEND, Int32GetDatum(MyProcPid));
+	set_reads(&record, more);
+	if (RecoveryInProgress())
+	{
+		log_record(&record);
+		return;
+	}
+	initStringInfo(&data);
+	warden_record_encode(&record, &data);
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   warden_audit_timeout);
+	warden_queue_put_reads(&ticket, &reads, data.data, data.len, deadline);
+	pfree(data.data);
+	if (warden_audit == WARDEN_AUDIT_SYNC)
+		warden_queue_wait(&reads, deadline);
 }
 
 bool
@@ -547,9 +581,9 @@ failure_outcome(int sqlstate)
  * catalog or wait.  A bound backend's identity is memory, a direct login's is
  * what its last statement was recorded under.
  */
-void
-warden_audit_failure(const char *statement, const char *command, int sqlstate,
-					 const char *message)
+static void
+record_at_once(const char *kind, const char *statement, const char *command,
+			   const char *outcome, int sqlstate, const char *message)
 {
 	const char *login = GetConfigOption("session_authorization", true, false);
 	WardenRecord record;
@@ -557,7 +591,7 @@ warden_audit_failure(const char *statement, const char *command, int sqlstate,
 
 	if (MyProc == NULL || !OidIsValid(MyDatabaseId))
 		return;
-	warden_record_init(&record, "failure");
+	warden_record_init(&record, kind);
 	if (warden_identity_bound())
 		set_identity(&record, warden_identity_current());
 	else
@@ -568,7 +602,7 @@ warden_audit_failure(const char *statement, const char *command, int sqlstate,
 	set_field(&record, WARDEN_REC_LOGIN_ROLE, login);
 	set_statement(&record, statement);
 	set_field(&record, WARDEN_REC_COMMAND, command);
-	fill_outcome(&record, failure_outcome(sqlstate), sqlstate, message, 0);
+	fill_outcome(&record, outcome, sqlstate, message, 0);
 	if (RecoveryInProgress())
 	{
 		log_record(&record);
@@ -579,6 +613,20 @@ warden_audit_failure(const char *statement, const char *command, int sqlstate,
 	if (!warden_queue_try_put(data.data, data.len))
 		log_record(&record);
 	pfree(data.data);
+}
+
+void
+warden_audit_failure(const char *statement, const char *command, int sqlstate,
+					 const char *message)
+{
+	record_at_once("failure", statement, command, failure_outcome(sqlstate),
+				   sqlstate, message);
+}
+
+void
+warden_audit_rollback(const char *statement, const char *command)
+{
+	record_at_once("rollback", statement, command, "ok", 0, NULL);
 }
 
 /* ----------------------------------------------------------------------

@@ -27,6 +27,7 @@ typedef struct WardenIntent
 	ParamListInfo params;
 	const char *command;  /* command tag text */
 	WardenReads reads;
+	bool transaction; /* BEGIN, COMMIT and the like */
 } WardenIntent;
 
 /* An array for WardenReads, of a list of char *, cut to what a record takes. */
@@ -39,6 +40,12 @@ extern Datum warden_audit_names(List *names);
  * the first closes the first one as "ok".
  */
 extern void warden_audit_intent(const WardenIntent *intent);
+
+/*
+ * What the open statement reads beyond its intent, before it does: relations
+ * and columns of the argument.  Waits and raises as the intent does.
+ */
+extern void warden_audit_reads(const WardenReads *more);
 
 /* An intent of the current statement is open. */
 extern bool warden_audit_open(void);
@@ -57,6 +64,12 @@ warden_audit_outcome(const char *outcome, int sqlstate, const char *message,
  */
 extern void warden_audit_failure(const char *statement, const char *command,
 								 int sqlstate, const char *message);
+
+/*
+ * The end of a transaction that has failed: one record, never raises.  No
+ * catalog can be read then, and the way out has to stay open.
+ */
+extern void warden_audit_rollback(const char *statement, const char *command);
 
 /*
  * An event of the policy or the change workflow, written as a row of the

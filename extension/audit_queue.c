@@ -331,23 +331,40 @@ copy_in(uint32 block, const char *data, Size len)
 	}
 }
 
+/* What there is to say of a record besides its data. */
+typedef struct Entry
+{
+	const char *data;
+	Size len;
+	int procno;		   /* whose statement it is of */
+	uint64 intent_seq; /* 0: an intent, or of none */
+	bool is_intent;
+	bool is_outcome;
+} Entry;
+
+static int
+my_procno(void)
+{
+	return (int) (MyProc - ProcGlobal->allProcs);
+}
+
 /* Lock held; the caller has made sure of the blocks. */
 static uint64
-append(WardenStream *stream, const char *data, Size len, bool is_intent,
-	   uint64 intent_seq)
+append(WardenStream *stream, const Entry *entry)
 {
-	uint32 n = blocks_needed(len);
+	uint32 n = blocks_needed(entry->len);
 	uint32 block = take_blocks(n);
 	RecordHeader *header = record_header(block);
 
 	header->seq = stream->next_seq++;
-	header->intent_seq = intent_seq;
+	header->intent_seq = entry->intent_seq;
 	header->queued_at = GetCurrentTimestamp();
-	header->len = (uint32) len;
+	header->len = (uint32) entry->len;
 	header->next_record = NO_BLOCK;
-	header->procno = (int32) (MyProc - ProcGlobal->allProcs);
-	header->is_intent = is_intent;
-	copy_in(block, data, len);
+	header->procno = entry->procno;
+	header->is_intent = entry->is_intent;
+	header->is_outcome = entry->is_outcome;
+	copy_in(block, entry->data, entry->len);
 
 	if (stream->tail == NO_BLOCK)
 		stream->head = block;
@@ -425,21 +442,21 @@ slice_ms(TimestampTz deadline)
 
 /* One attempt; *stream is NULL when no stream could be had. */
 static bool
-try_append(WardenStream **stream, const char *data, Size len, bool is_intent,
-		   bool urgent, uint64 *seq)
+try_append(WardenStream **stream, const Entry *entry, bool urgent, uint64 *seq)
 {
-	uint32 n = blocks_needed(len) + (is_intent ? 1 : 0);
+	uint32 n = blocks_needed(entry->len) + (entry->is_intent ? 1 : 0);
 	bool done = false;
 
 	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	*stream = claim_stream();
 	if (*stream != NULL && has_room(*stream, n))
 	{
-		*seq = append(*stream, data, len, is_intent, 0);
-		if (is_intent)
+		*seq = append(*stream, entry);
+		if (entry->is_intent)
 		{
 			(*stream)->nreserved++;
 			warden_queue->reserved_blocks++;
+			(*stream)->open[entry->procno].latest_seq = *seq;
 		}
 		wake_worker(*stream, urgent);
 		done = true;
@@ -450,15 +467,14 @@ try_append(WardenStream **stream, const char *data, Size len, bool is_intent,
 	return done;
 }
 
-void
-warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
-						TimestampTz deadline)
+/* Waits for room, at most until the deadline. */
+static void
+put(const Entry *entry, WardenTicket *ticket, TimestampTz deadline, bool urgent)
 {
 	WardenStream *stream;
-	bool urgent = (warden_audit == WARDEN_AUDIT_SYNC);
 
 	ticket->stream = NULL;
-	if (len > warden_queue_record_limit())
+	if (entry->len > warden_queue_record_limit())
 		ereport(
 			ERROR,
 			(errcode(WARDEN_ERRCODE_AUDIT),
@@ -466,7 +482,7 @@ warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
 				 "the statement can not be audited: its record is too large"),
 			 errhint(
 				 "Send less in one statement, or ask an administrator to raise warden.audit_queue_size.")));
-	while (!try_append(&stream, data, len, true, urgent, &ticket->seq))
+	while (!try_append(&stream, entry, urgent, &ticket->seq))
 	{
 		if (stream != NULL)
 			warden_queue_ensure_worker(stream);
@@ -482,6 +498,45 @@ warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
 	ConditionVariableCancelSleep();
 	ticket->stream = stream;
 	warden_queue_ensure_worker(stream);
+}
+
+void
+warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
+						TimestampTz deadline, bool urgent)
+{
+	Entry entry = {data, len, my_procno(), 0, true, false};
+
+	put(&entry, ticket, deadline, urgent);
+}
+
+/* A parallel worker reads for the statement of its leader. */
+static void
+find_statement(const WardenTicket *intent, Entry *entry)
+{
+	PGPROC *leader = MyProc->lockGroupLeader;
+	WardenStream *stream;
+
+	if (intent->stream != NULL || leader == NULL)
+	{
+		entry->intent_seq = intent->seq;
+		return;
+	}
+	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
+	stream = claim_stream();
+	entry->procno = (int) (leader - ProcGlobal->allProcs);
+	if (stream != NULL)
+		entry->intent_seq = stream->open[entry->procno].latest_seq;
+	LWLockRelease(warden_queue->lock);
+}
+
+void
+warden_queue_put_reads(const WardenTicket *intent, WardenTicket *ticket,
+					   const char *data, Size len, TimestampTz deadline)
+{
+	Entry entry = {data, len, my_procno(), 0, false, false};
+
+	find_statement(intent, &entry);
+	put(&entry, ticket, deadline, warden_audit == WARDEN_AUDIT_SYNC);
 }
 
 static bool
@@ -509,13 +564,14 @@ void
 warden_queue_put_outcome(WardenTicket *ticket, const char *data, Size len)
 {
 	WardenStream *stream = ticket->stream;
+	Entry entry = {data, len, my_procno(), ticket->seq, false, true};
 
 	Assert(len <= WARDEN_QUEUE_OUTCOME_BYTES && blocks_needed(len) == 1);
 	ticket->stream = NULL;
 	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	stream->nreserved--;
 	warden_queue->reserved_blocks--;
-	(void) append(stream, data, len, false, ticket->seq);
+	(void) append(stream, &entry);
 	wake_worker(stream, false);
 	LWLockRelease(warden_queue->lock);
 	warden_queue_ensure_worker(stream);
@@ -524,11 +580,12 @@ warden_queue_put_outcome(WardenTicket *ticket, const char *data, Size len)
 bool
 warden_queue_try_put(const char *data, Size len)
 {
+	Entry entry = {data, len, my_procno(), 0, false, false};
 	WardenStream *stream;
 	uint64 seq;
 
 	if (len > warden_queue_record_limit() ||
-		!try_append(&stream, data, len, false, false, &seq))
+		!try_append(&stream, &entry, false, &seq))
 		return false;
 	warden_queue_ensure_worker(stream);
 	return true;

@@ -25,10 +25,17 @@ typedef struct WardenTicket
 
 /*
  * Appends the record of an intent, and reserves the room for its outcome.
- * Waits for room, at most until the deadline; raises WD009 after it.
+ * Waits for room, at most until the deadline; raises WD009 after it.  Urgent:
+ * somebody is going to wait until it is on disk.
  */
 extern void warden_queue_put_intent(WardenTicket *ticket, const char *data,
-									Size len, TimestampTz deadline);
+									Size len, TimestampTz deadline,
+									bool urgent);
+
+/* Appends what the statement of an intent reads beyond it. */
+extern void warden_queue_put_reads(const WardenTicket *intent,
+								   WardenTicket *ticket, const char *data,
+								   Size len, TimestampTz deadline);
 
 /* Waits until the record is on disk; raises WD009 after the deadline. */
 extern void warden_queue_wait(const WardenTicket *ticket, TimestampTz deadline);
@@ -64,9 +71,10 @@ extern Size warden_queue_record_limit(void);
 typedef struct WardenQueued
 {
 	uint64 seq;
-	uint64 intent_seq; /* of an outcome: its intent; else 0 */
+	uint64 intent_seq; /* of an outcome or reads: the intent; else 0 */
 	int procno;
 	bool is_intent;
+	bool is_outcome;
 	int64 id;	/* assigned by the worker */
 	char *data; /* palloc'd, MAXALIGNed */
 	Size len;

@@ -48,6 +48,7 @@ typedef struct RecordHeader
 	uint32 next_record; /* first block of the next one */
 	int32 procno;
 	bool is_intent;
+	bool is_outcome;
 } RecordHeader;
 
 #define HEADER_BYTES MAXALIGN(sizeof(RecordHeader))
@@ -58,6 +59,7 @@ typedef struct RecordHeader
  */
 typedef struct OpenStatement
 {
+	uint64 latest_seq; /* the last intent appended, which backends set */
 	uint64 seq;
 	int64 id; /* 0: closed */
 	uint64 next_seq;

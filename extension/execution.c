@@ -19,15 +19,18 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/prepare.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "tcop/dest.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -195,6 +198,57 @@ sends_to_client(const QueryDesc *queryDesc)
  * Audit
  * ---------------------------------------------------------------------- */
 
+/* Does the plan read a relation with labelled columns? */
+static bool
+reads_labelled(const PlannedStmt *pstmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, pstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION &&
+			warden_policy_relation(rte->relid) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The text of what EXPLAIN EXECUTE explains, which is not in its own. */
+static void
+add_prepared_text(WardenIntent *intent, const ExplainStmt *stmt)
+{
+	Query	   *query = (Query *) stmt->query;
+	PreparedStatement *prepared;
+
+	if (!IsA(query, Query) || query->commandType != CMD_UTILITY ||
+		!IsA(query->utilityStmt, ExecuteStmt))
+		return;
+	prepared = FetchPreparedStatement(
+		castNode(ExecuteStmt, query->utilityStmt)->name, false);
+	if (prepared != NULL)
+		intent->statement = psprintf("%s\n%s", intent->statement,
+									 prepared->plansource->query_string);
+}
+
+/* A utility statement that has its plan, or its text, elsewhere. */
+static void
+describe_utility(WardenIntent *intent, const WardenPrincipal *principal,
+				 Node *stmt)
+{
+	Portal		portal;
+
+	if (IsA(stmt, ExplainStmt))
+		add_prepared_text(intent, (ExplainStmt *) stmt);
+	if (!IsA(stmt, FetchStmt))
+		return;
+	portal = GetPortalByName(((FetchStmt *) stmt)->portalname);
+	if (PortalIsValid(portal) && portal->stmts != NIL)
+		warden_plan_reads(linitial_node(PlannedStmt, portal->stmts), principal,
+						  &intent->reads);
+}
+
 static void
 record_intent(const PlannedStmt *pstmt, const char *source,
 			  ParamListInfo params)
@@ -207,16 +261,71 @@ record_intent(const PlannedStmt *pstmt, const char *source,
 											 pstmt->stmt_len);
 	intent.params = params;
 	intent.command = GetCommandTagName(CreateCommandTag((Node *) pstmt));
+	intent.transaction = pstmt->commandType == CMD_UTILITY &&
+		IsA(pstmt->utilityStmt, TransactionStmt);
+	warden_plan_reads_begin();
 	if (pstmt->commandType != CMD_UTILITY)
 		warden_plan_reads(pstmt, &self, &intent.reads);
+	else
+		describe_utility(&intent, &self, pstmt->utilityStmt);
 	warden_audit_intent(&intent);
+}
+
+/*
+ * What runs below the statement reads for it: the query of a COPY or a cursor,
+ * of a function, of EXPLAIN ANALYZE.  Before it starts, what it reads and
+ * nothing before it did is recorded too.
+ */
+static void
+record_reads(const PlannedStmt *pstmt, int eflags)
+{
+	WardenPrincipal self = *warden_principal_current();
+	WardenIntent intent = {0};
+
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || warden_principal_internal())
+		return;
+	if (warden_audit_open() || IsParallelWorker())
+	{
+		if (warden_plan_reads_more(pstmt, &self, &intent.reads))
+			warden_audit_reads(&intent.reads);
+		return;
+	}
+
+	/*
+	 * A portal that goes on after another statement, whose intent closed its
+	 * own, or a statement that had none as long as it read nothing labelled.
+	 */
+	if (self.class == WARDEN_CLASS_MASKED && !reads_labelled(pstmt))
+		return;
+	warden_plan_reads_begin();
+	if (!warden_plan_reads_more(pstmt, &self, &intent.reads))
+		return;
+	intent.statement = ActivePortal != NULL ? ActivePortal->sourceText :
+		debug_query_string;
+	intent.command = "SELECT";
+	warden_audit_intent(&intent);
+}
+
+/* A suspended portal goes on after another statement has closed its record. */
+static void
+record_continuation(QueryDesc *queryDesc)
+{
+	if (warden_audit_open() || secret_statement ||
+		warden_principal_internal() ||
+		!warden_nesting_toplevel(queryDesc->plannedstmt))
+		return;
+	record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
+				  queryDesc->params);
+	audited = queryDesc;
 }
 
 void
 warden_execution_utility_intent(const PlannedStmt *pstmt, const char *source,
 								ParamListInfo params)
 {
-	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+	/* Ending a transaction costs nothing: no budget must keep it from that. */
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT &&
+		!IsA(pstmt->utilityStmt, TransactionStmt))
 		warden_identity_apply_limits();
 	record_intent(pstmt, source, params);
 	warden_identity_facts()->truncated = false;
@@ -392,24 +501,10 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 	if (toplevel)
 		start_toplevel_read(queryDesc, eflags, next);
 	else
-		start(queryDesc, eflags, next);
-}
-
-/* Does the plan read a relation with labelled columns? */
-static bool
-reads_labelled(const PlannedStmt *pstmt)
-{
-	ListCell   *lc;
-
-	foreach(lc, pstmt->rtable)
 	{
-		RangeTblEntry *rte = lfirst(lc);
-
-		if (rte->rtekind == RTE_RELATION &&
-			warden_policy_relation(rte->relid) != NULL)
-			return true;
+		record_reads(pstmt, eflags);
+		start(queryDesc, eflags, next);
 	}
-	return false;
 }
 
 void
@@ -434,8 +529,12 @@ start_observed(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		audited = queryDesc;
 		observation = is_write(pstmt) ? "would have been diverted" : NULL;
 	}
-	else if (is_write(pstmt))
-		warden_execution_observe("would have been refused: a write inside a function or block");
+	else
+	{
+		record_reads(pstmt, eflags);
+		if (is_write(pstmt))
+			warden_execution_observe("would have been refused: a write inside a function or block");
+	}
 	if (!is_write(pstmt) && pstmt->rowMarks != NIL)
 		warden_execution_observe("would have been refused: row locks");
 	start(queryDesc, eflags, next);
@@ -445,14 +544,18 @@ start_observed(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 static void
 start_masked(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 {
-	if (warden_nesting_toplevel(queryDesc->plannedstmt) &&
-		!(eflags & EXEC_FLAG_EXPLAIN_ONLY) &&
-		reads_labelled(queryDesc->plannedstmt))
+	const PlannedStmt *pstmt = queryDesc->plannedstmt;
+
+	if (warden_nesting_toplevel(pstmt))
 	{
-		record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
-					  queryDesc->params);
-		audited = queryDesc;
+		if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && reads_labelled(pstmt))
+		{
+			record_intent(pstmt, queryDesc->sourceText, queryDesc->params);
+			audited = queryDesc;
+		}
 	}
+	else
+		record_reads(pstmt, eflags);
 	start(queryDesc, eflags, next);
 }
 
@@ -464,6 +567,8 @@ warden_execution_start(const WardenPrincipal *principal,
 	/* A worker's plan was verified by its leader, and carries no stamp. */
 	if (IsParallelWorker())
 	{
+		if (warden_nesting_inside() && principal->class >= WARDEN_CLASS_MASKED)
+			record_reads(queryDesc->plannedstmt, eflags);
 		start(queryDesc, eflags, next);
 		return;
 	}
@@ -585,6 +690,9 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 	{
 		warden_principal_require(principal);
 		warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
+		if (warden_principal_current()->class == WARDEN_CLASS_AGENT ||
+			warden_principal_current()->class == WARDEN_CLASS_OBSERVED)
+			record_continuation(queryDesc);
 		if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		{
 			/* Nothing comes here that writes; if a new path did, it ends. */
@@ -680,12 +788,14 @@ check_relation(const RangeTblEntry *rte, const WardenPerms *perms)
 	/* The library's own tables are read through its views, as their owner. */
 	if (get_rel_namespace(rte->relid) == warden_catalog_schema() &&
 		!OidIsValid(perms->checkAsUser) &&
-		rte->relid != warden_catalog_relation("my_changes"))
+		rte->relid != warden_catalog_relation("my_changes") &&
+		rte->relid != warden_catalog_relation("my_audit"))
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("\"%s.%s\" is not visible to agents", WARDEN_SCHEMA,
 						get_rel_name(rte->relid)),
-				 errhint("Agents may read %s.my_changes.", WARDEN_SCHEMA)));
+				 errhint("Agents may read %s.my_changes and %s.my_audit.",
+						 WARDEN_SCHEMA, WARDEN_SCHEMA)));
 }
 
 void

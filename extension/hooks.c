@@ -174,6 +174,8 @@ warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 			AcceptInvalidationMessages();
 		principal = warden_principal_current();
 	}
+	else
+		warden_utility_record_way_out(&utility);
 	if (principal != NULL && principal->class != WARDEN_CLASS_NONE)
 		warden_utility_govern(&utility, principal);
 	else

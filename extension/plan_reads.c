@@ -15,6 +15,7 @@
 #include "catalog/pg_class.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -215,4 +216,94 @@ warden_plan_reads(const PlannedStmt *pstmt, const WardenPrincipal *principal,
 		remember(slot, serial, principal, result);
 	else
 		slot->came = serial;
+}
+
+/* ----------------------------------------------------------------------
+ * Below a statement
+ * ---------------------------------------------------------------------- */
+
+/* What was described of a relation since the statement began. */
+typedef struct KnownRelation
+{
+	Oid			relid;			/* hash key */
+	Bitmapset  *columns;
+} KnownRelation;
+
+/* Of the open statement, in a context of its own. */
+static MemoryContext known_context = NULL;
+static HTAB *known = NULL;
+
+void
+warden_plan_reads_begin(void)
+{
+	if (known == NULL)
+		return;
+	known = NULL;
+	MemoryContextReset(known_context);
+}
+
+static HTAB *
+known_relations(void)
+{
+	HASHCTL		ctl;
+
+	if (known != NULL)
+		return known;
+	if (known_context == NULL)
+		known_context = AllocSetContextCreate(TopMemoryContext,
+											  "warden reads of a statement",
+											  ALLOCSET_SMALL_SIZES);
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(KnownRelation);
+	ctl.hcxt = known_context;
+	known = hash_create("warden reads of a statement", 16, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return known;
+}
+
+/* Is there anything new about these columns? */
+static bool
+learn(Oid relid, const Bitmapset *columns)
+{
+	KnownRelation *entry;
+	MemoryContext old;
+	bool		found;
+
+	entry = hash_search(known_relations(), &relid, HASH_ENTER, &found);
+	if (!found)
+		entry->columns = NULL;
+	if (found && bms_is_subset(columns, entry->columns))
+		return false;
+	old = MemoryContextSwitchTo(known_context);
+	entry->columns = bms_add_members(entry->columns, columns);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/*
+ * A function called for every row costs a look into a table, and its reads
+ * one record.
+ */
+bool
+warden_plan_reads_more(const PlannedStmt *pstmt,
+					   const WardenPrincipal *principal, WardenReads *result)
+{
+	bool		more = false;
+	ListCell   *lc;
+
+	foreach(lc, pstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+		WardenPerms *perms;
+
+		if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+			continue;
+		perms = warden_rte_perms(WARDEN_PLAN_PERMS(pstmt), rte);
+		if (perms != NULL && perms->requiredPerms != 0 &&
+			learn(rte->relid, perms->selectedCols))
+			more = true;
+	}
+	if (more)
+		warden_plan_reads(pstmt, principal, result);
+	return more;
 }

@@ -21,4 +21,15 @@ extern void warden_plan_reads(const PlannedStmt *pstmt,
 							  const WardenPrincipal *principal,
 							  WardenReads *result);
 
+/* A statement of the client's begins: nothing that it runs is known. */
+extern void warden_plan_reads_begin(void);
+
+/*
+ * The same of a plan that runs below the statement; false where all that it
+ * reads was asked about since the statement began.
+ */
+extern bool warden_plan_reads_more(const PlannedStmt *pstmt,
+								   const WardenPrincipal *principal,
+								   WardenReads *result);
+
 #endif							/* WARDEN_PLAN_READS_H */

@@ -9,10 +9,12 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/inval.h"
 #include "utils/portal.h"
 
 #include "compat.h"
+#include "audit_event.h"
 #include "copy.h"
 #include "divert.h"
 #include "execution.h"
@@ -114,11 +116,25 @@ make_local(WardenUtility *u)
 	castNode(VariableSetStmt, u->pstmt->utilityStmt)->is_local = true;
 }
 
-/* Transaction control and EXECUTE have no record of their own. */
+/* EXECUTE has the record of what it executes. */
 static bool
 is_recorded(Node *stmt)
 {
-	return !IsA(stmt, TransactionStmt) && !IsA(stmt, ExecuteStmt);
+	return !IsA(stmt, ExecuteStmt);
+}
+
+/* A commit is done when the transaction is: its end closes the record. */
+static void
+finish_record(const WardenUtility *u)
+{
+	Node	   *stmt = u->pstmt->utilityStmt;
+
+	if (IsA(stmt, TransactionStmt) &&
+		((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT)
+		return;
+	warden_execution_utility_done(warden_identity_facts()->truncated ?
+								  "truncated" : "ok",
+								  u->qc != NULL ? u->qc->nprocessed : 0, 0);
 }
 
 static void
@@ -147,10 +163,7 @@ run_agent(WardenUtility *u, const WardenPrincipal *principal, bool toplevel)
 	else
 		run_nested(u);
 	if (recorded)
-		warden_execution_utility_done(warden_identity_facts()->truncated ?
-									  "truncated" : "ok",
-									  u->qc != NULL ? u->qc->nprocessed : 0,
-									  0);
+		finish_record(u);
 }
 
 static void
@@ -274,8 +287,26 @@ observe(WardenUtility *u)
 	else
 		run_nested(u);
 	if (recorded)
-		warden_execution_utility_done("ok", u->qc != NULL ?
-									  u->qc->nprocessed : 0, 0);
+		finish_record(u);
+}
+
+/*
+ * The end of a transaction that has failed.  It stays possible whatever the
+ * audit does, and nothing can be looked up.
+ */
+void
+warden_utility_record_way_out(const WardenUtility *u)
+{
+	const WardenPrincipal *principal = warden_principal_cached();
+
+	if (principal == NULL || (principal->class != WARDEN_CLASS_AGENT &&
+							  principal->class != WARDEN_CLASS_OBSERVED))
+		return;
+	warden_audit_rollback(warden_statement_text(u->queryString,
+												u->pstmt->stmt_location,
+												u->pstmt->stmt_len),
+						  GetCommandTagName(
+							  CreateCommandTag(u->pstmt->utilityStmt)));
 }
 
 void

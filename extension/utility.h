@@ -32,4 +32,7 @@ extern void warden_utility_run_ungoverned(WardenUtility *utility);
 extern void warden_utility_govern(WardenUtility *utility,
 								  const WardenPrincipal *principal);
 
+/* Records ROLLBACK and the like in an aborted transaction; runs nothing. */
+extern void warden_utility_record_way_out(const WardenUtility *utility);
+
 #endif							/* WARDEN_UTILITY_H */

@@ -13,6 +13,13 @@ INSERT INTO regress_audit VALUES (1, 'ann@example.com', 'x'),
 	(2, 'bob@example.com', 'y'), (3, 'cyd@example.com', 'z');
 SECURITY LABEL FOR warden ON COLUMN regress_audit.email IS 'email';
 GRANT SELECT, UPDATE ON regress_audit TO regress_audit_bot;
+CREATE FUNCTION regress_audit_reads(times int) RETURNS text LANGUAGE plpgsql
+	STABLE SECURITY DEFINER AS $$
+BEGIN
+	PERFORM id FROM regress_audit;
+	RETURN (SELECT string_agg(email, ' ')
+		FROM regress_audit, generate_series(1, times));
+END $$;
 SECURITY LABEL FOR warden ON ROLE regress_audit_bot IS 'agent';
 SELECT warden.create_agent('audited', 'regress_audit_bot');
 SELECT warden.allow_delegation('audited', 'ann');
@@ -100,7 +107,24 @@ BEGIN;
 SELECT 'rolled back' AS note;
 ROLLBACK;
 EXPLAIN (COSTS OFF) SELECT email FROM regress_audit;
+EXPLAIN (COSTS OFF) EXECUTE by_id(2);
+BEGIN;
+DECLARE pages CURSOR FOR SELECT email FROM regress_audit;
+FETCH 1 FROM pages;
+SELECT 1 / 0;
+SELECT 'not run';
+COMMIT;
+SELECT regress_audit_reads(2);
+DO 'BEGIN PERFORM note FROM regress_audit; END';
 \copy (SELECT id, email FROM regress_audit) TO stdout
+
+--
+-- Its own records it sees, without texts
+--
+SELECT attname FROM pg_attribute
+	WHERE attrelid = 'warden.my_audit'::regclass AND attnum > 0;
+SELECT count(*) > 10 AS several, bool_and(request_id IS NULL) AS its_own
+	FROM warden.my_audit;
 
 --
 -- Under two identities
@@ -110,6 +134,7 @@ BEGIN;
 SELECT warden.enter(:'token', 'ann', '{"session_id": "s1",
 	"request_id": "r1", "tool": "query", "prompt_ref": "p1"}', 'k');
 SELECT email FROM regress_audit WHERE id = 3;
+SELECT command, relations, masked_columns, request_id FROM warden.my_audit;
 \o /dev/null
 SELECT warden.leave('k');
 \o
@@ -242,6 +267,7 @@ SELECT * FROM warden.verify_audit();
 --
 -- Clean up
 --
+DROP FUNCTION regress_audit_reads(int);
 DROP TABLE regress_audit;
 DELETE FROM warden.agents WHERE agent = 'audited';
 DELETE FROM warden.exemptions WHERE reason = 'to be seen';

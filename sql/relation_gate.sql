@@ -100,7 +100,7 @@ SELECT * FROM missing;
 SELECT format('SELECT count(*) FROM warden.%I', relname)
   FROM pg_class
  WHERE relnamespace = 'warden'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
-   AND NOT relispartition AND relname <> 'my_changes'
+   AND NOT relispartition AND relname NOT IN ('my_changes', 'my_audit')
  ORDER BY relname COLLATE "C" \gexec
 COPY warden.agents TO STDOUT;
 COPY (SELECT value FROM warden.mask_keys) TO STDOUT;
@@ -125,6 +125,7 @@ SELECT count(*) FROM of_open;
 SELECT last_value FROM s;
 SELECT * FROM file;
 SELECT count(*) >= 0 AS readable FROM warden.my_changes;
+SELECT count(*) >= 0 AS readable FROM warden.my_audit;
 SELECT relname, relkind FROM pg_class
  WHERE relnamespace = 'regress_rel'::regnamespace AND relname ~ '^[ops]'
  ORDER BY relname COLLATE "C";
