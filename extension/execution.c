@@ -277,13 +277,11 @@ record_intent(const PlannedStmt *pstmt, const char *source,
  * nothing before it did is recorded too.
  */
 static void
-record_reads(const PlannedStmt *pstmt, int eflags)
+record_reads_now(const PlannedStmt *pstmt)
 {
 	WardenPrincipal self = *warden_principal_current();
 	WardenIntent intent = {0};
 
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || warden_principal_internal())
-		return;
 	if (warden_audit_open() || IsParallelWorker())
 	{
 		if (warden_plan_reads_more(pstmt, &self, &intent.reads))
@@ -304,6 +302,24 @@ record_reads(const PlannedStmt *pstmt, int eflags)
 		debug_query_string;
 	intent.command = "SELECT";
 	warden_audit_intent(&intent);
+}
+
+static void
+record_reads(const PlannedStmt *pstmt, int eflags)
+{
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) || warden_principal_internal())
+		return;
+	PG_TRY();
+	{
+		record_reads_now(pstmt);
+	}
+	PG_CATCH();
+	{
+		/* A block may catch this and read again: that is new again. */
+		warden_plan_reads_begin();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 /* A suspended portal goes on after another statement has closed its record. */
