@@ -22,16 +22,18 @@
 #define MAX_CLIENTS 256
 #define MAX_SAMPLES 2000000
 
-#define ENTER "SELECT warden.enter($1::pg_catalog.text, " \
-	"$2::pg_catalog.text, $3::pg_catalog.jsonb, $4::pg_catalog.text)"
+#define ENTER "SELECT warden.enter($1, $2, $3, $4)"
 #define REQUEST "{\"tool\":\"query\",\"request_id\":\"1\"}"
-#define LEAVE "SELECT warden.leave($1::pg_catalog.text)"
+#define LEAVE "SELECT warden.leave($1)"
 
 typedef struct Client
 {
 	PGconn	   *pg;
 	double		started;
 } Client;
+
+/* text and jsonb, as the server sends them */
+static const Oid types[4] = {25, 25, 3802, 25};
 
 static Client clients[MAX_CLIENTS];
 static const char *sql;
@@ -74,7 +76,7 @@ send_fixed(PGconn *pg, const char *name, const char *text, int count,
 	if (named)
 		return PQsendQueryPrepared(pg, name, count, params, NULL, NULL,
 								   0) == 1;
-	return PQsendQueryParams(pg, text, count, NULL, params, NULL, NULL,
+	return PQsendQueryParams(pg, text, count, types, params, NULL, NULL,
 							 0) == 1;
 }
 
@@ -139,7 +141,8 @@ open_client(Client *client, const char *conninfo)
 
 		if (token == NULL && (i == 1 || i == 2))
 			continue;
-		res = PQprepare(client->pg, texts[i][0], texts[i][1], 0, NULL);
+		res = PQprepare(client->pg, texts[i][0], texts[i][1],
+						i == 1 ? 4 : i == 2 ? 1 : 0, types);
 		if (PQresultStatus(res) != PGRES_COMMAND_OK)
 			die(client->pg, "prepare");
 		PQclear(res);

@@ -54,6 +54,10 @@
 /* What is started without waiting is at most this long. */
 #define MAX_SHORT 8192
 
+/* of pg_type, and never any other */
+#define TYPE_TEXT 25
+#define TYPE_JSONB 3802
+
 /* places in the pipeline */
 #define AT_BEGIN 1
 #define AT_ENTER 2
@@ -619,20 +623,33 @@ send_step(DbConn *conn, const DbStep *step)
 							 step->params, NULL, NULL, 0) == 1;
 }
 
+/*
+ * One of our own statements.  Its parameters' types are said, which spares the
+ * server the casts.
+ */
+static bool
+send_typed(DbConn *conn, const char *sql, int count, const Oid *types,
+		   const char *const *params)
+{
+	return PQsendQueryParams(conn->pg, sql, count, types, params, NULL, NULL,
+							 0) == 1;
+}
+
 static bool
 send_call(DbConn *conn, const DbRequest *request, const char *key, bool reset)
 {
+	static const Oid types[4] = {TYPE_TEXT, TYPE_TEXT, TYPE_JSONB, TYPE_TEXT};
 	const char *enter[4] = {request->credential, request->on_behalf_of,
 	request->request, key};
 	const char *leave[1] = {key};
-	DbStep		first = {SQL_ENTER, 4, enter, false};
-	DbStep		last = {SQL_LEAVE, 1, leave, false};
 	bool		ok = (!reset || send_text(conn, SQL_RESET)) &&
-		send_text(conn, SQL_BEGIN) && send_step(conn, &first);
+		send_text(conn, SQL_BEGIN) &&
+		send_typed(conn, SQL_ENTER, 4, types, enter);
 
 	for (int i = 0; ok && i < request->step_count; i++)
 		ok = send_step(conn, &request->steps[i]);
-	return ok && send_step(conn, &last) && send_text(conn, SQL_COMMIT) &&
+	return ok && send_typed(conn, SQL_LEAVE, 1, types, leave) &&
+		send_text(conn, SQL_COMMIT) &&
 		PQpipelineSync(conn->pg) == 1;
 }
 

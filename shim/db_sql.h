@@ -11,9 +11,9 @@
 #define SQL_PREPARED "warden_mcp_explained"
 
 #define SQL_BEGIN "BEGIN"
-#define SQL_ENTER "SELECT warden.enter($1::pg_catalog.text, $2::pg_catalog.text, " \
-	"$3::pg_catalog.jsonb, $4::pg_catalog.text)"
-#define SQL_LEAVE "SELECT warden.leave($1::pg_catalog.text)"
+/* sent with the types of their parameters */
+#define SQL_ENTER "SELECT warden.enter($1, $2, $3, $4)"
+#define SQL_LEAVE "SELECT warden.leave($1)"
 #define SQL_COMMIT "COMMIT"
 #define SQL_ROLLBACK "ROLLBACK"
 #define SQL_RESET "DISCARD ALL"
