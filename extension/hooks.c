@@ -207,8 +207,10 @@ check_function_execution(Oid funcid)
 
 	if (unlikely(warden_apply_running()))
 		warden_apply_check_function(funcid);
-	if (principal->class == WARDEN_CLASS_NONE ||
-		principal->class == WARDEN_CLASS_MASKED || InitializingParallelWorker)
+	if (principal->class == WARDEN_CLASS_NONE || InitializingParallelWorker)
+		return;
+	warden_principal_require(principal);
+	if (principal->class == WARDEN_CLASS_MASKED)
 		return;
 	if (ActivePortal == NULL && error_context_stack == NULL &&
 		!warden_nesting_inside() &&

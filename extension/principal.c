@@ -343,6 +343,19 @@ registered_agent(Oid roleid)
 	return found;
 }
 
+/*
+ * PostgreSQL lets the sessions of a role that was dropped go on with what
+ * PUBLIC may do.  What governed it is gone with it, and not known any more.
+ */
+static bool
+role_is_gone(const WardenPrincipal *principal)
+{
+	return !SearchSysCacheExists1(AUTHOID,
+								  ObjectIdGetDatum(principal->role)) ||
+		!SearchSysCacheExists1(AUTHOID,
+							   ObjectIdGetDatum(principal->login_role));
+}
+
 /* Why this principal may run nothing at all. */
 static void
 decide_refusal(WardenPrincipal *principal)
@@ -351,6 +364,14 @@ decide_refusal(WardenPrincipal *principal)
 
 	if (principal->class == WARDEN_CLASS_NONE)
 	{
+		if (role_is_gone(principal))
+		{
+			/* Of no agent: its records would have no name. */
+			principal->class = WARDEN_CLASS_MASKED;
+			principal->refusal = "the role of this session does not exist any more";
+			principal->refusal_hint = "RESET ROLE if it was set; else connect as a role that exists.";
+			return;
+		}
 		if (!superuser_arg(principal->role) &&
 			(registered_agent(principal->role) ||
 			 registered_agent(principal->login_role)))
