@@ -1963,7 +1963,7 @@ COMMENT ON FUNCTION warden.review(bigint) IS 'findings of the SQL review of a ch
 CREATE FUNCTION warden.preview(id bigint, OUT ordinal integer,
 		OUT command text, OUT method text, OUT rows bigint,
 		OUT duration_ms double precision, OUT locks text[],
-		OUT rewritten text[], OUT detail text)
+		OUT rewritten text[], OUT detail text, OUT sample jsonb)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'warden_sql_preview'
 	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;

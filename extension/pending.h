@@ -385,6 +385,16 @@ extern TimestampTz warden_images_horizon(void);
 extern char *warden_images_fetch(const char *id, bool old,
 								 const char *sha256);
 
+/*
+ * The first rows that a statement changes, before and after, as a jsonb text
+ * (pending_sample.c), as far as the role may read them; collected between
+ * _begin and _end, NULL for none.
+ */
+extern void warden_sample_begin(MemoryContext context, Oid role);
+extern void warden_sample_row(Relation relation, HeapTuple old,
+							  HeapTuple new);
+extern char *warden_sample_end(void);
+
 /* What a statement touched (pending_footprint.c). */
 typedef struct WardenFootprint
 {

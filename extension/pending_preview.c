@@ -6,8 +6,8 @@
  * a statement is executed only when everything it reaches is known: no
  * functions but the built-in ones that agents may use (and sequences), no
  * triggers but those of foreign keys, no rules, no event triggers.  Of the
- * others the planner's estimate is shown that was made when they were
- * proposed.
+ * others the planner's estimate is shown, where planning can not run any of
+ * that either.
  *
  * Invariants:
  * - Everything runs in one subtransaction that is always rolled back, as the
@@ -42,6 +42,7 @@
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -75,6 +76,7 @@ typedef struct Measured
 	double		duration;		/* ms, -1: not run */
 	List	   *locks;			/* of char * */
 	List	   *rewritten;		/* of char * */
+	char	   *sample;			/* jsonb text, or NULL */
 	WardenFootprint footprint;	/* where it was executed */
 } Measured;
 
@@ -83,7 +85,6 @@ typedef struct PreviewJob
 	WardenChange change;
 	bool		found;
 	List	   *statements;
-	double	   *estimates;		/* per statement, -1: unknown */
 	Oid			apply_role;
 	const char *refusal;
 	const char *hint;
@@ -475,6 +476,48 @@ execution_bar(WardenStatement *statement)
 	}
 }
 
+/* ---- what can not be executed is planned --------------------------------- */
+
+/*
+ * The planner's estimate for DML, as things are now; -1 where there is none.
+ * Planning evaluates what it takes for constant, so what calls functions that
+ * may not run is not planned either.
+ */
+static double
+estimate_now(WardenStatement *statement)
+{
+	RawStmt    *raw = warden_statement_parse(statement->statement);
+	Oid		   *types;
+	Datum	   *values;
+	char	   *nulls;
+	List	   *queries;
+	ListCell   *cell;
+	int			n;
+
+	if (raw == NULL ||
+		!(IsA(raw->stmt, InsertStmt) || IsA(raw->stmt, UpdateStmt) ||
+		  IsA(raw->stmt, DeleteStmt) || IsA(raw->stmt, MergeStmt)))
+		return -1;
+	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
+	queries = pg_analyze_and_rewrite_fixedparams(raw, statement->statement,
+												 types, n, NULL);
+	foreach(cell, queries)
+	{
+		Query	   *query = lfirst_node(Query, cell);
+		PlannedStmt *plan;
+
+		if (query->commandType == CMD_SELECT ||
+			query->commandType == CMD_UTILITY ||
+			unsafe_walker((Node *) query, NULL))
+			continue;
+		plan = pg_plan_query(query, statement->statement, 0, NULL);
+		if (IsA(plan->planTree, ModifyTable) &&
+			outerPlan(plan->planTree) != NULL)
+			return outerPlan(plan->planTree)->plan_rows;
+	}
+	return -1;
+}
+
 /* ---- measuring ---------------------------------------------------------- */
 
 /* Locks that this backend holds on user relations, those not seen before. */
@@ -570,9 +613,11 @@ execute_statement(PreviewJob *job, Measured *measured)
 
 	INSTR_TIME_SET_CURRENT(start);
 	warden_footprint_begin();
+	warden_sample_begin(job->context, job->apply_role);
 	rows = warden_apply_statement(&job->change, measured->statement);
 	warden_footprint_end(measured->statement->ordinal, rows,
 						 &measured->footprint);
+	measured->sample = warden_sample_end();
 	measured->rows = (double) rows;
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
@@ -609,6 +654,7 @@ try_statement(PreviewJob *job, Measured *measured, bool at_end)
 		{
 			measured->method = "explained";
 			measured->detail = MemoryContextStrdup(job->context, bar);
+			measured->rows = estimate_now(measured->statement);
 		}
 		ReleaseCurrentSubTransaction();
 	}
@@ -652,7 +698,7 @@ measure_statements(PreviewJob *job)
 		MemoryContextSwitchTo(old);
 		measured->statement = lfirst(cell);
 		measured->method = "skipped";
-		measured->rows = job->estimates[foreach_current_index(cell)];
+		measured->rows = -1;
 		measured->duration = -1;
 		if (ok)
 			ok = try_statement(job, measured, false);
@@ -695,6 +741,7 @@ measure_and_roll_back(PreviewJob *job)
 	{
 		warden_apply_set_running(false);
 		warden_watch_end();
+		(void) warden_sample_end();
 	}
 	PG_END_TRY();
 	/* the settings and the user go back with it */
@@ -738,9 +785,6 @@ static void
 load_preview_internally(void *arg)
 {
 	PreviewJob *job = arg;
-	Oid			type = INT8OID;
-	Datum		value = Int64GetDatum(job->change.id);
-	uint64		i;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -759,18 +803,6 @@ load_preview_internally(void *arg)
 		else
 			job->refusal = warden_apply_role_bar(job->change.agent,
 												 &job->apply_role, &job->hint);
-		if (SPI_execute_with_args("SELECT COALESCE(estimated_rows, -1)"
-								  " FROM warden.change_statements"
-								  " WHERE change_id OPERATOR(pg_catalog.=) $1"
-								  " ORDER BY ordinal", 1, &type, &value, NULL,
-								  false, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not read a change");
-		job->estimates = MemoryContextAlloc(job->context,
-											(SPI_processed + 1) *
-											sizeof(double));
-		for (i = 0; i < SPI_processed; i++)
-			job->estimates[i] = atof(SPI_getvalue(SPI_tuptable->vals[i],
-												  SPI_tuptable->tupdesc, 1));
 	}
 	SPI_finish();
 }
@@ -791,8 +823,8 @@ text_array(List *texts)
 static void
 put_measured(ReturnSetInfo *result, Measured *measured)
 {
-	Datum		values[8] = {0};
-	bool		nulls[8] = {false};
+	Datum		values[9] = {0};
+	bool		nulls[9] = {false};
 
 	values[0] = Int32GetDatum(measured->statement->ordinal);
 	values[1] = CStringGetTextDatum(measured->statement->command);
@@ -806,6 +838,10 @@ put_measured(ReturnSetInfo *result, Measured *measured)
 	nulls[7] = measured->detail == NULL;
 	if (measured->detail != NULL)
 		values[7] = CStringGetTextDatum(measured->detail);
+	nulls[8] = measured->sample == NULL;
+	if (measured->sample != NULL)
+		values[8] = DirectFunctionCall1(jsonb_in,
+										CStringGetDatum(measured->sample));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

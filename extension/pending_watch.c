@@ -62,6 +62,7 @@ static void
 pass_row(Relation relation, char operation, HeapTuple old, HeapTuple new)
 {
 	warden_footprint_row(relation, old);
+	warden_sample_row(relation, old, new);
 	warden_images_row(relation, operation, old, new);
 }
 

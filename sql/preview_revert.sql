@@ -74,6 +74,28 @@ SELECT ordinal, command, method, rows, duration_ms IS NOT NULL AS timed, locks, 
 SELECT ordinal, command, method, rows, detail FROM warden.preview(3002);
 SELECT ordinal, command, method, rows, detail FROM warden.preview(3003);
 SELECT ordinal, command, method, rows, rewritten, detail FROM warden.preview(3004);
+-- the first rows, before and after
+SELECT ordinal, jsonb_pretty(sample) AS sample FROM warden.preview(3004);
+-- what the apply role may not read is not shown
+\c - :superuser
+ALTER TABLE regress_shop.items OWNER TO CURRENT_USER;
+GRANT INSERT, UPDATE, DELETE ON regress_shop.items TO regress_writer;
+GRANT SELECT (id, name, price) ON regress_shop.items TO regress_writer;
+\c - regress_ann
+SELECT ordinal, sample FROM warden.preview(3004) WHERE sample IS NOT NULL;
+\c - :superuser
+ALTER TABLE regress_shop.items OWNER TO regress_writer;
+ALTER TABLE regress_shop.orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE regress_shop.orders FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_of_it ON regress_shop.orders USING (true);
+\c - regress_ann
+SELECT ordinal, method, rows, sample FROM warden.preview(3005);
+\c - :superuser
+DROP POLICY all_of_it ON regress_shop.orders;
+ALTER TABLE regress_shop.orders NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE regress_shop.orders DISABLE ROW LEVEL SECURITY;
+\c - regress_ann
+SELECT ordinal, method, rows, sample FROM warden.preview(3005);
 SELECT to_regclass('regress_shop.more') IS NULL AS undone, sum(price) FROM regress_shop.items;
 SELECT current_user, status FROM warden.pending_changes WHERE id = 3001;
 
