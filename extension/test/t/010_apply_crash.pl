@@ -167,5 +167,36 @@ like(
     qr/not valid: other_u/,
     'and the broken index is named');
 
+# Whoever listens is told of each transition.
+sub told
+{
+    my ($role, $sql) = @_;
+    my ($code, $out) = warden_psql($node, $role, $sql, on_error_stop => 0);
+
+    return join ' ', $out =~ /payload "(\{.*?\})"/g;
+}
+
+$node->safe_psql('postgres',
+    'ALTER SEQUENCE warden.pending_changes_id_seq RESTART 500');
+approved('UPDATE other SET n = 7 WHERE id = 2');
+warden_psql($node, 'support_agent', "UPDATE customers SET name = '$_'")
+  for 'a', 'b';
+is( told(
+        'shop_reviewer',
+        'LISTEN warden_changes; CALL warden.apply(500);'
+          . " SELECT warden.reject(501, 'no');"
+          . ' SELECT warden.revert(500)'),
+    '{"change":500,"status":"applied"} {"change":501,"status":"rejected"}'
+      . ' {"change":503,"status":"proposed"}',
+    'applied, rejected and proposed are told');
+$node->safe_psql('postgres', 'ALTER TABLE customers ADD COLUMN more int');
+is( told('shop_reviewer',
+        'LISTEN warden_changes; SELECT warden.approve(502, NULL);'),
+    '', 'what is refused is no transition');
+$id = approved('CREATE INDEX CONCURRENTLY other_m ON other (n)');
+is( told('shop_reviewer', "LISTEN warden_changes; CALL warden.apply($id)"),
+    qq({"change":$id,"status":"applying"} {"change":$id,"status":"applied"}),
+    'a build is told in two steps');
+
 $node->stop;
 done_testing();
