@@ -142,7 +142,7 @@ static bool
 warden_ExecutorCheckPerms(CHECK_PERMS_ARGS)
 {
 	if (unlikely(warden_apply_running()))
-		warden_apply_check_writes(rangeTable, CHECK_PERMS_INFOS);
+		warden_apply_check_relations(rangeTable, CHECK_PERMS_INFOS);
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		warden_execution_check_relations(rangeTable, CHECK_PERMS_INFOS);
 	return prev_ExecutorCheckPerms == NULL ||

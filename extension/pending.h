@@ -326,8 +326,8 @@ extern void warden_apply_set_running(bool now);
 /* Refuses a function that leaves something in the session, while running. */
 extern void warden_apply_check_function(Oid function);
 
-/* Refuses a query that writes the library's own tables, while running. */
-extern void warden_apply_check_writes(List *rangeTable, List *permInfos);
+/* Refuses a query that touches the library's own tables, while running. */
+extern void warden_apply_check_relations(List *rangeTable, List *permInfos);
 
 /* Refuse what DDL and other utility statements may not touch, while running. */
 extern void warden_apply_check_object(Oid classid, Oid objid);

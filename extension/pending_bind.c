@@ -4,7 +4,7 @@
  *	  whoever's rights a function of its gives it.
  *
  * Invariants:
- * - Nothing of schema warden is written, altered, dropped or given away, and
+ * - Nothing of schema warden is read, written, altered, dropped or given away, and
  *	 no group role of the library is granted.
  * - Nothing is left to the session that the change runs on.
  *-------------------------------------------------------------------------
@@ -74,13 +74,13 @@ refuse_own_schema(void)
 {
 	ereport(ERROR,
 			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-			 errmsg("a change can not write schema \"%s\"", WARDEN_SCHEMA),
+			 errmsg("a change can not touch schema \"%s\"", WARDEN_SCHEMA),
 			 errhint("An administrator makes policy in statements of their own.")));
 }
 
 /* Through a function with its owner's rights, say. */
 void
-warden_apply_check_writes(List *rangeTable, List *permInfos)
+warden_apply_check_relations(List *rangeTable, List *permInfos)
 {
 	ListCell   *cell;
 
@@ -94,8 +94,7 @@ warden_apply_check_writes(List *rangeTable, List *permInfos)
 		if (rte->rtekind != RTE_RELATION)
 			continue;
 		perms = warden_rte_perms(permInfos, rte);
-		if (perms != NULL &&
-			(perms->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) &&
+		if (perms != NULL && perms->requiredPerms != 0 &&
 			get_rel_namespace(rte->relid) == warden_catalog_schema())
 			refuse_own_schema();
 	}
@@ -179,6 +178,25 @@ check_relation(const RangeVar *relation)
 
 	if (OidIsValid(relid) &&
 		get_rel_namespace(relid) == warden_catalog_schema())
+		refuse_own_schema();
+}
+
+/* An object that is made, by its name in full or the first of the path. */
+static void
+check_created(List *names)
+{
+	char	   *name;
+
+	if (QualifiedNameGetCreationNamespace(names, &name) ==
+		warden_catalog_schema())
+		refuse_own_schema();
+}
+
+static void
+check_created_relation(RangeVar *relation)
+{
+	if (relation->schemaname != NULL &&
+		strcmp(relation->schemaname, WARDEN_SCHEMA) == 0)
 		refuse_own_schema();
 }
 
@@ -309,6 +327,18 @@ warden_apply_check_utility(Node *stmt)
 			break;
 		case T_CreatePolicyStmt:
 			check_relation(((CreatePolicyStmt *) stmt)->table);
+			break;
+		case T_CreateFunctionStmt:
+			check_created(((CreateFunctionStmt *) stmt)->funcname);
+			break;
+		case T_CreateStmt:
+			check_created_relation(((CreateStmt *) stmt)->relation);
+			break;
+		case T_CreateTableAsStmt:
+			check_created_relation(((CreateTableAsStmt *) stmt)->into->rel);
+			break;
+		case T_ViewStmt:
+			check_created_relation(((ViewStmt *) stmt)->view);
 			break;
 		case T_IndexStmt:
 			check_relation(((IndexStmt *) stmt)->relation);

@@ -23,6 +23,7 @@
 #include "access/table.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -217,26 +218,35 @@ is_action(Oid function)
 		function == F_RI_FKEY_SETDEFAULT_UPD;
 }
 
-/* The tables that actions of foreign keys to this one write to, and so on. */
+static void add_cascades(EState *estate, TriggerDesc *desc, Oid function);
+
+/* A table that the action of a foreign key writes to, and so on from there. */
+static void
+add_cascades_of(EState *estate, Oid relid, Oid function)
+{
+	if (get_rel_relkind(relid) == RELKIND_RELATION &&
+		!is_target(estate, relid))
+		add_cascades(estate,
+					 add_trigger_target(estate, relid, function)->ri_TrigDesc,
+					 function);
+}
+
 static void
 add_cascades(EState *estate, TriggerDesc *desc, Oid function)
 {
+	ListCell   *cell;
 	int			i;
 
 	for (i = 0; desc != NULL && i < desc->numtriggers; i++)
 	{
-		Oid			relid = desc->triggers[i].tgconstrrelid;
-		ResultRelInfo *info;
+		Trigger    *trigger = &desc->triggers[i];
 
-		if (!is_action(desc->triggers[i].tgfoid) || is_target(estate, relid))
+		if (!is_action(trigger->tgfoid))
 			continue;
-		if (get_rel_relkind(relid) != RELKIND_RELATION)
-		{
-			warden_images_give_up("a foreign key writes to a partitioned table");
-			continue;
-		}
-		info = add_trigger_target(estate, relid, function);
-		add_cascades(estate, info->ri_TrigDesc, function);
+		/* of a partitioned table, its partitions */
+		foreach(cell, find_all_inheritors(trigger->tgconstrrelid,
+										  AccessShareLock, NULL))
+			add_cascades_of(estate, lfirst_oid(cell), function);
 	}
 }
 

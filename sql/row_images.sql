@@ -19,11 +19,16 @@ CREATE TABLE regress_i.child (id int PRIMARY KEY,
 	p int REFERENCES regress_i.parent ON DELETE CASCADE ON UPDATE CASCADE);
 CREATE TABLE regress_i.grandchild (id int,
 	c int REFERENCES regress_i.child ON DELETE SET NULL);
+CREATE TABLE regress_i.spread (id int, c int REFERENCES regress_i.child ON DELETE CASCADE)
+	PARTITION BY LIST (c);
+CREATE TABLE regress_i.spread1 PARTITION OF regress_i.spread FOR VALUES IN (10);
+CREATE TABLE regress_i.spread2 PARTITION OF regress_i.spread DEFAULT;
 CREATE TABLE regress_i.node (id int PRIMARY KEY,
 	up int REFERENCES regress_i.node ON DELETE CASCADE);
 INSERT INTO regress_i.parent VALUES (1), (2);
 INSERT INTO regress_i.child VALUES (10, 1), (11, 1), (20, 2);
 INSERT INTO regress_i.grandchild VALUES (100, 10), (101, 11), (200, 20);
+INSERT INTO regress_i.spread VALUES (1, 10), (2, 11), (3, 20);
 INSERT INTO regress_i.node VALUES (1, NULL), (2, 1), (3, 2), (4, 1);
 CREATE TABLE regress_i.part (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE regress_i.part1 PARTITION OF regress_i.part FOR VALUES FROM (0) TO (10);
@@ -56,6 +61,7 @@ CREATE VIEW regress_i.everything AS
 	UNION ALL SELECT 'parent', i::text FROM regress_i.parent i
 	UNION ALL SELECT 'child', i::text FROM regress_i.child i
 	UNION ALL SELECT 'grandchild', i::text FROM regress_i.grandchild i
+	UNION ALL SELECT 'spread', i::text FROM regress_i.spread i
 	UNION ALL SELECT 'node', i::text FROM regress_i.node i
 	UNION ALL SELECT 'part', i::text FROM regress_i.part i
 	UNION ALL SELECT 'heap', i::text FROM regress_i.heap i

@@ -93,6 +93,10 @@ FROM (VALUES
 	(17, 'INSERT INTO warden.people VALUES (''a eve'', ''regress_a_writer'')'),
 	(18, 'SELECT warden.approve(17005, ''from within'')'),
 	(19, 'CALL warden.apply(17005)'),
+	(31, 'CREATE OR REPLACE FUNCTION warden.whoami() RETURNS jsonb LANGUAGE sql AS ''SELECT NULL::jsonb'''),
+	(32, 'CREATE FUNCTION warden.approve(int, text) RETURNS text LANGUAGE sql AS ''SELECT NULL::text'''),
+	(33, 'CREATE TABLE public.stolen AS SELECT * FROM warden.tokens'),
+	(34, 'SELECT old_rows FROM warden.change_images'),
 	(28, 'SELECT pg_advisory_unlock_all()'),
 	(29, 'DROP EXTENSION pg_warden CASCADE'),
 	(30, 'CREATE INDEX ON warden.pending_changes (id)'),
@@ -109,20 +113,20 @@ SELECT warden.propose('DO $$DECLARE c refcursor; BEGIN OPEN c FOR SELECT 1; END$
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM generate_series(17005, 17035) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17005, 17039) id;
 \c - regress_a_bob
-SELECT warden.approve(id, 'ok') FROM generate_series(17005, 17035) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17005, 17039) id;
 \o
 SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes
-	WHERE id BETWEEN 17005 AND 17034 ORDER BY id
+	WHERE id BETWEEN 17005 AND 17038 ORDER BY id
 \gexec
 SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
-	WHERE id BETWEEN 17005 AND 17034 GROUP BY 1, 2 ORDER BY 2;
+	WHERE id BETWEEN 17005 AND 17038 GROUP BY 1, 2 ORDER BY 2;
 -- a cursor ends with the transaction, or would be the caller's
 BEGIN;
-CALL warden.apply(17035);
+CALL warden.apply(17039);
 ROLLBACK;
-CALL warden.apply(17035);
+CALL warden.apply(17039);
 
 --
 -- What an agent is told of a failure carries no data
@@ -137,15 +141,15 @@ SELECT warden.propose('INSERT INTO regress_a.people VALUES (1, ''x'')', 'a dupli
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM generate_series(17036, 17037) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17040, 17041) id;
 \c - regress_a_bob
-SELECT warden.approve(17036, 'ok');
+SELECT warden.approve(17040, 'ok');
 \o
-CALL warden.apply(17036);
-CALL warden.apply(17037);
-SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17036, 17037) ORDER BY id;
+CALL warden.apply(17040);
+CALL warden.apply(17041);
+SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17040, 17041) ORDER BY id;
 \c - regress_a_bot
-SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17036, 17037) ORDER BY id;
+SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17040, 17041) ORDER BY id;
 
 \c - :superuser
 SET client_min_messages = error;
