@@ -4,8 +4,8 @@
  *	  whoever's rights a function of its gives it.
  *
  * Invariants:
- * - Nothing of schema warden is read, written, altered, dropped or given away, and
- *	 no group role of the library is granted.
+ * - Nothing of schema warden is read, written, altered, dropped or given
+ *	 away, and no group role of the library is granted.
  * - Nothing is left to the session that the change runs on.
  *-------------------------------------------------------------------------
  */
