@@ -309,6 +309,54 @@ is($long->{err}, '', 'a rolled-back switch-off cancels nothing');
 warden_ok($node, 'gateway', call('SELECT 7'), qr/^7$/m,
     'and the token is good');
 
+# ---- one answer, from one place --------------------------------------------
+
+$node->safe_psql('postgres', <<'SQL');
+CREATE DATABASE elsewhere;
+CREATE ROLE bare;
+SELECT warden.create_agent('bare', 'bare');
+CREATE ROLE off;
+SELECT warden.create_agent('off', 'off');
+CREATE ROLE strong;
+SELECT warden.create_agent('strong', 'strong');
+SQL
+$node->safe_psql('elsewhere', <<'SQL');
+CREATE EXTENSION pg_warden;
+SELECT warden.create_agent('support', 'support_agent');
+SQL
+my %bad = (
+    wrong => 'wdn_wrong', empty => '', long => 'x' x 100000,
+    unlabelled => issue('bare'), disabled => issue('off'),
+    revoked => issue('support'), expired => issue('support'),
+    foreign => $node->safe_psql('elsewhere',
+        "SELECT warden.issue_token('support')"),
+    'JWT' => 'a.b.c', 'JWT of nobody' => 'eyJhbGciOiJSUzI1NiJ9.'
+      . 'eyJpc3MiOiJ4In0.AAAA', shortened => substr($token, 0, -1),
+    lengthened => "${token}A", 'in capitals' => uc $token);
+$node->safe_psql('postgres', <<"SQL");
+SELECT warden.label_role('bare', NULL);
+SELECT warden.disable_agent('off');
+SELECT warden.revoke_token((SELECT max(id) - 1 FROM warden.tokens
+    WHERE agent = 'support'));
+UPDATE warden.agent_tokens SET expires_at = now() WHERE id = (
+    SELECT max(id) FROM warden.tokens WHERE agent = 'support');
+SQL
+my %answers;
+
+for my $kind (sort keys %bad)
+{
+    my ($code, $out, $err) = warden_psql($node, 'gateway',
+        call('SELECT 7', undef, $bad{$kind}));
+
+    $err =~ s/^psql:\S+: //mg;
+    $answers{"$code $out $err"}{$kind} = 1;
+}
+is(scalar keys %answers, 1, 'every bad credential gets the same answer')
+  or diag(explain(\%answers));
+like((keys %answers)[0],
+    qr/^3\s+ERROR:  WD001: credential not accepted\n.*LOCATION:  refuse_cred/s,
+    'down to the line that gives it');
+
 # ---- too many bad credentials ----------------------------------------------
 
 my $tries = "\\set ON_ERROR_STOP 0\n" . join('',

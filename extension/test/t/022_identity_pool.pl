@@ -131,6 +131,40 @@ SELECT count(*) = 1000 AND bool_and(db_role = 'agent_' || substr(agent, 5)
 FROM warden.audit_log WHERE statement LIKE 'SELECT CASE%'
 SQL
 
+# ---- switching one off reaches through the pooler --------------------------
+
+sub start_call
+{
+    my ($n, $sql) = @_;
+    my %run = (out => '', err => '');
+    my $token = $node->safe_psql('postgres',
+        "SELECT warden.issue_token('bot $n')");
+    my $file = "$directory/call-$n-" . length($sql) . '.sql';
+
+    append_to_file($file, "\\set VERBOSITY verbose\nBEGIN;\n"
+          . "SELECT warden.enter('$token', NULL, '{}', 'k');\n$sql\n"
+          . "SELECT warden.leave('k');\nCOMMIT;\n");
+    $run{handle} = IPC::Run::start(
+        [ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', @connection, '-f', $file,
+            'postgres' ],
+        '<', '/dev/null', '>', \$run{out}, '2>', \$run{err},
+        IPC::Run::timeout(120));
+    return \%run;
+}
+
+my $stopped = start_call(1, 'SELECT pg_sleep(100);');
+my $other = start_call(2, 'SELECT pg_sleep(3);');
+my $next = start_call(1, "SELECT pg_sleep(0.01), 'next';\n" x 2000);
+wait_for_sql($node,
+    "SELECT count(*) = 2 FROM warden.acting_agents() WHERE agent = 'bot 1'");
+$node->safe_psql('postgres', "SELECT warden.disable_agent('bot 1')");
+$_->{handle}->finish for ($stopped, $other, $next);
+like($stopped->{err}, qr/ERROR:  57014:/, 'a running call is cancelled');
+like($next->{err}, qr/ERROR:  (57014|WD001):/,
+    'one of many short statements ends, whether it runs one just then or not');
+is($other->{err}, '', 'another agent\'s goes on');
+$node->safe_psql('postgres', "SELECT warden.enable_agent('bot 1')");
+
 $pooler->signal('INT');
 $pooler->finish;
 done_testing();
