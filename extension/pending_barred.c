@@ -80,7 +80,8 @@ mark_interrupted_internally(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	invalid = invalid_indexes(job);
-	warden_pending_move(&job->change, to, "", "apply_failed",
+	warden_pending_move(&job->change, to, "",
+						job->committed ? "unknown" : "apply_failed",
 						psprintf("SQLSTATE %s",
 								 unpack_sql_state(job->error->sqlerrcode)));
 	if (job->committed && invalid[0] != '\0')

@@ -44,6 +44,25 @@ EXPLAIN (COSTS OFF) SELECT id, status, title, risk FROM warden.open_changes ORDE
 SELECT warden.approve(120001, 'too late');
 
 --
+-- Who goes round the triggers leaves no event behind, and approves nothing
+--
+\c - :superuser
+ALTER TABLE warden.pending_changes DISABLE TRIGGER guard_change;
+UPDATE warden.pending_changes SET status = 'approved', approvals = 1 WHERE id = 120002;
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_change;
+\c - regress_q_ann
+\set VERBOSITY default
+CALL warden.apply(120002);
+\set VERBOSITY terse
+\c - :superuser
+SELECT warden.flush_audit();
+SELECT c.status, count(*), max(c.id) FROM warden.pending_changes c
+	WHERE c.id > 100000 AND c.status <> 'proposed' AND NOT EXISTS (
+		SELECT FROM warden.audit_log l WHERE l.change_id = c.id
+			AND (l.outcome = c.status OR l.outcome IN ('broken_glass', 'resolved')))
+	GROUP BY c.status ORDER BY 1;
+
+--
 -- Purge
 --
 \c - regress_q_admin
