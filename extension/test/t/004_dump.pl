@@ -27,6 +27,16 @@ command_ok(
     [ 'pg_dumpall', '-f', $dump, '-d', $from->connstr('postgres') ],
     'pg_dumpall');
 
+# A hash would be no mask for who has its key.
+my $key = $from->safe_psql('postgres',
+    q{SELECT encode(value, 'hex') FROM warden.mask_keys LIMIT 1});
+is(length $key, 64, 'there is a key of 32 bytes');
+unlike(slurp_file($dump), qr/$key/, 'and it is not in the dump');
+isnt($key, $to->safe_psql('postgres', 'CREATE EXTENSION pg_warden;'
+      . q{SELECT encode(value, 'hex') FROM warden.mask_keys LIMIT 1}
+      . '; SET warden.allow_drop = on; DROP EXTENSION pg_warden'),
+    'another database has another one');
+
 # Roles that are there already (the superuser's own, and nothing else) make
 # errors in any restore of pg_dumpall's output; ours must not add to them.
 my $restored = '';
