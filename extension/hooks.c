@@ -71,10 +71,14 @@ static void
 warden_post_parse_analyze(ParseState *pstate, Query *query,
 						  JumbleState *jstate)
 {
-	const WardenPrincipal *principal = warden_principal_current();
+	/* In an aborted transaction, without catalogs, only its end comes here. */
+	if (IsTransactionState())
+	{
+		const WardenPrincipal *principal = warden_principal_current();
 
-	if (principal->class == WARDEN_CLASS_GATEWAY || principal->bound)
-		warden_gateway_parsed(principal, query, pstate->p_sourcetext);
+		if (principal->class == WARDEN_CLASS_GATEWAY || principal->bound)
+			warden_gateway_parsed(principal, query, pstate->p_sourcetext);
+	}
 	if (prev_post_parse_analyze != NULL)
 		prev_post_parse_analyze(pstate, query, jstate);
 }
