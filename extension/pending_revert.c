@@ -44,8 +44,9 @@
 /* ---- images -------------------------------------------------------------- */
 
 static char *
-sha256_of(const char *text)
+sha256_of(const char *salt, const char *rows)
 {
+	char	   *text = psprintf("%s%s", salt, rows);
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	uint8		result[PG_SHA256_DIGEST_LENGTH];
 	char	   *hex = palloc(PG_SHA256_DIGEST_LENGTH * 2 + 1);
@@ -65,6 +66,7 @@ typedef struct FetchJob
 	bool		old;
 	MemoryContext context;
 	char	   *value;
+	char	   *salt;
 } FetchJob;
 
 static void
@@ -79,7 +81,7 @@ fetch_internally(void *arg)
 		elog(ERROR, "could not connect to SPI");
 	values[0] = Int64GetDatum(strtoll(job->id, NULL, 10));
 	values[1] = TimestampTzGetDatum(warden_images_horizon());
-	if (SPI_execute_with_args("SELECT old_rows, new_rows"
+	if (SPI_execute_with_args("SELECT old_rows, new_rows, salt"
 							  " FROM warden.change_images"
 							  " WHERE id OPERATOR(pg_catalog.=) $1"
 							  " AND at OPERATOR(pg_catalog.>=) $2",
@@ -92,6 +94,10 @@ fetch_internally(void *arg)
 							job->old ? 1 : 2);
 		if (text != NULL)
 			job->value = MemoryContextStrdup(job->context, text);
+		job->salt = MemoryContextStrdup(job->context,
+										SPI_getvalue(SPI_tuptable->vals[0],
+													 SPI_tuptable->tupdesc,
+													 3));
 	}
 	SPI_finish();
 }
@@ -99,10 +105,11 @@ fetch_internally(void *arg)
 char *
 warden_images_fetch(const char *id, bool old, const char *sha256)
 {
-	FetchJob	job = {id, old, CurrentMemoryContext, NULL};
+	FetchJob	job = {id, old, CurrentMemoryContext, NULL, NULL};
 
 	warden_principal_run_internal(fetch_internally, &job);
-	if (job.value == NULL || strcmp(sha256_of(job.value), sha256) != 0)
+	if (job.value == NULL ||
+		strcmp(sha256_of(job.salt, job.value), sha256) != 0)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
 				 errmsg("the row images of this change are gone"),
@@ -236,14 +243,14 @@ inverse_statement(Relation relation, const char *operation)
 
 static void
 add_reference(StringInfo json, Oid type, const char *id, const char *side,
-			  const char *rows)
+			  const char *salt, const char *rows)
 {
 	appendStringInfo(json, "%s{\"oid\": \"%u\", \"type\": ",
 					 json->len > 1 ? ", " : "", type);
 	escape_json(json, format_type_extended(type, -1,
 										   FORMAT_TYPE_FORCE_QUALIFY));
 	appendStringInfo(json, ", \"image\": \"%s\", \"side\": \"%s\", \"sha256\": \"%s\"}",
-					 id, side, sha256_of(rows));
+					 id, side, sha256_of(salt, rows));
 }
 
 static int
@@ -288,7 +295,7 @@ require_distinct(Relation relation, const char *rows)
 /* One row of warden.change_images turned round. */
 static WardenCapture *
 inverse_of(const char *id, Oid relid, const char *operation, int rows,
-		   const char *old_rows, const char *new_rows)
+		   const char *old_rows, const char *new_rows, const char *salt)
 {
 	WardenCapture *inverse = palloc0(sizeof(WardenCapture));
 	Relation	relation = try_relation_open(relid, AccessShareLock);
@@ -306,9 +313,9 @@ inverse_of(const char *id, Oid relid, const char *operation, int rows,
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '[');
 	if (old_rows != NULL)
-		add_reference(&json, type, id, "old", old_rows);
+		add_reference(&json, type, id, "old", salt, old_rows);
 	if (new_rows != NULL)
-		add_reference(&json, type, id, "new", new_rows);
+		add_reference(&json, type, id, "new", salt, new_rows);
 	appendStringInfoChar(&json, ']');
 	inverse->statement = inverse_statement(relation, operation);
 	inverse->raw = warden_statement_parse(inverse->statement);
@@ -332,7 +339,8 @@ add_inverse(RevertJob *job, char **column)
 	inverse->inserts = strcmp(column[3], "DELETE") == 0;
 	inverse->ordinal = atoi(column[7]);
 	inverse->capture = inverse_of(column[1], inverse->relid, column[3],
-								  atoi(column[4]), column[5], column[6]);
+								  atoi(column[4]), column[5], column[6],
+								  column[8]);
 	job->inverses = lappend(job->inverses, inverse);
 }
 
@@ -409,7 +417,7 @@ load_revert_internally(void *arg)
 	values[0] = Int64GetDatum(job->change.id);
 	values[1] = TimestampTzGetDatum(warden_images_horizon());
 	if (SPI_execute_with_args("SELECT id, relation::pg_catalog.oid, operation,"
-							  " row_count, old_rows, new_rows, ordinal"
+							  " row_count, old_rows, new_rows, ordinal, salt"
 							  " FROM warden.change_images"
 							  " WHERE change_id OPERATOR(pg_catalog.=) $1"
 							  " AND at OPERATOR(pg_catalog.>=) $2"
@@ -420,10 +428,10 @@ load_revert_internally(void *arg)
 	for (i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(job->context);
-		char	   *column[8];
+		char	   *column[9];
 		int			c;
 
-		for (c = 1; c <= 7; c++)
+		for (c = 1; c <= 8; c++)
 			column[c] = SPI_getvalue(SPI_tuptable->vals[i],
 									 SPI_tuptable->tupdesc, c);
 		if (strcmp(column[3], "NONE") == 0)
