@@ -346,6 +346,7 @@ read_member(Reader *r, json_t *object)
 	size_t		len;
 	char	   *key;
 	char		space[64];
+	size_t		size = json_object_size(object);
 	json_t	   *value = NULL;
 
 	if (peek(r) != '"')
@@ -359,7 +360,7 @@ read_member(Reader *r, json_t *object)
 		return fail(r, JSON_FAULT_MEMORY);
 	memcpy(key, chars, len);
 	key[len] = '\0';
-	if (json_object_get(object, key) != NULL || peek(r) != ':')
+	if (peek(r) != ':')
 		fail(r, JSON_FAULT_SYNTAX);
 	else
 	{
@@ -368,6 +369,10 @@ read_member(Reader *r, json_t *object)
 	}
 	if (value != NULL && json_object_set_new_nocheck(object, key, value) != 0)
 		fail(r, JSON_FAULT_MEMORY);
+
+	/* a key that was there already has been replaced */
+	if (value != NULL && json_object_size(object) == size)
+		fail(r, JSON_FAULT_SYNTAX);
 	if (key != space)
 		free(key);
 	return r->fault == JSON_FAULT_NONE;
