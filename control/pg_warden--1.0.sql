@@ -1676,6 +1676,9 @@ COMMENT ON COLUMN warden.pending_changes.last_error IS 'message of the last fail
 COMMENT ON COLUMN warden.pending_changes.last_sqlstate IS 'SQLSTATE of the last failed apply';
 REVOKE ALL ON warden.pending_changes FROM PUBLIC;
 
+-- An error may quote a row: reviewers who are masked themselves do not read it.
+SECURITY LABEL FOR warden ON COLUMN warden.pending_changes.last_error IS 'full';
+
 -- The reviewers' queue and an agent's own list are one index scan each,
 -- however many decided changes there are.
 CREATE INDEX pending_changes_open ON warden.pending_changes (id)

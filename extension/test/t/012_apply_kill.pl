@@ -374,10 +374,24 @@ for my $round (1 .. $rounds)
     my $how = ('SIGKILL', 'SIGKILL', 'SIGKILL', 'SIGTERM', 'postmaster')
       [ int(rand(5)) ];
     my $id = counted(++$n);
-    my $apply = start_apply($id);
+    my $session = $node->background_psql('postgres',
+        extra_params => [ '-U', 'shop_reviewer' ]);
+    my $pid = $session->query_safe('SELECT pg_backend_pid()');
 
-    usleep(int(rand(60_000)));
-    end_apply($how, $apply);
+    $session->query_until(qr/now/, "\\echo now\nCALL warden.apply($id);\n");
+    usleep(int(rand(12_000)));
+    if ($how eq 'postmaster')
+    {
+        $node->kill9;
+        start_again();
+    }
+    else
+    {
+        kill $how eq 'SIGKILL' ? 'KILL' : 'TERM', $pid;
+    }
+    eval { $session->quit };
+    wait_for_server();
+    $node->poll_query_until('postgres', "SELECT NOT EXISTS ($applying)");
     my $status = status_of($id);
     $seen{"$how $status"}++;
     $applied++ if $status eq 'applied';
