@@ -106,8 +106,10 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 				  WardenReviewContext *review)
 {
 	WardenPrepared *prepared = palloc0(sizeof(WardenPrepared));
+	WardenLook	look;
 
 	warden_pending_check_size(capture->statement);
+	warden_look_begin(&look, "looking at the objects of the statement");
 	prepared->row.ordinal = ordinal;
 	prepared->row.statement = capture->statement;
 	prepared->row.command = capture->command;
@@ -122,6 +124,7 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 												 capture->statement,
 												 capture->estimated_rows,
 												 &prepared->risk);
+	warden_look_end(&look);
 	refuse_masks(prepared);
 	return prepared;
 }

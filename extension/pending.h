@@ -210,6 +210,32 @@ extern char *warden_reach_state(const char *text, const char *path);
 /* OIDs of the relations that a call of the function could read. */
 extern List *warden_reach_reads(Oid function);
 
+/*
+ * Looking at objects (pending_look.c): between _begin and _end a wait for a
+ * lock is short, and its error says what was being done.
+ */
+typedef struct WardenLook
+{
+	ErrorContextCallback callback;
+	int			nest;			/* of settings, -1: none */
+} WardenLook;
+
+extern void warden_look_begin(WardenLook *look, const char *what);
+extern void warden_look_end(WardenLook *look);
+
+/* Casts that somebody made, each with a text that is its state. */
+typedef struct WardenCast
+{
+	Oid			source;
+	Oid			target;
+	Oid			function;
+	char	   *state;
+	bool		used;
+} WardenCast;
+
+extern List *warden_look_casts(void);
+extern List *warden_look_event_triggers(List **states);
+
 /* Adds the scopes (char *) of approval rules that the objects fall under. */
 extern List *warden_capture_scopes(const char *objects, List *scopes);
 

@@ -641,8 +641,8 @@ reaches_the_same(const WardenStatement *statement, JsonbContainer *element)
 		strcmp(warden_reach_state(statement->statement, path), state) == 0;
 }
 
-char *
-warden_capture_drift(const WardenStatement *statement, List *names)
+static char *
+find_drift(const WardenStatement *statement, List *names)
 {
 	List	   *elements = json_elements(statement->objects);
 	JsonbContainer *reach = elements != NIL ? llast(elements) : NULL;
@@ -680,6 +680,18 @@ warden_capture_drift(const WardenStatement *statement, List *names)
 	if (names == NIL && !reaches_the_same(statement, reach))
 		return pstrdup("something that it calls or sets off has changed since");
 	return NULL;
+}
+
+char *
+warden_capture_drift(const WardenStatement *statement, List *names)
+{
+	WardenLook	look;
+	char	   *drift;
+
+	warden_look_begin(&look, "comparing the objects of the change with those of its proposal");
+	drift = find_drift(statement, names);
+	warden_look_end(&look);
+	return drift;
 }
 
 /* The scopes of approval rules that a relation falls under. */

@@ -670,29 +670,81 @@ create_seen(void)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+static bool
+is_reached_type(Reach *reach, Oid type)
+{
+	ReachedObject key = {TypeRelationId, type};
+
+	return type < FirstNormalObjectId ||
+		hash_search(reach->seen, &key, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * A cast is used without being named wherever values of its types meet.  True
+ * where one of them was found to be among what is reached.
+ */
+static bool
+reach_casts(Reach *reach, List *casts, List **states)
+{
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, casts)
+	{
+		WardenCast *cast = lfirst(cell);
+
+		if (cast->used || !is_reached_type(reach, cast->source) ||
+			!is_reached_type(reach, cast->target))
+			continue;
+		cast->used = found = true;
+		*states = lappend(*states, cast->state);
+		reach_object(reach, ProcedureRelationId, cast->function);
+	}
+	return found;
+}
+
+/* Event triggers act on what is not DML, whatever it names. */
+static void
+reach_event_triggers(Reach *reach, RawStmt *raw, List **states)
+{
+	ListCell   *cell;
+
+	if (raw != NULL &&
+		(IsA(raw->stmt, InsertStmt) || IsA(raw->stmt, UpdateStmt) ||
+		 IsA(raw->stmt, DeleteStmt) || IsA(raw->stmt, MergeStmt)))
+		return;
+	foreach(cell, warden_look_event_triggers(states))
+		reach_object(reach, ProcedureRelationId, lfirst_oid(cell));
+}
+
 char *
 warden_reach_state(const char *text, const char *path)
 {
 	Reach		reach = {.objects = NIL};
 	RawStmt    *raw = warden_statement_parse(text);
+	List	   *casts = warden_look_casts();
 	List	   *states = NIL;
 	StringInfoData all;
 	ListCell   *cell;
-	int			i;
+	int			i = 0;
 
 	reach.seen = create_seen();
 	reach.path = parse_path(path, NIL);
 	reach_text(&reach, text, raw == NULL || IsA(raw->stmt, DoStmt));
-	/* the list grows while it is worked through */
-	for (i = 0; i < list_length(reach.objects); i++)
+	reach_event_triggers(&reach, raw, &states);
+	do
 	{
-		ReachedObject *object = list_nth(reach.objects, i);
+		/* the list grows while it is worked through */
+		for (; i < list_length(reach.objects); i++)
+		{
+			ReachedObject *object = list_nth(reach.objects, i);
 
-		CHECK_FOR_INTERRUPTS();
-		states = lappend(states, psprintf("%u %u %s\n", object->classid,
-										  object->objid,
-										  expand(&reach, object)));
-	}
+			CHECK_FOR_INTERRUPTS();
+			states = lappend(states, psprintf("%u %u %s\n", object->classid,
+											  object->objid,
+											  expand(&reach, object)));
+		}
+	} while (reach_casts(&reach, casts, &states));
 	list_sort(states, compare_states);
 	initStringInfo(&all);
 	foreach(cell, states)

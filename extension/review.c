@@ -558,10 +558,12 @@ review_statements(ReviewJob *job)
 {
 	WardenReviewContext *context = warden_review_begin();
 	int			nest = NewGUCNestLevel();
+	WardenLook	look;
 	WardenRisk	risk;
 	ListCell   *cell;
 
 	warden_capture_restore(job->change.context);
+	warden_look_begin(&look, "looking at the objects of the change");
 	foreach(cell, job->statements)
 	{
 		WardenStatement *statement = lfirst(cell);
@@ -574,6 +576,7 @@ review_statements(ReviewJob *job)
 											   &risk);
 		job->findings = lappend(job->findings, findings);
 	}
+	warden_look_end(&look);
 	AtEOXact_GUC(false, nest);
 }
 
