@@ -103,6 +103,54 @@ $seen = talk('gateway',
     message('F', pack('N n n n N', $upper, 1, 0, 1, 1) . 'x' . pack('n', 0)));
 like($seen, qr/CWD001|CWD002/, 'nor is it given the fastpath');
 
+# What a call opens does not outlive it, nor what was bound before it get past
+# it: portals that are suspended, or made while the gateway was free.
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE second_agent;
+GRANT SELECT ON customers TO second_agent;
+SELECT warden.create_agent('second', 'second_agent');
+SQL
+my ($first, $second) = map {
+    $node->safe_psql('postgres', "SELECT warden.issue_token('$_')")
+} qw(support second);
+
+sub run { return (parse('', $_[0]), bind_portal('', '', 0), execute('', 0)) }
+sub badge
+{
+    my ($token) = @_;
+    return run("SELECT warden.enter('$token', NULL, '{}', 'k')");
+}
+my @leave = run("SELECT warden.leave('k')");
+my @open = (run('BEGIN'), badge($first), parse('s', $read),
+    bind_portal('p', 's', 0), execute('p', 1));
+
+$seen = talk('gateway', badge($first), run($read), $sync);
+like($seen, qr/CWD001\0Mwarden.enter needs a transaction block/,
+    'a pipeline is no transaction block');
+$seen = talk('gateway', @open, @leave, execute('p', 0), $sync);
+is(() = $seen =~ /\*{3}-\*{2}-/g, 1, 'a portal gives its row');
+like($seen, qr/CWD001\0Mthis statement or cursor/, 'and none after the call');
+$seen = talk('gateway', @open, @leave, badge($second), execute('p', 0), $sync);
+is(() = $seen =~ /\*{3}-\*{2}-/g, 1, 'nor in that of another agent');
+like($seen, qr/CWD001\0Mthis statement or cursor/, 'which is refused it');
+$seen = talk('gateway', @open, @leave, run('COMMIT'),
+    bind_portal('', 's', 0), execute('', 0), $sync);
+like($seen, qr/CWD001\0Mthis gateway has not/,
+    'what an agent has prepared is of no use to the gateway');
+foreach my $statement ('COMMIT', 'ROLLBACK', 'SAVEPOINT a', 'DISCARD ALL',
+    'LISTEN warden_changes', 'PREPARE TRANSACTION \'x\'')
+{
+    $seen = talk('gateway', run('BEGIN'), parse('early', $statement),
+        bind_portal('early', 'early', 0), badge($first), execute('early', 0),
+        run('SELECT current_user'), $sync);
+    like($seen, qr/CWD00[12]/, "$statement, bound before the call");
+    unlike($seen, qr/D:.*gateway/, 'does not end it');
+}
+$seen = talk('gateway', run('BEGIN'), parse('e', "SELECT warden.enter("
+          . "'$first', NULL, '{}', 'k')"), bind_portal('e', 'e', 0),
+    execute('e', 1), @leave, execute('e', 1), run('SELECT current_user'), $sync);
+like($seen, qr/CWD001\0Mthis gateway has not/, 'to go on with enter is not to enter');
+
 #
 # must work
 #
