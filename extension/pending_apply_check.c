@@ -126,7 +126,7 @@ check_approvals(ApplyJob *job)
 		return true;
 	return refuse(job, psprintf("it has %d of %d approvals that count now",
 								approvals, required),
-				  "Approvals of persons who may not approve any more do not count; have it proposed again.");
+				  "Approvals of persons who may not approve any more do not count, and the rules may ask for more by now; have it proposed again.");
 }
 
 static bool

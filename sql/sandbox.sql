@@ -151,6 +151,32 @@ SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17
 \c - regress_a_bot
 SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17040, 17041) ORDER BY id;
 
+--
+-- Rules that have become stricter since, and objects that have gone
+--
+\c - regress_a_bot
+\o /dev/null
+SELECT warden.propose('INSERT INTO regress_a.pair VALUES (50, 50)', 'rules', '');
+SELECT warden.propose('INSERT INTO regress_a.uniq VALUES (50)', 'gone', '');
+\o
+\c - regress_a_ann
+SELECT warden.approve(17042, 'ok');
+SELECT warden.approve(17043, 'ok');
+\c - :superuser
+INSERT INTO warden.approval_rules (risk, scope, approvals)
+	VALUES ('low', 'schema:regress_a', 2);
+DROP TABLE regress_a.uniq;
+\c - regress_a_ann
+\set VERBOSITY default
+CALL warden.apply(17042);
+CALL warden.apply(17043);
+\set VERBOSITY terse
+\c - :superuser
+DELETE FROM warden.approval_rules WHERE scope = 'schema:regress_a';
+\c - regress_a_ann
+CALL warden.apply(17042);
+SELECT id, status FROM warden.pending_changes WHERE id IN (17042, 17043) ORDER BY id;
+
 \c - :superuser
 SET client_min_messages = error;
 DROP SCHEMA regress_a CASCADE;
