@@ -96,15 +96,21 @@ sub wait_until_blocked
       or die 'the apply does not wait';
 }
 
+# Until the server is there and nobody applies anything.  It may go away in
+# the middle of a question, and take the pipe to psql with it.
 sub wait_for_server
 {
     my $tries = 1800;
 
     while ($tries-- > 0)
     {
-        my $code = $node->psql('postgres', 'SELECT 1');
+        my $answer = eval {
+            $node->psql('postgres', "SELECT NOT EXISTS ($applying)",
+                stdout => \my $out);
+            $out;
+        };
 
-        return if defined $code && $code == 0;
+        return if defined $answer && $answer eq 't';
         usleep(100_000);
     }
     die 'the server does not come back';
@@ -145,7 +151,6 @@ sub end_apply
     }
     eval { $apply->finish };
     wait_for_server();
-    $node->poll_query_until('postgres', "SELECT NOT EXISTS ($applying)");
 }
 
 sub status_of
@@ -389,9 +394,9 @@ for my $round (1 .. $rounds)
     {
         kill $how eq 'SIGKILL' ? 'KILL' : 'TERM', $pid;
     }
+    # the postmaster has seen it when the client has
     eval { $session->quit };
     wait_for_server();
-    $node->poll_query_until('postgres', "SELECT NOT EXISTS ($applying)");
     my $status = status_of($id);
     $seen{"$how $status"}++;
     $applied++ if $status eq 'applied';
