@@ -804,10 +804,16 @@ part(DbTicket *ticket, bool usable)
 		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
 }
 
+static size_t
+length_of(const char *text)
+{
+	return text != NULL ? strlen(text) : 0;
+}
+
 static AuthDigest
 digest_text(const char *text)
 {
-	return auth_digest(text, text != NULL ? strlen(text) : 0);
+	return auth_digest(text, length_of(text));
 }
 
 /* Notes who has the connection now; true if that was not so before. */
@@ -912,7 +918,8 @@ db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
 static bool
 is_short(const DbRequest *request)
 {
-	size_t		size = strlen(request->request);
+	size_t		size = length_of(request->request) +
+		length_of(request->credential) + length_of(request->on_behalf_of);
 
 	for (int i = 0; i < request->step_count; i++)
 	{
@@ -920,7 +927,7 @@ is_short(const DbRequest *request)
 
 		size += strlen(step->sql);
 		for (int k = 0; k < step->param_count; k++)
-			size += step->params[k] != NULL ? strlen(step->params[k]) : 0;
+			size += length_of(step->params[k]);
 	}
 	return size <= MAX_SHORT;
 }
