@@ -109,6 +109,82 @@ def compared(results, base):
 COLUMNS = ["", "per second", "CPU us each", "CPU against the first"]
 
 
+# A year of an audit trail, in parts like the one that is there already.
+TRAIL = """
+DO $$
+DECLARE
+    part regclass := (SELECT inhrelid FROM pg_inherits
+        WHERE inhparent = 'warden.audit_events'::regclass
+        ORDER BY inhrelid LIMIT 1);
+    bound text := (SELECT pg_get_expr(relpartbound, oid) FROM pg_class
+        WHERE oid = part);
+    start timestamptz := substring(bound, $re$FROM \\('(.*?)'\\)$re$);
+    records bigint := RECORDS;
+    share bigint := records / 13;
+    first bigint := 1000000000;
+    definition text;
+BEGIN
+    FOR n IN REVERSE 12 .. 0 LOOP
+        IF n > 0 THEN
+            EXECUTE format('CREATE TABLE warden.audit_past_%s
+                (LIKE warden.audit_events)', n);
+        ELSE
+            EXECUTE format('ALTER TABLE %s DISABLE TRIGGER guard_audit', part);
+        END IF;
+        EXECUTE format($q$
+            INSERT INTO %s (id, epoch, at, stored_at, kind, statement_id,
+                agent, on_behalf_of, db_role, login_role, statement, command,
+                relations, masked_columns, rows, duration_us, outcome,
+                prev, hash)
+            SELECT %s + g, 1, t.at, t.at,
+                CASE WHEN intent THEN 'intent' ELSE 'outcome' END,
+                CASE WHEN NOT intent THEN %2$s + g - 1 END,
+                CASE WHEN intent THEN 'agent_' || (g / 2) %% 50 END,
+                CASE WHEN intent THEN 'person_' || (g / 2) %% 1000 END,
+                CASE WHEN intent THEN 'support_agent' END,
+                CASE WHEN intent THEN 'gateway' END,
+                CASE WHEN intent THEN
+                    'SELECT name, ssn FROM customers WHERE id = ' || g END,
+                CASE WHEN intent THEN 'SELECT' END,
+                CASE WHEN intent THEN ARRAY['public.customers'] END,
+                CASE WHEN intent AND (g / 2000) %% 10 = 0
+                    THEN ARRAY['public.customers.ssn=ssn']
+                    WHEN intent THEN ARRAY['public.customers.email=email'] END,
+                CASE WHEN NOT intent THEN 1 END,
+                CASE WHEN NOT intent THEN 250 END,
+                CASE WHEN NOT intent THEN 'ok' END,
+                sha256(g::text::bytea), sha256(g::text::bytea)
+            FROM generate_series(0, %s - 1) AS g,
+                LATERAL (SELECT g %% 2 = 0 AS intent,
+                    %L::timestamptz + (%L::timestamptz - %4$L::timestamptz)
+                        * (g::float8 / %3$s) AS at) t $q$,
+            CASE n WHEN 0 THEN part::text ELSE 'warden.audit_past_' || n END,
+            first, share, start - n * interval '30 days',
+            CASE n WHEN 0 THEN now()
+                ELSE start - (n - 1) * interval '30 days' END);
+        first := first + share;
+        IF n > 0 THEN
+            FOR definition IN SELECT pg_get_indexdef(indexrelid)
+                FROM pg_index WHERE indrelid = part
+            LOOP
+                EXECUTE replace(definition,
+                    (SELECT relname FROM pg_class WHERE oid = part),
+                    'audit_past_' || n);
+            END LOOP;
+            EXECUTE format('ALTER TABLE warden.audit_events
+                ATTACH PARTITION warden.audit_past_%s
+                FOR VALUES FROM (%L) TO (%L)', n,
+                start - n * interval '30 days',
+                start - (n - 1) * interval '30 days');
+        END IF;
+    END LOOP;
+END $$"""
+
+QUESTION = """SELECT at, agent, mask, clear, rows FROM warden.audit_columns
+WHERE on_behalf_of = 'person_17' AND at > now() - interval '7 days'
+  AND column_name = 'public.customers.ssn'"""
+
+
 class Bench:
     """The servers, and what is measured on them."""
 
@@ -319,6 +395,36 @@ class Bench:
         table("an agent's point reads by warden.audit",
               ["", "per second", "CPU us each", "latency"], rows)
 
+    def trail(self):
+        """Ask a year's audit trail who read a column for a person last week.
+
+        The records are made up: what is measured is finding them.
+        """
+        self.loaded.psql("SELECT warden.flush_audit()")
+        self.loaded.psql(TRAIL.replace("RECORDS", str(self.args.records)))
+        self.loaded.psql("VACUUM ANALYZE warden.audit_events")
+        lines = self.loaded.psql(
+            "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) " + QUESTION).splitlines()
+        times = [float(re.search(r"Execution Time: ([0-9.]+)",
+                                 self.loaded.psql("EXPLAIN ANALYZE " +
+                                                  QUESTION)).group(1))
+                 for _ in range(self.args.rounds)]
+        table("who read customers.ssn for a person last week, by EXPLAIN",
+              ["records", "parts", "found", "best ms", "worst ms"],
+              [[str(self.args.records),
+                self.loaded.psql("SELECT count(*) FROM pg_inherits WHERE"
+                                 " inhparent = 'warden.audit_events'"
+                                 "::regclass"),
+                self.loaded.psql("SELECT count(*) FROM (%s) q" % QUESTION),
+                "%.2f" % min(times), "%.2f" % max(times)]])
+        executed = True
+        for line in lines:
+            if "->" in line:
+                executed = "never executed" not in line
+            if executed or "SubPlan" in line:
+                executed = True
+                print(line)
+
     def mcp(self):
         """Measure warden-mcp beside other MCP servers."""
         side_by_side = Mcp(self.lines, self.args.seconds, self.args.rounds,
@@ -332,11 +438,13 @@ class Bench:
 def main():
     """Run the sections asked for."""
     sections = ["ungoverned", "governed", "scan", "plans", "growth", "enter",
-                "audit", "mcp"]
+                "audit", "trail", "mcp"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="*", choices=sections + [[]])
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--records", type=int, default=200000,
+                        help="of the audit trail, for the section trail")
     args = parser.parse_args()
 
     bench = Bench(args)
