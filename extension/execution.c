@@ -55,6 +55,7 @@ typedef struct Sent
 {
 	QueryDesc  *queryDesc;
 	uint64		rows;
+	uint64		recorded;		/* of these, in records that are closed */
 	uint64		max_rows;
 	bool		truncated;
 	struct Sent *next;
@@ -215,6 +216,32 @@ reads_labelled(const PlannedStmt *pstmt)
 	return false;
 }
 
+/*
+ * The record of the query that is open ends here, with the rows that it has
+ * sent since it began: a portal that goes on later gets another.
+ */
+static void
+close_audited(void)
+{
+	Sent	   *sent;
+	uint64		rows;
+
+	if (audited == NULL)
+		return;
+	sent = find_sent(audited);
+	rows = sent != NULL ? sent->rows - sent->recorded :
+		audited->estate->es_processed;
+	if (sent != NULL)
+		sent->recorded = sent->rows;
+	audited = NULL;
+	if (warden_audit_open())
+		warden_audit_outcome(sent != NULL && sent->truncated ? "truncated" :
+							 "ok", 0, observation, rows, 0);
+	observation = NULL;
+	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
+		warden_identity_count_rows(rows);
+}
+
 /* The text of what EXPLAIN EXECUTE explains, which is not in its own. */
 static void
 add_prepared_text(WardenIntent *intent, const ExplainStmt *stmt)
@@ -257,6 +284,7 @@ record_intent(const PlannedStmt *pstmt, const char *source,
 	WardenPrincipal self = *principal;
 	WardenIntent intent = {0};
 
+	close_audited();
 	intent.statement = warden_statement_text(source, pstmt->stmt_location,
 											 pstmt->stmt_len);
 	intent.params = params;
@@ -322,12 +350,15 @@ record_reads(const PlannedStmt *pstmt, int eflags)
 	PG_END_TRY();
 }
 
-/* A suspended portal goes on after another statement has closed its record. */
+/*
+ * A suspended portal goes on after another statement.  An open record that is
+ * no query's is that of the FETCH which runs this one.
+ */
 static void
 record_continuation(QueryDesc *queryDesc)
 {
-	if (warden_audit_open() || secret_statement ||
-		warden_principal_internal() ||
+	if (audited == queryDesc || (audited == NULL && warden_audit_open()) ||
+		secret_statement || warden_principal_internal() ||
 		!warden_nesting_toplevel(queryDesc->plannedstmt))
 		return;
 	record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
@@ -759,20 +790,8 @@ warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 void
 warden_execution_end(QueryDesc *queryDesc)
 {
-	Sent	   *sent;
-	uint64		rows;
-
-	if (queryDesc != audited || audited == NULL)
-		return;
-	audited = NULL;
-	sent = find_sent(queryDesc);
-	rows = sent != NULL ? sent->rows : queryDesc->estate->es_processed;
-	if (warden_audit_open())
-		warden_audit_outcome(sent != NULL && sent->truncated ? "truncated" :
-							 "ok", 0, observation, rows, 0);
-	observation = NULL;
-	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
-		warden_identity_count_rows(rows);
+	if (queryDesc == audited)
+		close_audited();
 }
 
 /* ----------------------------------------------------------------------
