@@ -201,8 +201,8 @@ for my $round (2 .. $rounds + 1)
                     $node->installed_command('pg_ctl'), '-s', '-w',
                     '-D', $node->data_dir, '-l', $node->logfile, 'start'
                 ],
-                '>' => \undef,
-                '2>' => \undef);
+                '>' => '/dev/null',
+                '2>' => '/dev/null');
             sleep 0.2;
         }
         $node->_update_pid(1);
