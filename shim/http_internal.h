@@ -30,6 +30,9 @@ typedef struct Http
 	char	   *metadata;		/* RFC 9728 document */
 	size_t		metadata_len;
 	atomic_int	requests;		/* HttpCalls that exist */
+	atomic_bool ready;			/* PostgreSQL was reached when last tried */
+	uint64_t	ready_until;	/* and until when that will do */
+	struct HttpLine *lines;		/* one per connection */
 	struct MHD_Daemon *daemons[MAX_DAEMONS];	/* the last one accepts */
 	int			daemon_count;
 } Http;
@@ -52,10 +55,43 @@ typedef struct HttpCall
 	bool		suspended;
 	bool		finished;
 	bool		gone;			/* the connection is no more */
+	bool		close;			/* after the answer */
 	bool		streaming;		/* answered as text/event-stream */
 	Buf			events;
 	size_t		sent;			/* of events */
 } HttpCall;
+
+/* A connection, and for how long we have been waiting for a request on it. */
+typedef struct HttpLine
+{
+	struct MHD_Connection *connection;
+	bool		served;			/* a request is here, whole */
+	uint64_t	since;			/* else: when the wait began */
+	struct HttpLine *next;
+	struct HttpLine *prev;
+} HttpLine;
+
+/* A request of the connection has come in, or its answer has gone out. */
+extern void http_line_served(struct MHD_Connection *connection, bool served);
+
+/* kinds of use of a credential */
+#define HTTP_USE_CALL 0
+#define HTTP_USE_STREAM 1
+
+extern const char *http_header(HttpCall *hc, const char *name);
+
+/*
+ * Where this request ends must be beyond doubt, and who it is from: what we and
+ * a proxy read differently could be a second request to one of us.
+ */
+extern bool http_framing_is_clear(HttpCall *hc);
+extern bool http_host_is_allowed(HttpCall *hc);
+
+/* Keeps the origin, to be echoed. */
+extern bool http_origin_is_allowed(HttpCall *hc);
+
+/* False, with the answer given, for who has to wait. */
+extern bool http_admit(HttpCall *hc, unsigned char kind);
 
 /* libmicrohttpd's callbacks; arg is the Http */
 extern enum MHD_Result http_handle_request(void *arg,

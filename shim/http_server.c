@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define KEEPALIVE_MS 15000
@@ -174,6 +175,87 @@ read_certificate(const Config *cf, char **cert, char **key)
 	return *cert != NULL && *key != NULL;
 }
 
+/* ------------------------------------------------------------------------
+ * Lines: who lets us wait is cut off
+ * ------------------------------------------------------------------------
+ */
+
+static HttpLine *
+line_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static void
+note_connection(void *arg, struct MHD_Connection *connection,
+				void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	Http	   *http = arg;
+	HttpLine   *line = *socket_context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+	{
+		line = calloc(1, sizeof(*line));
+		*socket_context = line;
+		if (line == NULL)
+			return;
+		line->connection = connection;
+		line->since = metrics_clock();
+		line->next = http->lines;
+		if (http->lines != NULL)
+			http->lines->prev = line;
+		http->lines = line;
+	}
+	else if (line != NULL)
+	{
+		if (line->prev != NULL)
+			line->prev->next = line->next;
+		else
+			http->lines = line->next;
+		if (line->next != NULL)
+			line->next->prev = line->prev;
+		*socket_context = NULL;
+		free(line);
+	}
+}
+
+void
+http_line_served(struct MHD_Connection *connection, bool served)
+{
+	HttpLine   *line = line_of(connection);
+
+	if (line == NULL)
+		return;
+	line->served = served;
+	line->since = metrics_clock();
+}
+
+/*
+ * The library's own timeout begins anew with every byte, so that a client could
+ * hold a connection for ever with one byte now and then.
+ */
+static void
+cut_lines(Http *http)
+{
+	uint64_t	limit = (uint64_t) http->server->cf->idle_timeout * SECOND;
+	uint64_t	now = metrics_clock();
+
+	for (HttpLine *line = http->lines; line != NULL; line = line->next)
+	{
+		const union MHD_ConnectionInfo *info;
+
+		if (line->served || now - line->since <= limit)
+			continue;
+		info = MHD_get_connection_info(line->connection,
+									   MHD_CONNECTION_INFO_CONNECTION_FD);
+		if (info != NULL)
+			shutdown(info->connect_fd, SHUT_RDWR);
+	}
+}
+
 /* Listens on the address, or takes over a listening socket (else -1). */
 static struct MHD_Daemon *
 start_daemon(Http *http, struct sockaddr_storage *address, int listener)
@@ -209,6 +291,9 @@ start_daemon(Http *http, struct sockaddr_storage *address, int listener)
 								  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 								  MHD_OPTION_NOTIFY_COMPLETED,
 								  http_request_completed, NULL,
+								  MHD_OPTION_NOTIFY_CONNECTION,
+								  note_connection, http,
+								  MHD_OPTION_STRICT_FOR_CLIENT, 1,
 								  MHD_OPTION_ARRAY, more,
 								  MHD_OPTION_END);
 	if (key != NULL)
@@ -304,15 +389,25 @@ static void
 serve_until_stop(Http *http, struct sockaddr_storage *address)
 {
 	uint64_t	next = metrics_clock() + KEEPALIVE_NS;
+	uint64_t	next_cut = 0;
 
 	for (;;)
 	{
-		unsigned	seen = turn(http, KEEPALIVE_MS);
+		long		ms = http->server->cf->idle_timeout * 500;
+		unsigned	seen;
 
+		if (ms > KEEPALIVE_MS)
+			ms = KEEPALIVE_MS;
+		seen = turn(http, (int) ms);
 		if ((seen & LOOP_STOP) != 0)
 			return;
 		if ((seen & LOOP_RELOAD) != 0)
 			reload(http, address);
+		if (metrics_clock() >= next_cut)
+		{
+			cut_lines(http);
+			next_cut = metrics_clock() + (uint64_t) ms * (SECOND / 1000);
+		}
 		if (metrics_clock() < next)
 			continue;
 		mcp_each_stream(http->server->mcp, http_keep_alive, NULL);

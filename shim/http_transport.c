@@ -13,8 +13,6 @@
 #include "log.h"
 #include "metrics.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,9 +20,11 @@
 /* What is discarded of a body that is too large before the line is cut. */
 #define MAX_DISCARD (8L * 1024 * 1024)
 
-/* kinds of use of a credential */
-#define USE_CALL 0
-#define USE_STREAM 1
+/* Bytes of events that may wait for a client before there is another one. */
+#define MAX_UNREAD (1024 * 1024)
+
+/* Nanoseconds for which it is known whether PostgreSQL can be reached. */
+#define READY_NS UINT64_C(1000000000)
 
 /* ------------------------------------------------------------------------
  * Life of a request
@@ -73,13 +73,28 @@ suspend(HttpCall *hc)
 	MHD_suspend_connection(hc->connection);
 }
 
+/* Forgets what was sent, once that is the larger part. */
+static void
+compact_events(HttpCall *hc)
+{
+	size_t		left = hc->events.len - hc->sent;
+
+	if (hc->sent <= left || hc->events.failed)
+		return;
+	memmove(hc->events.data, hc->events.data + hc->sent, left);
+	buf_truncate(&hc->events, left);
+	hc->sent = 0;
+}
+
+/* The line of a client that does not read what it asked for is cut. */
 static void
 put_event(HttpCall *hc, const char *json, size_t len)
 {
-	if (hc->sent == hc->events.len)
+	compact_events(hc);
+	if (hc->events.len - hc->sent > MAX_UNREAD)
 	{
-		hc->sent = 0;
-		buf_reset(&hc->events);
+		hc->events.failed = true;
+		return;
 	}
 	buf_puts(&hc->events, "event: message\ndata: ");
 	buf_append(&hc->events, json, len);
@@ -128,7 +143,11 @@ finish(McpCall *call)
 	release(hc);
 }
 
-static bool may_stream(McpCall *call);
+static bool
+may_stream(McpCall *call)
+{
+	return http_admit((HttpCall *) call, HTTP_USE_STREAM);
+}
 
 static const Transport http_transport = {
 	.name = "http",
@@ -162,11 +181,11 @@ http_request_completed(void *arg, struct MHD_Connection *connection,
 	HttpCall   *hc = *state;
 
 	(void) arg;
-	(void) connection;
 	(void) code;
 	if (hc == NULL)
 		return;
 	*state = NULL;
+	http_line_served(connection, false);
 	pthread_mutex_lock(&hc->lock);
 	hc->gone = true;
 	if (!hc->finished && hc->accepted && hc->call.era == MCP_MODERN)
@@ -253,6 +272,8 @@ respond(struct MHD_Connection *connection, HttpCall *hc, unsigned status,
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	if (status == 405)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST, DELETE");
+	if (hc->close)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	add_challenge(hc, status, response);
 	add_retry_after(hc, status, response);
 	if (hc->call.session_opened)
@@ -366,86 +387,15 @@ http_keep_alive(McpCall *call, void *arg)
  */
 
 static const char *
-header(HttpCall *hc, const char *name)
-{
-	return MHD_lookup_connection_value(hc->connection, MHD_HEADER_KIND, name);
-}
-
-static const char *
 find_header(void *hc, const char *name)
 {
-	return header(hc, name);
-}
-
-static bool
-in_list(const ConfigList *list, const char *value)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (strcasecmp(list->items[i], value) == 0)
-			return true;
-	return false;
-}
-
-/* localhost, 127.0.0.1 or [::1], with or without a port */
-static bool
-is_loopback_host(const char *host)
-{
-	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-
-	for (int i = 0; i < 3; i++)
-	{
-		size_t		n = strlen(names[i]);
-		const char *rest = host + n;
-
-		if (strncasecmp(host, names[i], n) != 0)
-			continue;
-		if (*rest == '\0' ||
-			(*rest == ':' && rest[1] != '\0' &&
-			 rest[1 + strspn(rest + 1, "0123456789")] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-/*
- * A browser that was led here by a rebound name says so in Host.  On other
- * addresses than loopback the names have to be configured to be checked.
- */
-static bool
-host_is_allowed(HttpCall *hc)
-{
-	const ConfigList *allowed = &hc->http->server->cf->allowed_hosts;
-	const char *host = header(hc, MHD_HTTP_HEADER_HOST);
-
-	if (host == NULL)
-		return false;
-	if (in_list(allowed, host))
-		return true;
-	if (hc->http->loopback)
-		return is_loopback_host(host);
-	return allowed->count == 0;
-}
-
-static bool
-origin_is_allowed(HttpCall *hc)
-{
-	const char *origin = header(hc, MHD_HTTP_HEADER_ORIGIN);
-	bool		local = false;
-
-	if (origin == NULL)
-		return true;
-	if (hc->http->loopback && strncmp(origin, "http://", 7) == 0)
-		local = is_loopback_host(origin + 7);
-	if (!local && !in_list(&hc->http->server->cf->allowed_origins, origin))
-		return false;
-	hc->origin = strdup(origin);
-	return true;
+	return http_header(hc, name);
 }
 
 static bool
 find_credential(HttpCall *hc)
 {
-	const char *text = header(hc, MHD_HTTP_HEADER_AUTHORIZATION);
+	const char *text = http_header(hc, MHD_HTTP_HEADER_AUTHORIZATION);
 	const char *fallback = hc->http->server->default_token;
 
 	if (text != NULL)
@@ -467,7 +417,7 @@ find_credential(HttpCall *hc)
 static bool
 content_is_json(HttpCall *hc)
 {
-	const char *type = header(hc, MHD_HTTP_HEADER_CONTENT_TYPE);
+	const char *type = http_header(hc, MHD_HTTP_HEADER_CONTENT_TYPE);
 
 	return type != NULL && strncasecmp(type, "application/json", 16) == 0 &&
 		strchr("; \t", type[16]) != NULL;
@@ -476,7 +426,7 @@ content_is_json(HttpCall *hc)
 static bool
 accept_is_fine(HttpCall *hc)
 {
-	const char *accept = header(hc, MHD_HTTP_HEADER_ACCEPT);
+	const char *accept = http_header(hc, MHD_HTTP_HEADER_ACCEPT);
 
 	return accept == NULL || strstr(accept, "application/json") != NULL ||
 		strstr(accept, "*/*") != NULL || strstr(accept, "application/*") != NULL;
@@ -490,12 +440,12 @@ accept_is_fine(HttpCall *hc)
 static bool
 length_is_fine(HttpCall *hc)
 {
-	const char *length = header(hc, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *length = http_header(hc, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	unsigned long long n = length != NULL ? strtoull(length, NULL, 10) : 0;
 
 	hc->too_large = n > (unsigned long long) hc->http->server->cf->max_body;
 	return !hc->too_large ||
-		(n <= MAX_DISCARD && header(hc, MHD_HTTP_HEADER_EXPECT) == NULL);
+		(n <= MAX_DISCARD && http_header(hc, MHD_HTTP_HEADER_EXPECT) == NULL);
 }
 
 /* Everything that can be decided from the headers alone. */
@@ -532,64 +482,6 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
 }
 
-/* Of IPv6 the network: its hosts are one client's to choose from. */
-static AuthDigest
-digest_address(const struct sockaddr *address)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *) address;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) address;
-
-	if (address->sa_family == AF_INET6)
-		return auth_digest(&v6->sin6_addr, 8);
-	return auth_digest(&v4->sin_addr, sizeof(v4->sin_addr));
-}
-
-static void
-refuse_for_now(HttpCall *hc, const char *message, int seconds)
-{
-	mcp_error(&hc->call, MCP_TOO_MANY, message, NULL);
-	hc->call.http_status = 429;
-	hc->call.retry_after = seconds;
-}
-
-/* False, with the answer given, for who has to wait. */
-static bool
-admit(HttpCall *hc, unsigned char kind)
-{
-	const Config *cf = hc->http->server->cf;
-	const union MHD_ConnectionInfo *info;
-
-	if (hc->credential == NULL)
-		return true;			/* readiness */
-	info = MHD_get_connection_info(hc->connection,
-								   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info != NULL && info->client_addr != NULL)
-		hc->use.peer = digest_address(info->client_addr);
-	hc->use.credential = auth_digest(hc->credential, strlen(hc->credential));
-	hc->use.kind = kind;
-	switch (auth_admit(&hc->use, cf->auth_failures, cf->calls_at_once,
-					   time(NULL)))
-	{
-		case AUTH_ADMITTED:
-			return true;
-		case AUTH_REFUSED_TOO_OFTEN:
-			refuse_for_now(hc, "Too many credentials were refused; wait a minute",
-						   60);
-			return false;
-		case AUTH_BUSY:
-			break;
-	}
-	refuse_for_now(hc, "Too many calls of this credential at once; wait for one to end",
-				   1);
-	return false;
-}
-
-static bool
-may_stream(McpCall *call)
-{
-	return admit((HttpCall *) call, USE_STREAM);
-}
-
 /*
  * Starts the call or hands it to a worker.  The connection is suspended first:
  * the call may be done before this returns.
@@ -619,8 +511,8 @@ static enum MHD_Result
 accept_body(HttpCall *hc)
 {
 	McpHeaders	headers = {
-		header(hc, "MCP-Protocol-Version"), header(hc, "Mcp-Method"),
-		header(hc, "Mcp-Name"), header(hc, "Mcp-Session-Id"),
+		http_header(hc, "MCP-Protocol-Version"), http_header(hc, "Mcp-Method"),
+		http_header(hc, "Mcp-Name"), http_header(hc, "Mcp-Session-Id"),
 		find_header, hc
 	};
 	McpRoute	taken;
@@ -628,6 +520,7 @@ accept_body(HttpCall *hc)
 	if (hc->too_large)
 		return refuse(hc, 413, JSONRPC_INVALID_REQUEST, "The body is too large");
 	hc->accepted = true;
+	http_line_served(hc->connection, true);
 
 	/* a stream's reference, taken early: its end may come from any thread */
 	hc->references++;
@@ -636,7 +529,7 @@ accept_body(HttpCall *hc)
 	if (taken == MCP_STREAMING)
 		return respond_stream(hc);
 	hc->references--;
-	if (taken == MCP_DEFERRED && admit(hc, USE_CALL))
+	if (taken == MCP_DEFERRED && http_admit(hc, HTTP_USE_CALL))
 		return defer(hc);
 	pthread_mutex_lock(&hc->lock);
 	hc->finished = true;
@@ -678,7 +571,7 @@ handle_post(HttpCall *hc, const char *data, size_t *size)
 static enum MHD_Result
 handle_delete(HttpCall *hc)
 {
-	const char *session = header(hc, "Mcp-Session-Id");
+	const char *session = http_header(hc, "Mcp-Session-Id");
 
 	if (session == NULL)
 		return refuse(hc, 405, JSONRPC_INVALID_REQUEST, "Method not allowed");
@@ -745,6 +638,7 @@ answer_readiness(McpCall *call)
 	Server	   *server = ((HttpCall *) call)->http->server;
 	bool		ready = server->ready(server->ready_arg);
 
+	atomic_store(&((HttpCall *) call)->http->ready, ready);
 	buf_puts(&call->out, ready ? "{\"ready\":true}" : "{\"ready\":false}");
 	call->http_status = ready ? 200 : 503;
 }
@@ -753,9 +647,23 @@ static const McpMethod readiness = {
 	"readyz", MCP_BOTH, true, NULL, answer_readiness
 };
 
+/* Anybody may ask, so PostgreSQL is not asked each time. */
 static enum MHD_Result
 handle_readiness(HttpCall *hc)
 {
+	Http	   *http = hc->http;
+	uint64_t	now = metrics_clock();
+
+	if (now < http->ready_until)
+	{
+		bool		ready = atomic_load(&http->ready);
+
+		return respond(hc->connection, hc, ready ? 200 : 503,
+					   "application/json",
+					   strdup(ready ? "{\"ready\":true}" : "{\"ready\":false}"),
+					   ready ? 14 : 15);
+	}
+	http->ready_until = now + READY_NS;
 	hc->accepted = true;
 	mcp_prepare(&hc->call, &readiness);
 	return defer(hc);
@@ -783,9 +691,15 @@ handle_get(HttpCall *hc, const char *path)
 static enum MHD_Result
 begin_request(HttpCall *hc, const char *path, const char *method)
 {
-	if (!host_is_allowed(hc))
+	if (!http_framing_is_clear(hc))
+	{
+		hc->close = true;
+		return refuse(hc, 400, JSONRPC_INVALID_REQUEST,
+					  "Headers contradict each other or are malformed");
+	}
+	if (!http_host_is_allowed(hc))
 		return refuse(hc, 403, MCP_FORBIDDEN, "This Host is not served here");
-	if (!origin_is_allowed(hc))
+	if (!http_origin_is_allowed(hc))
 		return refuse(hc, 403, MCP_FORBIDDEN, "This Origin is not allowed");
 	if (strcmp(path, HTTP_MCP_PATH) == 0)
 		return strcmp(method, "POST") == 0 ? check_post(hc) :

@@ -692,6 +692,7 @@ conclude(McpCall *call)
 	release_parked(call);
 	metrics_count_call(name, (int) call->outcome,
 					   metrics_clock() - call->started);
+	mcp_log_call(call, name);
 	call->transport->finish(call);
 }
 

@@ -35,6 +35,9 @@ extern const McpTool *mcp_find_tool(const Mcp *mcp, const char *name);
 extern const char *mcp_legacy_version(const char *version);
 extern void mcp_put_versions(Buf *out);
 
+/* One line about a call that is over, where the level is debug. */
+extern void mcp_log_call(const McpCall *call, const char *name);
+
 extern const McpMethod *mcp_find_feature(const McpHost *host,
 										 const char *name, McpEra era);
 

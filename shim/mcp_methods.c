@@ -6,6 +6,8 @@
 
 #include "auth.h"
 #include "json_util.h"
+#include "log.h"
+#include "metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,31 @@ put_instructions(McpCall *call)
 		return;
 	mcp_member(call, "instructions");
 	buf_json_cstr(&call->out, call->mcp->host->instructions);
+}
+
+/* Nothing of its arguments or its result, and no credential. */
+void
+mcp_log_call(const McpCall *call, const char *name)
+{
+	char		ms[32];
+	Buf			id;
+
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	snprintf(ms, sizeof(ms), "%.3f",
+			 (double) (metrics_clock() - call->started) / 1e6);
+	buf_init(&id);
+	if (json_is_string(call->msg.id))
+		buf_puts(&id, json_string_value(call->msg.id));
+	else if (call->msg.id != NULL)
+		json_util_write(&id, call->msg.id);
+	log_event(LOG_LEVEL_DEBUG, "call", "name", name,
+			  "outcome", metrics_outcome_name((int) call->outcome),
+			  "ms", ms, "request_id", buf_ok(&id) ? buf_cstr(&id) : NULL,
+			  "traceparent", json_util_string(call->meta, "traceparent"),
+			  "prompt_ref", json_util_string(call->meta, "warden/promptRef"),
+			  NULL);
+	buf_free(&id);
 }
 
 /* Without a session the client is served too; it can not cancel over HTTP. */

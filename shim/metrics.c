@@ -72,6 +72,12 @@ find_name(const char *name)
 	return NULL;
 }
 
+const char *
+metrics_outcome_name(int outcome)
+{
+	return outcome >= 0 && outcome < OUTCOMES ? outcome_names[outcome] : "?";
+}
+
 void
 metrics_count_call(const char *name, int outcome, uint64_t ns)
 {

@@ -35,6 +35,7 @@ extern uint64_t metrics_clock(void);
 
 /* name is a constant; outcome is a McpOutcome */
 extern void metrics_count_call(const char *name, int outcome, uint64_t ns);
+extern const char *metrics_outcome_name(int outcome);
 extern void metrics_count(MetricsCounter counter);
 extern void metrics_gauge_add(MetricsGauge gauge, int delta);
 extern void metrics_write(Buf *out);

@@ -12,7 +12,7 @@ SHIM_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" \
 SHIM_LEAVES = auth buf config json_load json_util jsonrpc log metrics session
 SHIM_CORE = $(SHIM_LEAVES) mcp_ask mcp_batch mcp_dispatch mcp_features \
 	mcp_headers mcp_methods mcp_stream worker
-SHIM_TRANSPORTS = http_server http_transport loop stdio_transport
+SHIM_TRANSPORTS = http_guard http_server http_transport loop stdio_transport
 SHIM_DATABASE = db db_connect db_plain keys pg_types prompts resources rows \
 	tools tools_change tools_read tools_task watch
 SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)

@@ -112,7 +112,8 @@ class Process:
             base["WARDEN_TOKEN"] = bench.env["token"]
         base.update(env)
         self.bench = bench
-        self.errors = (bench.dir / "shim.log").open("ab")
+        log = base.pop("stderr", bench.dir / "shim.log")
+        self.errors = log.open("ab")
         self.process = subprocess.Popen(
             [str(SHIM), *mode, *args], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.errors,

@@ -99,7 +99,8 @@ def methods(bench):
                 "PUT: 405")
     bench.equal(server.raw("GET", "/nope")[0], 404, "another path: 404")
     bench.equal(server.raw("GET", "/healthz")[2], b"ok\n", "healthz")
-    bench.equal(server.raw("GET", "/readyz")[0], 200, "readyz")
+    bench.equal([server.raw("GET", "/readyz")[0] for _ in range(3)],
+                [200, 200, 200], "readyz")
     server.call("whoami")
     metrics = server.raw("GET", "/metrics")[2].decode()
     bench.check('warden_mcp_calls_total{name="whoami",outcome="ok"} 1' in
@@ -463,6 +464,124 @@ def memory(bench):
     bench.check(rss < 12 * 1024, f"idle resident memory: {rss} KiB < 12 MiB")
 
 
+def dribble(bench):
+    """A byte now and then keeps no connection."""
+    server = bench.http("--idle-timeout", "2")
+    body = json.dumps(PING)
+    head = "".join(f"{k}: {v}\r\n" for k, v in server.headers(PING).items())
+    starts = (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+              (f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
+               f"Content-Length: {len(body)}\r\n\r\n").encode())
+    for start, what in zip(starts, ("headers", "a body")):
+        with socket.create_connection(("127.0.0.1", server.port)) as line:
+            line.sendall(start)
+            line.settimeout(0.5)
+
+            def is_cut():
+                try:
+                    line.sendall(b" ")
+                    return line.recv(1000)[:12] in (b"", b"HTTP/1.1 408")
+                except TimeoutError:
+                    return False
+                except ConnectionError:
+                    return True
+
+            bench.check(wait_for(is_cut, 20), f"{what} byte by byte: cut off")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    for _ in range(4):
+        connection.request("POST", "/mcp", body, server.headers(PING))
+        answer = connection.getresponse()
+        bench.equal((answer.status, bool(answer.read())), (200, True),
+                    "who sends requests now and then is not")
+        time.sleep(0.8)
+    connection.close()
+    slow = http.client.HTTPConnection("127.0.0.1", server.port)
+    request = tool("query", {"sql": "SELECT pg_sleep(4.5)"})
+    slow.request("POST", "/mcp", json.dumps(request), server.headers(request))
+    bench.equal(slow.getresponse().status, 200, "nor who waits for an answer")
+    slow.close()
+
+
+def framing(bench):
+    """Requests that a proxy could read in another way than we do."""
+    server = bench.http()
+    body = json.dumps(PING)
+    n = len(body)
+    lines = {k: v for k, v in server.headers(PING).items()}
+    lines["Host"] = "localhost"
+
+    def send(extra, payload=body, **changed):
+        head = "".join(f"{k}: {v}\r\n" for k, v in {**lines, **changed}.items()
+                       if v)
+        with socket.create_connection(("127.0.0.1", server.port)) as line:
+            line.settimeout(20)
+            line.sendall(f"POST /mcp HTTP/1.1\r\n{head}{extra}\r\n{payload}"
+                         "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+                         "Connection: close\r\n\r\n".encode("latin1"))
+            got = b""
+            try:
+                while data := line.recv(65536):
+                    got += data
+            except (TimeoutError, ConnectionError):
+                pass
+        return [int(part[:3]) for part in got.split(b"HTTP/1.1 ")[1:]]
+
+    length = f"Content-Length: {n}\r\n"
+    chunked = "Transfer-Encoding: chunked\r\n"
+    chunks = f"{n:x}\r\n{body}\r\n0\r\n\r\n"
+    bench.equal(send(length), [200, 200], "two requests on one connection")
+    bench.equal(send(chunked, chunks), [200, 200], "the first one in chunks")
+    for extra, what in (
+            (length + chunked, "a length and chunks"),
+            (chunked + "Content-Length: 4\r\n", "chunks and a length"),
+            (length + "Content-Length: 0\r\n", "two lengths"),
+            (length + length, "the same length twice"),
+            (f"Content-Length : {n}\r\n", "a space in a header's name"),
+            ("Transfer-Encoding: identity\r\n" + length, "another encoding"),
+            ("Transfer-Encoding: xchunked\r\n", "one that is none"),
+            (length + "Host: evil.example\r\n", "two hosts"),
+            (length + "Authorization: Bearer x\r\n", "two credentials"),
+            (length + "Origin: http://localhost\r\n" * 2, "two origins"),
+            (length + "Mcp-Method: ping\r\nmcp-method: tools/call\r\n",
+             "two methods")):
+        payload = chunks if chunked in extra else body
+        got = send(extra, payload)
+        bench.check(got in ([400], [400, 400]), f"{what}: 400, and no more",
+                    got)
+    bench.equal(server.post(PING)[0], 200, "and the server is still there")
+
+
+def unread(bench):
+    """A stream that nobody reads is cut, and holds no memory meanwhile."""
+    server = bench.http("--poll-interval", "0", "--notify-dsn", bench.dsn())
+    filler = "x" * 400000
+    first = int(bench.psql("SELECT coalesce(max(id), 0) "
+                           "FROM warden.pending_changes"))
+    request = modern({
+        "jsonrpc": "2.0", "id": "s", "method": "subscriptions/listen",
+        "params": {"notifications": {"taskIds": [
+            f"main:{first + n}" for n in range(1, 200)]}}},
+        {"extensions": {"io.modelcontextprotocol/tasks": {}}})
+    body = json.dumps(request)
+    head = "".join(f"{k}: {v}\r\n" for k, v in server.headers(request).items())
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", server.port))
+        line.sendall(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
+                     f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        server.call("whoami")
+        ids = [server.call("query", {
+            "sql": f"UPDATE tickets SET body = '{filler}' WHERE id = 1"})
+            ["structuredContent"]["change_id"] for _ in range(40)]
+        before = server.rss_kib()
+        for number in ids:
+            bench.psql(f"SELECT warden.reject({number}, 'no')", "rita")
+        wait_for(lambda: server.rss_kib() - before > 8 * 1024, 2)
+        grown = server.rss_kib() - before
+        bench.check(grown < 8 * 1024, "40 unread events of 0.4 MiB",
+                    f"{grown} KiB more")
+
+
 def failed_attempts(bench):
     server = bench.http("--auth-failures", "3")
     server.call("whoami")
@@ -662,6 +781,7 @@ def addresses(bench):
 main(credentials, default_token, origins, methods, bodies, batches,
      modern_headers,
      sessions, disconnects, cancelled, call_timeout, restarts, lazy,
-     concurrency, queue_limit, listening, drains, shed, failed_attempts, at_once,
+     concurrency, queue_limit, listening, drains, shed, dribble, framing, unread,
+     failed_attempts, at_once,
      bad_listeners, tls, reload,
      memory, addresses)

@@ -311,5 +311,33 @@ def audited(bench):
                       "b7ad6b7169203331-01"], "the audit log names it all")
 
 
+def logged(bench):
+    """One line per call, whatever the client put into it."""
+    for style in ("json", "logfmt"):
+        log = bench.dir / f"log.{style}"
+        client = bench.stdio("--log-level", "debug", "--log-format", style,
+                             stderr=log)
+        client.request("tools/call", {
+            "name": "query", "arguments": {"sql": "SELECT 'secret text'"},
+            "_meta": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-"
+                      "b7ad6b7169203331-01",
+                      "warden/promptRef": 'x"\nlevel=error event=forged \x1b[2J'
+                      "\u2028"}})
+        client.kill()
+        text = log.read_text()
+        lines = [line for line in text.split("\n") if "traceparent" in line]
+        bench.check(len(lines) == 1 and "b7ad6b7169203331" in lines[0] and
+                    "\x1b" not in text and "\nlevel=error" not in text and
+                    "secret text" not in text and
+                    bench.env["token"] not in text,
+                    f"{style}: a call is one line", text)
+    entry = json.loads([line for line in (bench.dir / "log.json").read_text()
+                        .split("\n") if "traceparent" in line][0])
+    bench.equal((entry["event"], entry["name"], entry["outcome"],
+                 entry["request_id"]), ("call", "query", "ok", "1"),
+                "it says what was called, and how it ended")
+
+
 main(masked_read, untrusted, values, parameters, formats, limits, writes, proposals,
-     schema, plans, identity, nothing_stays, audited)
+     schema, plans, identity, nothing_stays, audited,
+     logged)

@@ -1,0 +1,209 @@
+/*
+ * http_guard.c
+ *		Which requests are let in: headers that are clear, hosts and origins that
+ *		are ours, credentials that are not used too often.
+ */
+#include "http_internal.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+
+const char *
+http_header(HttpCall *hc, const char *name)
+{
+	return MHD_lookup_connection_value(hc->connection, MHD_HEADER_KIND, name);
+}
+
+/* ------------------------------------------------------------------------
+ * Headers as a whole
+ * ------------------------------------------------------------------------
+ */
+
+/* What is true of a request's headers as a whole. */
+typedef struct Framing
+{
+	unsigned	seen;			/* bits of single_headers */
+	bool		bad;
+} Framing;
+
+#define SEEN_LENGTH 1
+#define SEEN_ENCODING 2
+
+/*
+ * Of these a proxy before us may go by the last one, or the first: there may
+ * be one only.
+ */
+static const char *const single_headers[] = {
+	MHD_HTTP_HEADER_CONTENT_LENGTH, MHD_HTTP_HEADER_TRANSFER_ENCODING,
+	MHD_HTTP_HEADER_HOST, MHD_HTTP_HEADER_ORIGIN,
+	MHD_HTTP_HEADER_AUTHORIZATION, MHD_HTTP_HEADER_CONTENT_TYPE,
+	"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"
+};
+
+static enum MHD_Result
+look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
+			   const char *value)
+{
+	Framing    *framing = arg;
+
+	(void) kind;
+	(void) value;
+	if (strpbrk(name, " \t") != NULL)
+		framing->bad = true;
+	for (size_t i = 0; i < sizeof(single_headers) / sizeof(char *); i++)
+	{
+		if (strcasecmp(name, single_headers[i]) != 0)
+			continue;
+		if ((framing->seen & (1u << i)) != 0)
+			framing->bad = true;
+		framing->seen |= 1u << i;
+	}
+	return MHD_YES;
+}
+
+/*
+ * Where this request ends must be beyond doubt, and who it is from: what we and
+ * a proxy read differently could be a second request to one of us.
+ */
+bool
+http_framing_is_clear(HttpCall *hc)
+{
+	Framing		framing = {0, false};
+	const char *encoding = http_header(hc, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+
+	MHD_get_connection_values(hc->connection, MHD_HEADER_KIND, look_at_header,
+							  &framing);
+	if ((framing.seen & SEEN_LENGTH) != 0 &&
+		(framing.seen & SEEN_ENCODING) != 0)
+		framing.bad = true;
+	return !framing.bad &&
+		(encoding == NULL || strcasecmp(encoding, "chunked") == 0);
+}
+
+/* ------------------------------------------------------------------------
+ * Where from
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+in_list(const ConfigList *list, const char *value)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcasecmp(list->items[i], value) == 0)
+			return true;
+	return false;
+}
+
+/* localhost, 127.0.0.1 or [::1], with or without a port */
+static bool
+is_loopback_host(const char *host)
+{
+	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+
+	for (int i = 0; i < 3; i++)
+	{
+		size_t		n = strlen(names[i]);
+		const char *rest = host + n;
+
+		if (strncasecmp(host, names[i], n) != 0)
+			continue;
+		if (*rest == '\0' ||
+			(*rest == ':' && rest[1] != '\0' &&
+			 rest[1 + strspn(rest + 1, "0123456789")] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A browser that was led here by a rebound name says so in Host.  On other
+ * addresses than loopback the names have to be configured to be checked.
+ */
+bool
+http_host_is_allowed(HttpCall *hc)
+{
+	const ConfigList *allowed = &hc->http->server->cf->allowed_hosts;
+	const char *host = http_header(hc, MHD_HTTP_HEADER_HOST);
+
+	if (host == NULL)
+		return false;
+	if (in_list(allowed, host))
+		return true;
+	if (hc->http->loopback)
+		return is_loopback_host(host);
+	return allowed->count == 0;
+}
+
+bool
+http_origin_is_allowed(HttpCall *hc)
+{
+	const char *origin = http_header(hc, MHD_HTTP_HEADER_ORIGIN);
+	bool		local = false;
+
+	if (origin == NULL)
+		return true;
+	if (hc->http->loopback && strncmp(origin, "http://", 7) == 0)
+		local = is_loopback_host(origin + 7);
+	if (!local && !in_list(&hc->http->server->cf->allowed_origins, origin))
+		return false;
+	hc->origin = strdup(origin);
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * How often
+ * ------------------------------------------------------------------------
+ */
+
+/* Of IPv6 the network: its hosts are one client's to choose from. */
+static AuthDigest
+digest_address(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *) address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) address;
+
+	if (address->sa_family == AF_INET6)
+		return auth_digest(&v6->sin6_addr, 8);
+	return auth_digest(&v4->sin_addr, sizeof(v4->sin_addr));
+}
+
+static void
+refuse_for_now(HttpCall *hc, const char *message, int seconds)
+{
+	mcp_error(&hc->call, MCP_TOO_MANY, message, NULL);
+	hc->call.http_status = 429;
+	hc->call.retry_after = seconds;
+}
+
+/* False, with the answer given, for who has to wait. */
+bool
+http_admit(HttpCall *hc, unsigned char kind)
+{
+	const Config *cf = hc->http->server->cf;
+	const union MHD_ConnectionInfo *info;
+
+	if (hc->credential == NULL)
+		return true;			/* readiness */
+	info = MHD_get_connection_info(hc->connection,
+								   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info != NULL && info->client_addr != NULL)
+		hc->use.peer = digest_address(info->client_addr);
+	hc->use.credential = auth_digest(hc->credential, strlen(hc->credential));
+	hc->use.kind = kind;
+	switch (auth_admit(&hc->use, cf->auth_failures, cf->calls_at_once,
+					   time(NULL)))
+	{
+		case AUTH_ADMITTED:
+			return true;
+		case AUTH_REFUSED_TOO_OFTEN:
+			refuse_for_now(hc, "Too many credentials were refused; wait a minute",
+						   60);
+			return false;
+		case AUTH_BUSY:
+			break;
+	}
+	refuse_for_now(hc, "Too many calls of this credential at once; wait for one to end",
+				   1);
+	return false;
+}
