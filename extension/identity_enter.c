@@ -413,7 +413,8 @@ put_number(JsonbParseState **state, const char *name, int64 number)
 }
 
 static void
-put_flags(JsonbParseState **state, const char *name, const bool *flags, int count)
+put_flags(JsonbParseState **state, const char *name, const bool *flags,
+		  int count)
 {
 	JsonbValue	value;
 	int			i;
