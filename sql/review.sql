@@ -309,7 +309,42 @@ SELECT f ->> 'rule' AS rule, f ->> 'message' AS message
 	FROM warden.my_changes, jsonb_array_elements(statements) s, jsonb_array_elements(s -> 'findings') f
 	WHERE title = 'parts' ORDER BY 1;
 
+--
+-- What the agent is told follows from masked statistics: two tables that differ
+-- in nothing but what a labelled column holds
+--
 \c - :superuser
+SET client_min_messages = error;
+CREATE TABLE s.same1 (id int PRIMARY KEY, ssn text, n int);
+CREATE TABLE s.same2 (LIKE s.same1 INCLUDING ALL);
+INSERT INTO s.same1 SELECT i, '078-05-1001', i FROM generate_series(1, 20000) i;
+INSERT INTO s.same2 SELECT i, '999-' || lpad((i % 100)::text, 2, '0') || '-' || lpad((i % 10000)::text, 4, '0'), i FROM generate_series(1, 20000) i;
+SECURITY LABEL FOR warden ON COLUMN s.same1.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN s.same2.ssn IS 'ssn';
+CREATE INDEX ON s.same1 (ssn);
+CREATE INDEX ON s.same2 (ssn);
+ANALYZE s.same1, s.same2;
+GRANT SELECT ON s.same1, s.same2 TO regress_bot;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2801;
+\c - regress_bot
+\set before 2800
+UPDATE s.same1 SET n = 1 WHERE ssn = '078-05-1001';
+UPDATE s.same2 SET n = 1 WHERE ssn = '078-05-1001';
+DELETE FROM s.same1 WHERE ssn LIKE '078%';
+DELETE FROM s.same2 WHERE ssn LIKE '078%';
+UPDATE s.same1 SET n = 1 WHERE ssn > '5';
+UPDATE s.same2 SET n = 1 WHERE ssn > '5';
+INSERT INTO s.same1 SELECT id + 100000, ssn, n FROM s.same1 WHERE ssn = '078-05-1001';
+INSERT INTO s.same2 SELECT id + 100000, ssn, n FROM s.same2 WHERE ssn = '078-05-1001';
+DELETE FROM s.same1 USING s.same1 o WHERE same1.ssn = o.ssn AND o.n > 19000;
+DELETE FROM s.same2 USING s.same2 o WHERE same2.ssn = o.ssn AND o.n > 19000;
+SELECT replace(s ->> 'statement', 'same2', 'same1') AS statement, count(*),
+	count(DISTINCT concat(risk, required_approvals, replace((s -> 'findings')::text, 'same2', 'same1'))) AS answers
+	FROM warden.my_changes, jsonb_array_elements(statements) s WHERE id > :before GROUP BY 1 ORDER BY 1;
+
+\c - :superuser
+SELECT count(DISTINCT (estimated_rows, risk)) AS estimates, replace(statement, 'same2', 'same1') AS statement
+	FROM warden.change_statements WHERE change_id > :before GROUP BY 2 ORDER BY 2;
 SET client_min_messages = error;
 DROP SCHEMA s CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
