@@ -327,7 +327,6 @@ ANALYZE s.same1, s.same2;
 GRANT SELECT ON s.same1, s.same2 TO regress_bot;
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2801;
 \c - regress_bot
-\set before 2800
 UPDATE s.same1 SET n = 1 WHERE ssn = '078-05-1001';
 UPDATE s.same2 SET n = 1 WHERE ssn = '078-05-1001';
 DELETE FROM s.same1 WHERE ssn LIKE '078%';
@@ -340,11 +339,11 @@ DELETE FROM s.same1 USING s.same1 o WHERE same1.ssn = o.ssn AND o.n > 19000;
 DELETE FROM s.same2 USING s.same2 o WHERE same2.ssn = o.ssn AND o.n > 19000;
 SELECT replace(s ->> 'statement', 'same2', 'same1') AS statement, count(*),
 	count(DISTINCT concat(risk, required_approvals, replace((s -> 'findings')::text, 'same2', 'same1'))) AS answers
-	FROM warden.my_changes, jsonb_array_elements(statements) s WHERE id > :before GROUP BY 1 ORDER BY 1;
+	FROM warden.my_changes, jsonb_array_elements(statements) s WHERE s ->> 'statement' ~ 'same[12]' GROUP BY 1 ORDER BY 1;
 
 \c - :superuser
 SELECT count(DISTINCT (estimated_rows, risk)) AS estimates, replace(statement, 'same2', 'same1') AS statement
-	FROM warden.change_statements WHERE change_id > :before GROUP BY 2 ORDER BY 2;
+	FROM warden.change_statements WHERE statement ~ 'same[12]' GROUP BY 2 ORDER BY 2;
 SET client_min_messages = error;
 DROP SCHEMA s CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
