@@ -1,7 +1,7 @@
 /*
  * http_guard.c
- *		Which requests are let in: headers that are clear, hosts and origins that
- *		are ours, credentials that are not used too often.
+ *		Which requests are let in: headers that are clear, hosts and origins
+ *		that are ours, credentials that are not used too often.
  */
 #include "http_internal.h"
 
