@@ -83,6 +83,27 @@ class Server:
                 return
             time.sleep(0.01)
 
+    def worker_cpu(self):
+        """Return CPU us of the audit worker that runs now, 0 for none."""
+        with open(os.path.join(self.data, "postmaster.pid"),
+                  encoding="utf-8") as pidfile:
+            pid = pidfile.readline().strip()
+        with open("/proc/%s/task/%s/children" % (pid, pid),
+                  encoding="utf-8") as children:
+            pids = children.read().split()
+        for child in pids:
+            try:
+                with open("/proc/%s/cmdline" % child,
+                          encoding="utf-8") as cmdline:
+                    if "warden audit" not in cmdline.read():
+                        continue
+                with open("/proc/%s/schedstat" % child,
+                          encoding="utf-8") as stat:
+                    return int(stat.read().split()[0]) / 1000
+            except OSError:
+                continue
+        return 0
+
     def reaped_cpu(self):
         """Return CPU seconds that all backends that have ended used."""
         with open(os.path.join(self.data, "postmaster.pid"),

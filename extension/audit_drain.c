@@ -101,6 +101,7 @@ warden_queue_peek(WardenStream *stream, WardenQueued *records, int max,
 		record->procno = header->procno;
 		record->is_intent = header->is_intent;
 		record->is_outcome = header->is_outcome;
+		record->waiter = header->waiter;
 		record->id = 0;
 		record->len = header->len;
 		record->data = copy_out(block, header->len);
@@ -207,11 +208,19 @@ warden_queue_release(WardenStream *stream, uint32 n)
 void
 warden_queue_consume(WardenStream *stream, WardenQueued *records, int n)
 {
+	int i;
+
 	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	settle_open(stream, records, n);
 	(void) warden_queue_release(stream, n);
 	stream->failure = 0;
 	LWLockRelease(warden_queue->lock);
+	for (i = 0; i < n; i++)
+	{
+		/* by now it may be another backend's latch, which does not mind */
+		if (records[i].waiter != NO_WAITER)
+			SetLatch(&ProcGlobal->allProcs[records[i].waiter].procLatch);
+	}
 	ConditionVariableBroadcast(&stream->durable);
 	ConditionVariableBroadcast(&warden_queue->space);
 }

@@ -340,6 +340,7 @@ typedef struct Entry
 	uint64 intent_seq; /* 0: an intent, or of none */
 	bool is_intent;
 	bool is_outcome;
+	bool awaited; /* this process sleeps until it is durable */
 } Entry;
 
 static int
@@ -364,6 +365,7 @@ append(WardenStream *stream, const Entry *entry)
 	header->procno = entry->procno;
 	header->is_intent = entry->is_intent;
 	header->is_outcome = entry->is_outcome;
+	header->waiter = entry->awaited ? my_procno() : NO_WAITER;
 	copy_in(block, entry->data, entry->len);
 
 	if (stream->tail == NO_BLOCK)
@@ -387,16 +389,24 @@ has_room(WardenStream *stream, uint32 n)
 /*
  * A worker naps between batches: wake it when somebody waits for what is in
  * the queue, or when that fills.  Outcomes wait for the next intents, which
- * saves a flush of the WAL for each.  Lock held; SetLatch does not block.
+ * saves a flush of the WAL for each.  Lock held; returns what the caller is to
+ * set once it is not, or NULL.  A worker that leaves meanwhile does not mind.
  */
-static void
+static Latch *
 wake_worker(WardenStream *stream, bool urgent)
 {
 	if (!urgent && stream->nblocks <= stream_quota() / 2)
-		return;
+		return NULL;
 	stream->urgent_seq = stream->next_seq - 1;
-	if (stream->worker_latch != NULL)
-		SetLatch(stream->worker_latch);
+	return stream->worker_latch;
+}
+
+static void
+release_and_wake(Latch *latch)
+{
+	LWLockRelease(warden_queue->lock);
+	if (latch != NULL)
+		SetLatch(latch);
 }
 
 static void
@@ -442,9 +452,10 @@ slice_ms(TimestampTz deadline)
 
 /* One attempt; *stream is NULL when no stream could be had. */
 static bool
-try_append(WardenStream **stream, const Entry *entry, bool urgent, uint64 *seq)
+try_append(WardenStream **stream, const Entry *entry, uint64 *seq)
 {
 	uint32 n = blocks_needed(entry->len) + (entry->is_intent ? 1 : 0);
+	Latch *latch = NULL;
 	bool done = false;
 
 	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
@@ -458,18 +469,18 @@ try_append(WardenStream **stream, const Entry *entry, bool urgent, uint64 *seq)
 			warden_queue->reserved_blocks++;
 			(*stream)->open[entry->procno].latest_seq = *seq;
 		}
-		wake_worker(*stream, urgent);
+		latch = wake_worker(*stream, entry->awaited);
 		done = true;
 	}
 	else if (*stream != NULL)
-		wake_worker(*stream, true);
-	LWLockRelease(warden_queue->lock);
+		latch = wake_worker(*stream, true);
+	release_and_wake(latch);
 	return done;
 }
 
 /* Waits for room, at most until the deadline. */
 static void
-put(const Entry *entry, WardenTicket *ticket, TimestampTz deadline, bool urgent)
+put(const Entry *entry, WardenTicket *ticket, TimestampTz deadline)
 {
 	WardenStream *stream;
 
@@ -482,7 +493,7 @@ put(const Entry *entry, WardenTicket *ticket, TimestampTz deadline, bool urgent)
 				 "the statement can not be audited: its record is too large"),
 			 errhint(
 				 "Send less in one statement, or ask an administrator to raise warden.audit_queue_size.")));
-	while (!try_append(&stream, entry, urgent, &ticket->seq))
+	while (!try_append(&stream, entry, &ticket->seq))
 	{
 		if (stream != NULL)
 			warden_queue_ensure_worker(stream);
@@ -502,11 +513,11 @@ put(const Entry *entry, WardenTicket *ticket, TimestampTz deadline, bool urgent)
 
 void
 warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
-						TimestampTz deadline, bool urgent)
+						TimestampTz deadline, bool awaited)
 {
-	Entry entry = {data, len, my_procno(), 0, true, false};
+	Entry entry = {data, len, my_procno(), 0, true, false, awaited};
 
-	put(&entry, ticket, deadline, urgent);
+	put(&entry, ticket, deadline);
 }
 
 /* A parallel worker reads for the statement of its leader. */
@@ -533,10 +544,11 @@ void
 warden_queue_put_reads(const WardenTicket *intent, WardenTicket *ticket,
 					   const char *data, Size len, TimestampTz deadline)
 {
-	Entry entry = {data, len, my_procno(), 0, false, false};
+	Entry entry = {data, len, my_procno(), 0, false, false,
+				   warden_audit == WARDEN_AUDIT_SYNC};
 
 	find_statement(intent, &entry);
-	put(&entry, ticket, deadline, warden_audit == WARDEN_AUDIT_SYNC);
+	put(&entry, ticket, deadline);
 }
 
 static bool
@@ -545,6 +557,8 @@ is_durable(const WardenTicket *ticket)
 	return pg_atomic_read_u64(&ticket->stream->durable_seq) >= ticket->seq;
 }
 
+/* The worker sets our latch once the record is durable: ours alone, since a
+ * herd that wakes for each batch costs more than what it waits for. */
 void
 warden_queue_wait(const WardenTicket *ticket, TimestampTz deadline)
 {
@@ -553,18 +567,22 @@ warden_queue_wait(const WardenTicket *ticket, TimestampTz deadline)
 		if (is_past(deadline))
 			raise_unwritable(ticket->stream,
 							 "its record was not written in time");
-		ConditionVariableTimedSleep(&ticket->stream->durable,
-									slice_ms(deadline), PG_WAIT_EXTENSION);
-		warden_queue_ensure_worker(ticket->stream);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 slice_ms(deadline), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (!is_durable(ticket))
+			warden_queue_ensure_worker(ticket->stream);
 	}
-	ConditionVariableCancelSleep();
 }
 
 void
 warden_queue_put_outcome(WardenTicket *ticket, const char *data, Size len)
 {
 	WardenStream *stream = ticket->stream;
-	Entry entry = {data, len, my_procno(), ticket->seq, false, true};
+	Entry entry = {data, len, my_procno(), ticket->seq, false, true, false};
+	Latch *latch;
 
 	Assert(len <= WARDEN_QUEUE_OUTCOME_BYTES && blocks_needed(len) == 1);
 	ticket->stream = NULL;
@@ -572,20 +590,20 @@ warden_queue_put_outcome(WardenTicket *ticket, const char *data, Size len)
 	stream->nreserved--;
 	warden_queue->reserved_blocks--;
 	(void) append(stream, &entry);
-	wake_worker(stream, false);
-	LWLockRelease(warden_queue->lock);
+	latch = wake_worker(stream, false);
+	release_and_wake(latch);
 	warden_queue_ensure_worker(stream);
 }
 
 bool
 warden_queue_try_put(const char *data, Size len)
 {
-	Entry entry = {data, len, my_procno(), 0, false, false};
+	Entry entry = {data, len, my_procno(), 0, false, false, false};
 	WardenStream *stream;
 	uint64 seq;
 
 	if (len > warden_queue_record_limit() ||
-		!try_append(&stream, &entry, false, &seq))
+		!try_append(&stream, &entry, &seq))
 		return false;
 	warden_queue_ensure_worker(stream);
 	return true;
@@ -595,15 +613,16 @@ void
 warden_queue_signal_outbox(void)
 {
 	WardenStream *stream;
+	Latch *latch = NULL;
 
 	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	stream = claim_stream();
 	if (stream != NULL)
 	{
 		stream->outbox_wanted++;
-		wake_worker(stream, true);
+		latch = wake_worker(stream, true);
 	}
-	LWLockRelease(warden_queue->lock);
+	release_and_wake(latch);
 
 	/* without a stream the rows stay in the outbox for the next worker */
 	if (stream != NULL)
@@ -629,6 +648,7 @@ warden_queue_flush(TimestampTz deadline)
 	WardenStream *stream;
 	uint64 seq = 0;
 	uint64 outbox = 0;
+	Latch *latch = NULL;
 
 	LWLockAcquire(warden_queue->lock, LW_EXCLUSIVE);
 	stream = claim_stream();
@@ -636,9 +656,9 @@ warden_queue_flush(TimestampTz deadline)
 	{
 		seq = stream->next_seq - 1;
 		outbox = ++stream->outbox_wanted;
-		wake_worker(stream, true);
+		latch = wake_worker(stream, true);
 	}
-	LWLockRelease(warden_queue->lock);
+	release_and_wake(latch);
 	if (stream == NULL)
 		raise_unwritable(NULL, "too many databases are in use");
 

@@ -25,12 +25,12 @@ typedef struct WardenTicket
 
 /*
  * Appends the record of an intent, and reserves the room for its outcome.
- * Waits for room, at most until the deadline; raises WD009 after it.  Urgent:
- * somebody is going to wait until it is on disk.
+ * Waits for room, at most until the deadline; raises WD009 after it.  Awaited:
+ * the caller is going to wait until it is on disk.
  */
 extern void warden_queue_put_intent(WardenTicket *ticket, const char *data,
 									Size len, TimestampTz deadline,
-									bool urgent);
+									bool awaited);
 
 /* Appends what the statement of an intent reads beyond it. */
 extern void warden_queue_put_reads(const WardenTicket *intent,
@@ -75,6 +75,7 @@ typedef struct WardenQueued
 	int procno;
 	bool is_intent;
 	bool is_outcome;
+	int waiter; /* process that sleeps until it is on disk, or -1 */
 	int64 id;	/* assigned by the worker */
 	char *data; /* palloc'd, MAXALIGNed */
 	Size len;

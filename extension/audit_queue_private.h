@@ -30,6 +30,7 @@
 #include "storage/lwlock.h"
 
 #define NO_BLOCK PG_UINT32_MAX
+#define NO_WAITER (-1)
 
 typedef struct Block
 {
@@ -49,6 +50,7 @@ typedef struct RecordHeader
 	int32 procno;
 	bool is_intent;
 	bool is_outcome;
+	int32 waiter; /* process that sleeps until it is durable, or none */
 } RecordHeader;
 
 #define HEADER_BYTES MAXALIGN(sizeof(RecordHeader))
@@ -80,7 +82,7 @@ struct WardenStream
 	uint64 next_seq;
 	uint64 urgent_seq; /* the last record that somebody waits for */
 	pg_atomic_uint64 durable_seq;
-	ConditionVariable durable;
+	ConditionVariable durable; /* for those who wait for no record of theirs */
 
 	/* the worker */
 	pid_t worker_pid; /* 0: none */

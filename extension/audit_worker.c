@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/condition_variable.h"
@@ -47,6 +48,14 @@
 #define BATCH_RECORDS 4096
 #define BATCH_BYTES (8 * 1024 * 1024)
 
+/*
+ * Those whom a batch woke come back soon: so long, in parts of the time that
+ * the last commits took, the next batch waits for them.  Otherwise the few who
+ * came while one was written get a flush of their own, and all others two.
+ */
+#define GATHER_PART 2
+#define GATHER_MOST_US 2000
+
 #define NAP_BUSY_MS 20
 #define NAP_IDLE_MS 100
 #define RETRY_FIRST_MS 100
@@ -72,6 +81,9 @@ static WardenStream *stream = NULL;
 static WardenChainHead head;	  /* as committed */
 static WardenChainHead attempted; /* of a batch whose commit was asked for */
 static int attempted_n;			  /* records of the queue in it */
+static int awaited_n;			  /* records that somebody waited for, in the
+								   * last batch */
+static long commit_us;			  /* that commits took, smoothed */
 static char database_name[NAMEDATALEN];
 static MemoryContext batch_context = NULL;
 static int64 logged_head = 0;
@@ -171,6 +183,20 @@ was_committed(const WardenChainHead *stored)
 }
 
 static void
+commit_batch(void)
+{
+	instr_time before;
+	instr_time after;
+
+	INSTR_TIME_SET_CURRENT(before);
+	ForceSyncCommit();
+	CommitTransactionCommand();
+	INSTR_TIME_SET_CURRENT(after);
+	INSTR_TIME_SUBTRACT(after, before);
+	commit_us += ((long) INSTR_TIME_GET_MICROSEC(after) - commit_us) / 4;
+}
+
+static void
 write_batch(Batch *batch)
 {
 	StartTransactionCommand();
@@ -191,16 +217,20 @@ write_batch(Batch *batch)
 			write_outbox(batch);
 	}
 	batch->head = warden_store_close(batch->store);
-	ForceSyncCommit();
 	attempted = batch->head;
 	attempted_n = batch->nqueued;
-	CommitTransactionCommand();
+	commit_batch();
 }
 
 /* What was written is on disk: say so, and take it off the queue. */
 static void
 finish_batch(Batch *batch)
 {
+	int i;
+
+	awaited_n = 0;
+	for (i = 0; i < batch->nqueued; i++)
+		awaited_n += batch->queued[i].waiter >= 0 ? 1 : 0;
 	head = batch->head;
 	attempted.id = 0;
 	if (batch->outbox)
@@ -376,6 +406,14 @@ discard_queue(WardenQueued *queued)
 	warden_queue_consume(stream, queued, 0);
 }
 
+/* See GATHER_PART. */
+static void
+gather(void)
+{
+	if (awaited_n > 1)
+		pg_usleep(Min(commit_us / GATHER_PART, GATHER_MOST_US));
+}
+
 /* true if nothing woke us */
 static bool
 nap(long ms)
@@ -438,6 +476,7 @@ serve(WardenQueued *queued)
 			(rested && !warden_queue_empty(stream)))
 		{
 			rested = false;
+			gather();
 			if (run_batch(queued))
 			{
 				retry = 0;
