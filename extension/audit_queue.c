@@ -37,6 +37,7 @@ static WardenStream *my_stream = NULL; /* of this backend's database */
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 static GucIntCheckHook prev_check_max_worker_processes = NULL;
+static GucIntCheckHook prev_check_max_parallel_workers = NULL;
 
 /* ----------------------------------------------------------------------
  * Shared memory
@@ -719,6 +720,32 @@ check_max_worker_processes(int *newval, void **extra, GucSource source)
 		prev_check_max_worker_processes(newval, extra, source);
 }
 
+/*
+ * Anybody may set this, and with it have parallel queries take every slot that
+ * there is: those of the workers are left out.
+ */
+static bool
+check_max_parallel_workers(int *newval, void **extra, GucSource source)
+{
+	*newval = Min(*newval, max_worker_processes - warden_audit_workers);
+	return prev_check_max_parallel_workers == NULL ||
+		prev_check_max_parallel_workers(newval, extra, source);
+}
+
+/* What is set already was set before there was a check. */
+static void
+limit_parallel_workers(void)
+{
+	struct config_int *option;
+	int limit = max_worker_processes - warden_audit_workers;
+
+	option = (struct config_int *) warden_find_option("max_parallel_workers");
+	prev_check_max_parallel_workers = option->check_hook;
+	option->check_hook = check_max_parallel_workers;
+	option->reset_val = Min(option->reset_val, limit);
+	max_parallel_workers = Min(max_parallel_workers, limit);
+}
+
 static void
 reserve_workers(void)
 {
@@ -731,6 +758,7 @@ reserve_workers(void)
 	snprintf(value, sizeof(value), "%d", max_worker_processes);
 	SetConfigOption("max_worker_processes", value, PGC_POSTMASTER,
 					PGC_S_OVERRIDE);
+	limit_parallel_workers();
 }
 
 void

@@ -139,6 +139,15 @@ is( $node->safe_psql('postgres',
         q{SELECT setting, pending_restart FROM pg_settings
            WHERE name = 'max_worker_processes'}),
     (9 + 4) . '|f', 'on top of what is configured, without complaints');
+is( $node->safe_psql('postgres',
+        'SET max_parallel_workers = 1000; SHOW max_parallel_workers'),
+    '9', 'and no setting of parallel queries reaches them');
+$node->append_conf('postgresql.conf', 'max_parallel_workers = 500');
+$node->restart;
+is( $node->safe_psql('postgres',
+        'SET max_parallel_workers = 2; RESET max_parallel_workers;
+         SHOW max_parallel_workers'),
+    '9', 'that of the configuration neither');
 
 #
 # A worker that is told to go loses nothing, outcomes included
