@@ -96,16 +96,31 @@ sub wait_until_blocked
       or die 'the apply does not wait';
 }
 
+# A crash has been seen to when there is another checkpointer.
+my $checkpointer = q{SELECT pid FROM pg_stat_activity
+    WHERE backend_type = 'checkpointer'};
+
+sub present
+{
+    my ($how) = @_;
+
+    return $how eq 'SIGKILL' ? value($checkpointer) : 0;
+}
+
 # Until the server is there and nobody applies anything.  It may go away in
 # the middle of a question, and take the pipe to psql with it.
 sub wait_for_server
 {
+    my ($before) = @_;
     my $tries = 1800;
 
     while ($tries-- > 0)
     {
         my $answer = eval {
-            $node->psql('postgres', "SELECT NOT EXISTS ($applying)",
+            $node->psql(
+                'postgres',
+                "SELECT NOT EXISTS ($applying)"
+                  . " AND ($checkpointer) IS DISTINCT FROM $before",
                 stdout => \my $out);
             $out;
         };
@@ -135,6 +150,7 @@ sub end_apply
 {
     my ($how, $apply) = @_;
     my $pid = $how eq 'postmaster' ? '' : value($applying);
+    my $before = present($how);
 
     if ($how eq 'postmaster')
     {
@@ -150,7 +166,7 @@ sub end_apply
         value("SELECT pg_terminate_backend($pid)");
     }
     eval { $apply->finish };
-    wait_for_server();
+    wait_for_server($before);
 }
 
 sub status_of
@@ -382,6 +398,7 @@ for my $round (1 .. $rounds)
     my $session = $node->background_psql('postgres',
         extra_params => [ '-U', 'shop_reviewer' ]);
     my $pid = $session->query_safe('SELECT pg_backend_pid()');
+    my $before = present($how);
 
     $session->query_until(qr/now/, "\\echo now\nCALL warden.apply($id);\n");
     usleep(int(rand(12_000)));
@@ -394,9 +411,8 @@ for my $round (1 .. $rounds)
     {
         kill $how eq 'SIGKILL' ? 'KILL' : 'TERM', $pid;
     }
-    # the postmaster has seen it when the client has
     eval { $session->quit };
-    wait_for_server();
+    wait_for_server($before);
     my $status = status_of($id);
     $seen{"$how $status"}++;
     $applied++ if $status eq 'applied';
