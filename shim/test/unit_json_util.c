@@ -39,6 +39,7 @@ test_load(void)
 	CHECK(fault_of("\"\\ud800\"", 8) == JSON_FAULT_SYNTAX);
 	CHECK(fault_of("\"\\u0000\"", 8) == JSON_FAULT_NONE);
 	CHECK(fault_of("\"a\0b\"", 5) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("{}\0x", 4) == JSON_FAULT_SYNTAX);
 	CHECK(fault_of("1e999", 5) == JSON_FAULT_SYNTAX);
 	CHECK(fault_of("99999999999999999999", 20) == JSON_FAULT_SYNTAX);
 	CHECK(fault_of("[1,]", 4) == JSON_FAULT_SYNTAX);
