@@ -233,6 +233,17 @@ http_line_served(struct MHD_Connection *connection, bool served)
 	line->since = metrics_clock();
 }
 
+static void
+cut_line(const HttpLine *line)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(line->connection,
+								MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info != NULL)
+		shutdown(info->connect_fd, SHUT_RDWR);
+}
+
 /*
  * The library's own timeout begins anew with every byte, so that a client could
  * hold a connection for ever with one byte now and then.
@@ -244,16 +255,8 @@ cut_lines(Http *http)
 	uint64_t	now = metrics_clock();
 
 	for (HttpLine *line = http->lines; line != NULL; line = line->next)
-	{
-		const union MHD_ConnectionInfo *info;
-
-		if (line->served || now - line->since <= limit)
-			continue;
-		info = MHD_get_connection_info(line->connection,
-									   MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (info != NULL)
-			shutdown(info->connect_fd, SHUT_RDWR);
-	}
+		if (!line->served && now - line->since > limit)
+			cut_line(line);
 }
 
 /* Listens on the address, or takes over a listening socket (else -1). */
@@ -415,6 +418,30 @@ serve_until_stop(Http *http, struct sockaddr_storage *address)
 	}
 }
 
+static void
+turn_until_idle(Http *http, uint64_t ns)
+{
+	uint64_t	deadline = metrics_clock() + ns;
+
+	while (atomic_load(&http->requests) > 0 && metrics_clock() < deadline)
+		turn(http, DRAIN_MS);
+}
+
+/*
+ * Those that are left are held by workers that do not come back, say from a
+ * host that does not answer.  Their connections are suspended, which the
+ * library does not stop with, and what they hold is ours: so nothing is freed.
+ */
+static void
+abandon_calls(Http *http)
+{
+	if (atomic_load(&http->requests) == 0)
+		return;
+	log_event(LOG_LEVEL_ERROR, "calls_abandoned", "message",
+			  "calls did not end in time: stopped without them", NULL);
+	_exit(1);
+}
+
 /* No new connections, streams get their end, running calls their time. */
 static void
 drain(Http *http)
@@ -431,10 +458,11 @@ drain(Http *http)
 	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
 		turn(http, DRAIN_MS);
 	mcp_cancel_all(server->mcp);
-	deadline = metrics_clock() +
-		(uint64_t) (server->cf->cancel_timeout + 1) * SECOND;
-	while (atomic_load(&http->requests) > 0 && metrics_clock() < deadline)
-		turn(http, DRAIN_MS);
+	turn_until_idle(http, (uint64_t) (server->cf->cancel_timeout + 1) * SECOND);
+	for (HttpLine *line = http->lines; line != NULL; line = line->next)
+		cut_line(line);
+	turn_until_idle(http, SECOND);
+	abandon_calls(http);
 	for (int i = 0; i < http->daemon_count; i++)
 		MHD_stop_daemon(http->daemons[i]);
 }

@@ -2,19 +2,26 @@
  * json_util.c
  *		The only way for untrusted bytes to become a JSON value.
  *
- * jansson recurses once per level, so nesting is counted in a flat scan before
- * it sees the text.
+ * jansson recurses once per level and allocates for every value, so both are
+ * counted in a flat scan before it sees the text.
  */
 #include "json_util.h"
 
+#include <stdint.h>
 #include <string.h>
 
-/* The deepest nesting of brackets outside strings; never recurses. */
-static size_t
-nesting_of(const char *text, size_t len)
+typedef struct Extent
 {
+	size_t		depth;			/* deepest nesting of brackets */
+	size_t		values;			/* see JSON_UTIL_COLLECTION */
+} Extent;
+
+/* What stands outside strings; never recurses. */
+static Extent
+measure(const char *text, size_t len)
+{
+	Extent		extent = {0, 1};
 	size_t		depth = 0;
-	size_t		deepest = 0;
 	bool		in_string = false;
 
 	for (size_t i = 0; i < len; i++)
@@ -32,33 +39,42 @@ nesting_of(const char *text, size_t len)
 			in_string = true;
 		else if (c == '{' || c == '[')
 		{
-			if (++depth > deepest)
-				deepest = depth;
+			extent.values += JSON_UTIL_COLLECTION;
+			if (++depth > extent.depth)
+				extent.depth = depth;
 		}
 		else if ((c == '}' || c == ']') && depth > 0)
 			depth--;
+		else if (c == ',')
+			extent.values++;
 	}
-	return deepest;
+	return extent;
+}
+
+static JsonFault
+look_over(const char *text, size_t len, size_t max_values)
+{
+	Extent		extent;
+
+	/* jansson takes a NUL byte for the end, and no JSON has one */
+	if (memchr(text, '\0', len) != NULL)
+		return JSON_FAULT_SYNTAX;
+	extent = measure(text, len);
+	if (extent.depth > JSON_UTIL_MAX_DEPTH)
+		return JSON_FAULT_DEPTH;
+	return extent.values > max_values ? JSON_FAULT_SIZE : JSON_FAULT_NONE;
 }
 
 json_t *
-json_util_load(const char *text, size_t len, JsonFault *fault)
+json_util_load_message(const char *text, size_t len, size_t max_values,
+					   JsonFault *fault)
 {
 	json_error_t error;
 	json_t	   *value;
 
-	*fault = JSON_FAULT_NONE;
-	/* jansson takes a NUL byte for the end, and no JSON has one */
-	if (memchr(text, '\0', len) != NULL)
-	{
-		*fault = JSON_FAULT_SYNTAX;
+	*fault = look_over(text, len, max_values);
+	if (*fault != JSON_FAULT_NONE)
 		return NULL;
-	}
-	if (nesting_of(text, len) > JSON_UTIL_MAX_DEPTH)
-	{
-		*fault = JSON_FAULT_DEPTH;
-		return NULL;
-	}
 
 	/* \u0000 in a string is legal JSON: whoever uses the string refuses it */
 	value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
@@ -67,6 +83,12 @@ json_util_load(const char *text, size_t len, JsonFault *fault)
 		*fault = json_error_code(&error) == json_error_out_of_memory ?
 			JSON_FAULT_MEMORY : JSON_FAULT_SYNTAX;
 	return value;
+}
+
+json_t *
+json_util_load(const char *text, size_t len, JsonFault *fault)
+{
+	return json_util_load_message(text, len, SIZE_MAX, fault);
 }
 
 const char *

@@ -12,16 +12,30 @@
 /* Deepest nesting that a message may have. */
 #define JSON_UTIL_MAX_DEPTH 64
 
+/*
+ * What a client's message may hold: an array or object counts for
+ * JSON_UTIL_COLLECTION values.  Two bytes of text can become a hundred in
+ * memory, and a message is read before anybody has looked at its credential.
+ */
+#define JSON_UTIL_MAX_VALUES 100000
+#define JSON_UTIL_COLLECTION 8
+
 typedef enum JsonFault
 {
 	JSON_FAULT_NONE,
 	JSON_FAULT_SYNTAX,			/* not JSON, not UTF-8, or a duplicate key */
 	JSON_FAULT_DEPTH,			/* nested too deeply */
+	JSON_FAULT_SIZE,			/* more values than max_values */
 	JSON_FAULT_MEMORY
 } JsonFault;
 
 /* The caller owns the value.  NULL with *fault set otherwise. */
 extern json_t *json_util_load(const char *text, size_t len, JsonFault *fault)
+			__attribute__((warn_unused_result));
+
+/* The same for a message, which may not hold more than max_values. */
+extern json_t *json_util_load_message(const char *text, size_t len,
+									  size_t max_values, JsonFault *fault)
 			__attribute__((warn_unused_result));
 
 /* Borrowed string of `key`; NULL when absent, no string, or with a NUL. */

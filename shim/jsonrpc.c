@@ -25,6 +25,10 @@ set_fault(JsonRpcMessage *msg, JsonFault fault)
 			set_invalid(msg, JSONRPC_INVALID_REQUEST,
 						"Invalid Request: nested too deeply");
 			return;
+		case JSON_FAULT_SIZE:
+			set_invalid(msg, JSONRPC_INVALID_REQUEST,
+						"Invalid Request: too many values");
+			return;
 		case JSON_FAULT_MEMORY:
 			set_invalid(msg, JSONRPC_INTERNAL_ERROR, "Out of memory");
 			return;
@@ -141,7 +145,7 @@ jsonrpc_parse(const char *text, size_t len, JsonRpcMessage *msg)
 	JsonFault	fault;
 
 	memset(msg, 0, sizeof(*msg));
-	msg->root = json_util_load(text, len, &fault);
+	msg->root = json_util_load_message(text, len, JSON_UTIL_MAX_VALUES, &fault);
 	if (msg->root == NULL)
 		set_fault(msg, fault);
 	else

@@ -717,12 +717,13 @@ mcp_run(McpCall *call, int wake_fd)
 
 /*
  * A call that comes back with a state is left out: opening it is not to be
- * done twice.
+ * done twice.  One that was cancelled in the queue is not to be begun at all.
  */
 static bool
 can_park(const McpCall *call)
 {
 	return call->mcp->host->parking != NULL && call->tool != NULL &&
+		!atomic_load(&call->cancelled) &&
 		(call->tool->flags & MCP_TOOL_PARKS) != 0 &&
 		json_object_get(call->msg.params, "requestState") == NULL;
 }

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import pathlib
 import signal
 import socket
 import ssl
@@ -136,6 +137,26 @@ def bodies(bench):
     bench.equal(post(b'{"jsonrpc":"2.0","id":null,"method":"ping"}'),
                 (400, -32600), "id null")
     bench.equal(server.post(PING)[0], 200, "and the server is still there")
+
+
+def swollen(bench):
+    """What a message becomes in memory is limited, before anybody knows who."""
+    server = bench.http()
+    headers = {"Content-Type": "application/json",
+               "Authorization": "Bearer nobody"}
+    before = server.rss_kib()
+
+    def post(item, count):
+        body = '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":[%s]}}' \
+            % ",".join([item] * count)
+        return server.raw("POST", "/mcp", body, headers)[0]
+
+    for item, count in (("{}", 340000), ("[]", 340000), ("1", 500000)):
+        bench.equal(post(item, count), 400, f"{count} times {item}: 400")
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    more = int(status.split("VmHWM:")[1].split()[0]) - before
+    bench.check(more < 24 * 1024, f"they took {more} KiB < 24 MiB")
+    bench.equal(post("1", 90000), 200, "90000 numbers are not too many")
 
 
 def batches(bench):
@@ -778,8 +799,8 @@ def addresses(bench):
         bench.check(done.returncode != 0, f"{what} is refused")
 
 
-main(credentials, default_token, origins, methods, bodies, batches,
-     modern_headers,
+main(credentials, default_token, origins, methods, bodies, swollen,
+     batches, modern_headers,
      sessions, disconnects, cancelled, call_timeout, restarts, lazy,
      concurrency, queue_limit, listening, drains, shed, dribble, framing, unread,
      failed_attempts, at_once,

@@ -5,7 +5,9 @@ import json
 import pathlib
 import re
 import resource
+import socket
 import threading
+import time
 
 from harness import main
 
@@ -174,4 +176,65 @@ def crowd(bench):
         line.close()
 
 
-main(short, beside_slow_ones, places, resets, crowd)
+def until(server, gauge, value):
+    deadline = time.time() + 30
+    while counters(server)[gauge] != value and time.time() < deadline:
+        time.sleep(0.02)
+
+
+def cancelled_in_the_queue(bench):
+    """What is cancelled before it has a place is never sent."""
+    server = bench.http("--pool", "1")
+    _, headers, _ = server.post({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"}}})
+    server.session = headers["mcp-session-id"]
+    sql = "UPDATE customers SET name = 'cancelled' WHERE id = 3"
+    answers = {}
+
+    def call(number, sql):
+        answers[number] = server.post({
+            "jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {
+                "name": "query", "arguments": {"sql": sql}}})
+
+    def cancel(number):
+        server.post({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                     "params": {"requestId": number}})
+
+    first = threading.Thread(target=call, args=(2, "SELECT pg_sleep(60)"))
+    first.start()
+    until(server, "pool_busy", 1)
+    second = threading.Thread(target=call, args=(3, sql))
+    second.start()
+    until(server, "queue_length", 1)
+    cancel(3)
+    cancel(2)
+    first.join()
+    second.join()
+    bench.equal(answers[3][0], 202, "a call that is cancelled in the queue")
+    bench.equal(bench.psql(
+        "SELECT count(*) FROM warden.change_statements"
+        " WHERE statement LIKE '%''cancelled''%'"), "0", "does not run")
+
+
+def stuck_at_the_end(bench):
+    """A database that accepts and says nothing does not break the end."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        log = pathlib.Path(bench.dir) / "stuck.log"
+        server = bench.http(
+            "--drain-timeout", "0", "--cancel-timeout", "1",
+            "--connect-timeout", "60", stderr=log,
+            WARDEN_DSN=f"host=127.0.0.1 port={silent.getsockname()[1]}")
+        line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        line.request("GET", "/readyz")
+        until(server, "pool_busy", 1)
+        bench.equal(server.terminate(60), 1, "it ends without the call")
+        line.close()
+        bench.check("calls_abandoned" in log.read_text(), "and says so")
+
+
+main(short, beside_slow_ones, places, resets, crowd, cancelled_in_the_queue,
+     stuck_at_the_end)

@@ -57,6 +57,31 @@ test_depth(void)
 	CHECK(fault_of("\"\\\"[\"", 5) == JSON_FAULT_NONE);
 }
 
+static JsonFault
+fault_within(const char *text, size_t max_values)
+{
+	JsonFault	fault;
+	json_t	   *value = json_util_load_message(text, strlen(text), max_values,
+											   &fault);
+
+	json_decref(value);
+	return value != NULL ? JSON_FAULT_NONE : fault;
+}
+
+static void
+test_size(void)
+{
+	CHECK(fault_within("[1,2,\"x\"]", JSON_UTIL_COLLECTION + 3) ==
+		  JSON_FAULT_NONE);
+	CHECK(fault_within("[1,2,\"x\"]", JSON_UTIL_COLLECTION + 2) ==
+		  JSON_FAULT_SIZE);
+	CHECK(fault_within("{\"a\":{}}", 2 * JSON_UTIL_COLLECTION + 1) ==
+		  JSON_FAULT_NONE);
+	CHECK(fault_within("{\"a\":{}}", 2 * JSON_UTIL_COLLECTION) ==
+		  JSON_FAULT_SIZE);
+	CHECK(fault_within("\"[,[,\\\",[\"", 1) == JSON_FAULT_NONE);
+}
+
 static void
 test_getters(void)
 {
@@ -84,6 +109,7 @@ main(void)
 {
 	test_load();
 	test_depth();
+	test_size();
 	test_getters();
 	UNIT_EXIT();
 }
