@@ -9,7 +9,7 @@ SHIM_CLANG ?= clang
 SHIM_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" \
 	control/pg_warden.control 2>/dev/null)
 
-SHIM_LEAVES = auth buf config json_util jsonrpc log metrics session
+SHIM_LEAVES = auth buf config json_load json_util jsonrpc log metrics session
 SHIM_CORE = $(SHIM_LEAVES) mcp_ask mcp_batch mcp_dispatch mcp_features \
 	mcp_headers mcp_methods mcp_stream worker
 SHIM_TRANSPORTS = http_guard http_server http_transport loop stdio_transport

@@ -1,11 +1,35 @@
-/* fuzz_jsonrpc.c: any bytes as a message; the id must survive the round trip */
+/*
+ * fuzz_jsonrpc.c: any bytes as a message; what is read must be what jansson
+ * reads, and the id must survive the round trip
+ */
 #include "json_util.h"
 #include "jsonrpc.h"
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/*
+ * Ours has a limit of its own for nesting, and minds NUL bytes behind the end,
+ * which jansson takes for the end.
+ */
+static void
+compare_with_jansson(const char *text, size_t size)
+{
+	JsonFault	fault;
+	json_t	   *ours = json_util_load(text, size, &fault);
+	json_t	   *theirs = json_loadb(text, size, JSON_REJECT_DUPLICATES |
+									JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+
+	if (fault != JSON_FAULT_DEPTH && memchr(text, '\0', size) == NULL &&
+		((ours == NULL) != (theirs == NULL) ||
+		 (ours != NULL && !json_equal(ours, theirs))))
+		abort();
+	json_decref(ours);
+	json_decref(theirs);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -15,6 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	JsonFault	fault;
 	json_t	   *answer;
 
+	compare_with_jansson((const char *) data, size);
 	buf_init(&out);
 	jsonrpc_parse((const char *) data, size, &msg);
 	jsonrpc_error(&out, msg.id, -32600, "x", NULL);
