@@ -14,6 +14,7 @@
 #include "metrics.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -191,15 +192,30 @@ begin(Loop *loop, McpCall *call)
 	return false;
 }
 
-/* A place has become free: the next in the queue gets it. */
+static bool
+has_hung_up(const McpCall *call)
+{
+	struct pollfd fd = {call->watch_fd, POLLRDHUP, 0};
+
+	return call->watch_fd >= 0 && poll(&fd, 1, 0) > 0;
+}
+
+/*
+ * A place has become free: the next in the queue gets it.  Whose client did not
+ * wait for that is cancelled.
+ */
 static void
 deal_out(Loop *loop)
 {
 	McpCall    *call;
 
 	while ((call = worker_next(loop->server->workers)) != NULL)
+	{
+		if (has_hung_up(call))
+			mcp_cancel(call);
 		if (begin(loop, call))
 			worker_release(loop->server->workers);
+	}
 }
 
 static void

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 
-from harness import main
+from harness import main, modern
 
 
 def counters(server):
@@ -183,39 +183,48 @@ def until(server, gauge, value):
 
 
 def cancelled_in_the_queue(bench):
-    """What is cancelled before it has a place is never sent."""
+    """What is given up before it has a place is never sent."""
     server = bench.http("--pool", "1")
     _, headers, _ = server.post({
         "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {},
             "clientInfo": {"name": "test", "version": "1"}}})
     server.session = headers["mcp-session-id"]
-    sql = "UPDATE customers SET name = 'cancelled' WHERE id = 3"
     answers = {}
 
+    def query(number, sql):
+        return {"jsonrpc": "2.0", "id": number, "method": "tools/call",
+                "params": {"name": "query", "arguments": {"sql": sql}}}
+
     def call(number, sql):
-        answers[number] = server.post({
-            "jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {
-                "name": "query", "arguments": {"sql": sql}}})
+        answers[number] = server.post(query(number, sql))
 
     def cancel(number):
         server.post({"jsonrpc": "2.0", "method": "notifications/cancelled",
                      "params": {"requestId": number}})
 
-    first = threading.Thread(target=call, args=(2, "SELECT pg_sleep(60)"))
-    first.start()
+    write = "UPDATE customers SET name = 'given up' WHERE id = 3"
+    threads = [threading.Thread(target=call, args=(2, "SELECT pg_sleep(3)")),
+               threading.Thread(target=call, args=(3, write))]
+    threads[0].start()
     until(server, "pool_busy", 1)
-    second = threading.Thread(target=call, args=(3, sql))
-    second.start()
+    threads[1].start()
     until(server, "queue_length", 1)
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    request = modern(query(4, write))
+    line.request("POST", "/mcp", json.dumps(request), server.headers(request))
+    until(server, "queue_length", 2)
+    line.close()
     cancel(3)
-    cancel(2)
-    first.join()
-    second.join()
+    for thread in threads:
+        thread.join()
+    until(server, "queue_length", 0)
+    until(server, "pool_busy", 0)
     bench.equal(answers[3][0], 202, "a call that is cancelled in the queue")
     bench.equal(bench.psql(
         "SELECT count(*) FROM warden.change_statements"
-        " WHERE statement LIKE '%''cancelled''%'"), "0", "does not run")
+        " WHERE statement LIKE '%''given up''%'"), "0",
+        "does not run, nor one whose client has gone")
 
 
 def stuck_at_the_end(bench):
