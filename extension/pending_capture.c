@@ -22,6 +22,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/trigger.h"
 #include "common/cryptohash.h"
@@ -29,6 +30,7 @@
 #include "miscadmin.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rowsecurity.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/guc.h"
@@ -482,6 +484,38 @@ hash_columns_in(pg_cryptohash_ctx *hash, TupleDesc desc)
 	}
 }
 
+/* What CREATE OR REPLACE can change of a trigger that stays the same one. */
+static void
+hash_trigger_in(pg_cryptohash_ctx *hash, const Trigger *trigger)
+{
+	int			i;
+
+	hash_text_in(hash, trigger->tgqual);
+	hash_text_in(hash, trigger->tgoldtable);
+	hash_text_in(hash, trigger->tgnewtable);
+	hash_number_in(hash, trigger->tgdeferrable);
+	hash_number_in(hash, trigger->tginitdeferred);
+	hash_number_in(hash, trigger->tgnattr);
+	for (i = 0; i < trigger->tgnattr; i++)
+		hash_number_in(hash, trigger->tgattr[i]);
+	hash_number_in(hash, trigger->tgnargs);
+	for (i = 0; i < trigger->tgnargs; i++)
+		hash_text_in(hash, trigger->tgargs[i]);
+}
+
+static void
+hash_roles_in(pg_cryptohash_ctx *hash, ArrayType *roles)
+{
+	Datum	   *oids;
+	int			n;
+	int			i;
+
+	deconstruct_array(roles, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids,
+					  NULL, &n);
+	for (i = 0; i < n; i++)
+		hash_number_in(hash, DatumGetObjectId(oids[i]));
+}
+
 /* What a write to the relation sets off: triggers, rules, row security. */
 static void
 hash_reactions_in(pg_cryptohash_ctx *hash, Relation relation)
@@ -498,6 +532,7 @@ hash_reactions_in(pg_cryptohash_ctx *hash, Relation relation)
 		hash_number_in(hash, trigger->tgtype);
 		hash_number_in(hash, trigger->tgenabled);
 		hash_function_in(hash, trigger->tgfoid);
+		hash_trigger_in(hash, trigger);
 	}
 	for (i = 0; relation->rd_rules != NULL &&
 		 i < relation->rd_rules->numLocks; i++)
@@ -520,6 +555,7 @@ hash_reactions_in(pg_cryptohash_ctx *hash, Relation relation)
 		hash_text_in(hash, policy->policy_name);
 		hash_number_in(hash, policy->polcmd);
 		hash_number_in(hash, policy->permissive);
+		hash_roles_in(hash, policy->roles);
 		hash_text_in(hash, nodeToString(policy->qual));
 		hash_text_in(hash, nodeToString(policy->with_check_qual));
 	}

@@ -188,20 +188,6 @@ word_end(const char *p)
 	return end;
 }
 
-/* The end of a literal that begins at p. */
-static const char *
-literal_end(const char *p, bool escapes)
-{
-	for (p++; *p != '\0'; p++)
-	{
-		if (*p == '\\' && escapes && p[1] != '\0')
-			p++;
-		else if (*p == '\'')
-			return p + 1;
-	}
-	return p;
-}
-
 /* A name in double quotes, which ends at the next one. */
 static const char *
 quoted_name(const char *p, char *name)
@@ -243,12 +229,57 @@ reach_operator_run(Reach *reach, HTAB *words, const char *run, Oid qualifier)
 	}
 }
 
+/* White space and comments. */
+static const char *
+blanks_end(const char *p)
+{
+	for (;;)
+	{
+		if (isspace((unsigned char) *p))
+			p++;
+		else if (strncmp(p, "--", 2) == 0)
+			p += strcspn(p, "\r\n");
+		else if (strncmp(p, "/*", 2) == 0 && strstr(p, "*/") != NULL)
+			p = strstr(p, "*/") + 2;
+		else
+			return p;
+	}
+}
+
+/* "schema . name" with blanks, from the end of what may be a schema's name. */
+static void
+reach_apart(Reach *reach, HTAB *words, const char *end, const char *schema)
+{
+	const char *dot = blanks_end(end);
+	const char *start = *dot == '.' ? blanks_end(dot + 1) : dot;
+	Oid			qualifier;
+	char		name[NAMEDATALEN] = "";
+
+	if (*dot != '.' || start == end + 1)
+		return;
+	qualifier = get_namespace_oid(schema, true);
+	if (!OidIsValid(qualifier))
+		return;
+	if (*start == '"')
+		(void) quoted_name(start, name);
+	else if (is_word_start(*start))
+		strlcpy(name, downcase_truncate_identifier(start,
+												   word_end(start) - start,
+												   false), NAMEDATALEN);
+	else
+		reach_operator_run(reach, words,
+						   pnstrdup(start, word_end(start) - start),
+						   qualifier);
+	if (name[0] != '\0')
+		reach_word(reach, words, name, qualifier);
+}
+
 /*
- * What the words of a text name.  Literals count where the text is a body,
- * whose literals can be statements.
+ * What the words of a text name.  In a body literals count, which can be
+ * statements; and comments, since who is to say where a literal ends.
  */
 static void
-reach_text(Reach *reach, const char *text, bool literals)
+reach_text(Reach *reach, const char *text)
 {
 	HASHCTL		ctl = {.keysize = sizeof(Word), .entrysize = sizeof(Word),
 	.hcxt = CurrentMemoryContext};
@@ -262,11 +293,6 @@ reach_text(Reach *reach, const char *text, bool literals)
 		char		name[NAMEDATALEN] = "";
 		const char *end = word_end(p);
 
-		if (*p == '\'' && !literals)
-		{
-			p = literal_end(p, p > text && (p[-1] == 'E' || p[-1] == 'e'));
-			continue;
-		}
 		if (end > p && is_word_start(*p))
 			strlcpy(name, downcase_truncate_identifier(p, end - p, false),
 					NAMEDATALEN);
@@ -281,7 +307,10 @@ reach_text(Reach *reach, const char *text, bool literals)
 			if (strchr(OPERATOR_CHARACTERS, name[0]) != NULL)
 				reach_operator_run(reach, words, name, qualifier);
 			else
+			{
 				reach_word(reach, words, name, qualifier);
+				reach_apart(reach, words, end, name);
+			}
 			qualifier = *end == '.' ? get_namespace_oid(name, true) :
 				InvalidOid;
 		}
@@ -558,7 +587,7 @@ reach_function(Reach *reach, Oid function)
 		form->prolang != INTERNALlanguageId)
 	{
 		reach->path = function_path(tuple, path);
-		reach_text(reach, TextDatumGetCString(body), true);
+		reach_text(reach, TextDatumGetCString(body));
 		reach->path = path;
 	}
 	ReleaseSysCache(tuple);
@@ -717,6 +746,32 @@ reach_event_triggers(Reach *reach, RawStmt *raw, List **states)
 		reach_object(reach, ProcedureRelationId, lfirst_oid(cell));
 }
 
+/* A body as its language gets it: in the statement it is a literal. */
+static void
+reach_bodies(Reach *reach, Node *stmt)
+{
+	List	   *options = IsA(stmt, DoStmt) ? ((DoStmt *) stmt)->args :
+		IsA(stmt, CreateFunctionStmt) ?
+		((CreateFunctionStmt *) stmt)->options : NIL;
+	ListCell   *cell;
+	ListCell   *body;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "as") != 0)
+			continue;
+		if (IsA(option->arg, String))
+			reach_text(reach, strVal(option->arg));
+		else
+		{
+			foreach(body, castNode(List, option->arg))
+				reach_text(reach, strVal(lfirst(body)));
+		}
+	}
+}
+
 char *
 warden_reach_state(const char *text, const char *path)
 {
@@ -730,7 +785,9 @@ warden_reach_state(const char *text, const char *path)
 
 	reach.seen = create_seen();
 	reach.path = parse_path(path, NIL);
-	reach_text(&reach, text, raw == NULL || IsA(raw->stmt, DoStmt));
+	reach_text(&reach, raw == NULL ? text : warden_statement_code(text));
+	if (raw != NULL)
+		reach_bodies(&reach, raw->stmt);
 	reach_event_triggers(&reach, raw, &states);
 	do
 	{

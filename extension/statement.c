@@ -93,6 +93,55 @@ warden_statement_prepared(const char *text)
 	return result;
 }
 
+/* 'x', e'x', b'x', u&'x', $tag$x$tag$ */
+static bool
+is_literal(const char *token)
+{
+	if (token[0] == '$')
+		return !isdigit((unsigned char) token[1]);
+	if (pg_strncasecmp(token, "u&'", 3) == 0)
+		return true;
+	return token[0] == '\'' ||
+		(token[0] != '\0' && strchr("bexnBEXN", token[0]) != NULL &&
+		 token[1] == '\'');
+}
+
+/*
+ * A statement's words and operators alone, one space between them and none
+ * around a dot: neither comments, in which a quote means nothing, nor literals.
+ * A name in Unicode escapes says what it names to the parser only.
+ */
+char *
+warden_statement_code(const char *text)
+{
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE		location;
+	StringInfoData code;
+
+	initStringInfo(&code);
+	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	extra.escape_string_warning = false;
+	while (core_yylex(&value, &location, scanner) != 0)
+	{
+		/* the scanner has put an end to what it has read */
+		const char *token = extra.scanbuf + location;
+		bool		dot = strcmp(token, ".") == 0;
+
+		if (pg_strncasecmp(token, "u&\"", 3) == 0)
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+					 errmsg("a name in Unicode escapes can not be proposed"),
+					 errhint("Write the name itself, in double quotes.")));
+		if (code.len > 0 && !dot && code.data[code.len - 1] != '.')
+			appendStringInfoChar(&code, ' ');
+		appendStringInfoString(&code, is_literal(token) ? "," : token);
+	}
+	scanner_finish(scanner);
+	return code.data;
+}
+
 /* ---- names -------------------------------------------------------------- */
 
 static WardenName *

@@ -62,6 +62,43 @@ DROP EVENT TRIGGER regress_event;
 SELECT id, status FROM warden.pending_changes WHERE id BETWEEN 2701 AND 2707 ORDER BY id;
 SELECT id, l FROM regress_d.t ORDER BY id;
 
+-- the function within a function, however the statement hides its name; and
+-- what of a trigger can be replaced without making another one
+SET ROLE regress_writer;
+CREATE FUNCTION regress_d.inner(i int) RETURNS int LANGUAGE sql AS 'SELECT i';
+CREATE FUNCTION regress_d.outer(i int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN regress_d.inner(i); END';
+CREATE FUNCTION regress_d.argument() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := TG_ARGV[0]; RETURN NEW; END';
+CREATE TABLE regress_d.u (id int, n int);
+CREATE TRIGGER replaced BEFORE INSERT ON regress_d.u FOR EACH ROW EXECUTE FUNCTION regress_d.argument('1');
+GRANT SELECT ON regress_d.u TO regress_bot;
+\c - regress_bot
+SELECT warden.propose(sql, sql, NULL) FROM (VALUES
+	(1, $q$DELETE FROM regress_d.t /* ' */ WHERE n = regress_d.outer(1) /* ' */$q$),
+	(2, $q$DELETE FROM regress_d.t WHERE n = regress_d . outer(1)$q$),
+	(3, $q$DELETE FROM regress_d.t WHERE l::text = $$'$$ AND n = regress_d.outer(1) AND l::text = $$'$$$q$),
+	(4, $q$DO $d$BEGIN DELETE FROM regress_d.t WHERE n = regress_d -- ' "
+		. outer(1); END$d$$q$),
+	(5, $q$DO E'BEGIN DELETE FROM regress_d.t WHERE n = regress_d.\x6futer(1); END'$q$),
+	(6, $q$DELETE FROM regress_d.t WHERE l::text = 'regress_d.outer'$q$)) s (i, sql) ORDER BY i;
+SELECT warden.propose('DELETE FROM regress_d.t WHERE n = regress_d.U&"\006futer"(1)', 'escaped', NULL);
+SELECT warden.propose('INSERT INTO regress_d.u (id) VALUES (1)', 'trigger', NULL);
+\c - regress_ann
+\o /dev/null
+SELECT warden.approve(id, NULL) FROM warden.pending_changes WHERE id >= 2708;
+\o
+\c - :superuser
+CREATE OR REPLACE FUNCTION regress_d.inner(i int) RETURNS int LANGUAGE sql AS 'SELECT i + 1';
+CREATE OR REPLACE TRIGGER replaced BEFORE INSERT ON regress_d.u FOR EACH ROW EXECUTE FUNCTION regress_d.argument('2');
+\c - regress_ann
+SELECT format('CALL warden.apply(%s)', id) FROM warden.pending_changes WHERE id >= 2708 AND status = 'approved' ORDER BY id
+\gexec
+\c - :superuser
+SELECT id, status, title FROM warden.pending_changes WHERE id >= 2708 ORDER BY id;
+\set VERBOSITY default
+SELECT warden.break_glass(2711, 'two approvals');
+SELECT warden.break_glass(2712, 'two approvals');
+\set VERBOSITY terse
+
 SET client_min_messages = error;
 DROP SCHEMA regress_d CASCADE;
 DROP FUNCTION public.regress_event();
