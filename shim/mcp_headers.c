@@ -105,18 +105,28 @@ mcp_check_name_header(McpCall *call, const McpHeaders *headers,
 						json_string_length(value), "Mcp-Name");
 }
 
-/* An argument as the header that mirrors it must read; NULL for none. */
+/*
+ * An argument as the header that mirrors it must read, NULL for none.  A string
+ * may hold a NUL, so its length is said.
+ */
 static const char *
-mirrored_text(const json_t *value, char digits[24])
+mirrored_text(const json_t *value, char digits[24], size_t *len)
 {
+	const char *text = digits;
+
 	if (json_is_string(value))
+	{
+		*len = json_string_length(value);
 		return json_string_value(value);
+	}
 	if (json_is_boolean(value))
-		return json_is_true(value) ? "true" : "false";
-	if (!json_is_integer(value))
+		text = json_is_true(value) ? "true" : "false";
+	else if (json_is_integer(value))
+		snprintf(digits, 24, "%lld", (long long) json_integer_value(value));
+	else
 		return NULL;
-	snprintf(digits, 24, "%lld", (long long) json_integer_value(value));
-	return digits;
+	*len = strlen(text);
+	return text;
 }
 
 bool
@@ -130,16 +140,16 @@ mcp_check_mirrors(McpCall *call, const McpHeaders *headers)
 	for (; mirror->header != NULL; mirror++)
 	{
 		char		digits[24];
+		size_t		len = 0;
 		const char *text = mirrored_text(json_object_get(arguments,
 														 mirror->argument),
-										 digits);
+										 digits, &len);
 		const char *header = headers->find(headers->arg, mirror->header);
 
 		if (text == NULL && header == NULL)
 			continue;
 		if (!mcp_check_header(call, text != NULL ? header : NULL,
-						  text != NULL ? text : "",
-						  text != NULL ? strlen(text) : 0, mirror->header))
+						  text != NULL ? text : "", len, mirror->header))
 			return false;
 	}
 	return true;

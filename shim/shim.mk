@@ -23,7 +23,7 @@ SHIM_OBJS = $(SHIM_MODULES:%=$(SHIM_OBJDIR)/%.o)
 SHIM_CORE_OBJS = $(SHIM_CORE:%=$(SHIM_OBJDIR)/%.o)
 SHIM_UNITS = alloc auth buf config json_util jsonrpc mcp rows session
 SHIM_UNIT_BINARIES = $(SHIM_UNITS:%=shim/test/unit_%)
-SHIM_FUZZERS = config dispatch jsonrpc keys
+SHIM_FUZZERS = config dispatch headers jsonrpc keys
 SHIM_FUZZ_BINARIES = $(SHIM_FUZZERS:%=shim/test/fuzz_%)
 SHIM_FUZZ_SECONDS ?= 10
 SHIM_FUZZ_SEED ?= 1
@@ -91,6 +91,13 @@ shim/test/fuzz_keys: shim/test/fuzz_keys.c $(SHIM_FUZZ_SOURCES) $(SHIM_FUZZ_KEYS
 	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
 		$(SHIM_PQ_CFLAGS) $(SHIM_FUZZ_FLAGS) -o $@ $< $(SHIM_FUZZ_SOURCES) \
 		$(SHIM_FUZZ_KEYS) $(SHIM_PQ_LIBS) -ljansson -ldl
+
+# libmicrohttpd's part is the target's own.
+shim/test/fuzz_headers: shim/test/fuzz_headers.c $(SHIM_FUZZ_SOURCES) \
+		shim/http_guard.c
+	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
+		$(SHIM_FUZZ_FLAGS) -o $@ $< $(SHIM_FUZZ_SOURCES) shim/http_guard.c \
+		-ljansson
 
 shim/test/fuzz_%: shim/test/fuzz_%.c $(SHIM_FUZZ_SOURCES)
 	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
