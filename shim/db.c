@@ -857,8 +857,8 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
 	}
 	else if (!send_call(conn, request, key, reset))
 	{
-		fail(&ticket->outcome, DB_UNREACHABLE, "08006",
-			 "the connection to PostgreSQL was lost", "Try again.");
+		/* parts of it may have been sent, up to the COMMIT */
+		fail_lost(ticket);
 		part(ticket, false);
 	}
 	explicit_bzero(key, sizeof(key));

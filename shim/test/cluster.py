@@ -79,6 +79,28 @@ def start(directory):
     (directory / "env.json").write_text(json.dumps(env))
 
 
+def standby(primary, folder, **settings):
+    """Starts a streaming standby in the folder of the server that primary, an
+    env.json, describes; its port.  "a__b" in settings stands for "a.b"."""
+    port = free_port()
+    shutil.rmtree(folder, ignore_errors=True)
+    run(*AS_POSTGRES, f"{primary['bindir']}/pg_basebackup", "-D", folder, "-R",
+        "-c", "fast", "-d", f"host={primary['host']} port={primary['port']} "
+        "user=postgres")
+    with (folder / "postgresql.conf").open("a") as out:
+        out.write(f"port = {port}\n")
+        for name, value in settings.items():
+            out.write(f"{name.replace('__', '.')} = '{value}'\n")
+    server(primary, folder, "start")
+    return port
+
+
+def server(env, data, *args):
+    """pg_ctl on a data directory."""
+    run(*AS_POSTGRES, f"{env['bindir']}/pg_ctl", "-D", data, "-l",
+        f"{data}.log", "-w", "-t", "60", *args)
+
+
 def main():
     action, directory = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
     if action == "start":

@@ -1,36 +1,7 @@
 """Reads on a hot standby, writes and the rest on the primary."""
 
-import shutil
-import subprocess
-
-from cluster import AS_POSTGRES, free_port
+import cluster
 from harness import main
-
-
-def command(*words):
-    subprocess.run([str(w) for w in words], check=True, capture_output=True)
-
-
-def standby(bench, **settings):
-    """A streaming standby of the bench's server; its conninfo."""
-    folder, port = bench.dir / "standby", free_port()
-    shutil.rmtree(folder, ignore_errors=True)
-    bindir = bench.env["bindir"]
-    command(*AS_POSTGRES, f"{bindir}/pg_basebackup", "-D", folder, "-R", "-c",
-            "fast", "-d", f"host=127.0.0.1 port={bench.env['port']} "
-            "user=postgres")
-    with (folder / "postgresql.conf").open("a") as out:
-        out.write(f"port = {port}\n")
-        for name, value in settings.items():
-            out.write(f"{name.replace('__', '.')} = '{value}'\n")
-    command(*AS_POSTGRES, f"{bindir}/pg_ctl", "-D", folder, "-l",
-            bench.dir / "standby.log", "-w", "start")
-    return folder, bench.dsn(port=port)
-
-
-def stop(bench, folder):
-    command(*AS_POSTGRES, f"{bench.env['bindir']}/pg_ctl", "-D", folder,
-            "-m", "immediate", "stop")
 
 
 def rows(client, sql):
@@ -43,9 +14,10 @@ def replica(bench):
     bench.equal(rows(client, recovery).get("rows"), [[False]],
                 "a replica that is not there: the primary")
     for audit, where in (("log", True), ("refuse", False)):
-        folder, dsn = standby(bench, warden__standby_audit=audit)
+        folder = bench.dir / "standby"
+        port = cluster.standby(bench.env, folder, warden__standby_audit=audit)
         try:
-            client = bench.stdio("--read-dsn", dsn)
+            client = bench.stdio("--read-dsn", bench.dsn(port=port))
             bench.equal(rows(client, recovery).get("rows"), [[where]],
                         f"standby_audit {audit}: a read")
             bench.equal(rows(client, "SELECT email FROM customers WHERE "
@@ -57,7 +29,7 @@ def replica(bench):
             bench.equal(rows(client, "SELECT * FROM nope").get("sqlstate"),
                         "42P01", "an error stays an error")
         finally:
-            stop(bench, folder)
+            cluster.server(bench.env, folder, "-m", "immediate", "stop")
 
 
 main(replica)
