@@ -1820,6 +1820,27 @@ COMMENT ON FUNCTION warden.review_rule_defaults() IS 'the rules that this versio
 INSERT INTO warden.review_rules (rule, level)
 	SELECT d.rule, d.level FROM warden.review_rule_defaults() d;
 
+-- Privileges by default, memberships, roles, databases, extensions and the like
+-- are in no class: an administrator makes those.
+CREATE TABLE warden.proposable (
+	class text PRIMARY KEY
+		CHECK (class IN ('owner', 'privileges', 'security_definer')),
+	enabled boolean NOT NULL DEFAULT false,
+	description text NOT NULL,
+	changed boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE warden.proposable IS 'classes of statements that agents may propose where enabled; all are refused otherwise';
+COMMENT ON COLUMN warden.proposable.class IS 'name of the class; the list is closed';
+COMMENT ON COLUMN warden.proposable.enabled IS 'agents may propose such statements, which are refused otherwise';
+COMMENT ON COLUMN warden.proposable.description IS 'what belongs to it';
+COMMENT ON COLUMN warden.proposable.changed IS 'differs from what was installed (kept by pg_dump)';
+REVOKE ALL ON warden.proposable FROM PUBLIC;
+
+INSERT INTO warden.proposable (class, description) VALUES
+	('owner', 'ALTER ... OWNER TO of relations, functions, types and schemas'),
+	('privileges', 'GRANT and REVOKE on relations, functions, types and schemas'),
+	('security_definer', 'functions in trusted languages that run with their owner''s rights');
+
 -- Decisions and transitions all pass here; see pending_decide.c.
 CREATE FUNCTION warden.guard_change() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'warden_sql_guard_change'
@@ -1863,6 +1884,9 @@ CREATE TRIGGER guard_rule BEFORE INSERT OR UPDATE OR DELETE
 CREATE TRIGGER guard_rule BEFORE INSERT OR UPDATE OR DELETE
 	ON warden.review_rules
 	FOR EACH ROW EXECUTE FUNCTION warden.guard_rule();
+CREATE TRIGGER guard_rule BEFORE INSERT OR UPDATE OR DELETE
+	ON warden.proposable
+	FOR EACH ROW EXECUTE FUNCTION warden.guard_rule();
 COMMENT ON TRIGGER guard_change ON warden.pending_changes IS 'transitions only';
 COMMENT ON TRIGGER guard_statement ON warden.pending_changes IS 'one change per statement';
 COMMENT ON TRIGGER guard_done ON warden.pending_changes IS 'one change per statement';
@@ -1874,6 +1898,7 @@ COMMENT ON TRIGGER guard_record ON warden.change_reviews IS 'decisions never cha
 COMMENT ON TRIGGER guard_truncate ON warden.change_reviews IS 'decisions are kept';
 COMMENT ON TRIGGER guard_rule ON warden.approval_rules IS 'edits are audited';
 COMMENT ON TRIGGER guard_rule ON warden.review_rules IS 'edits are audited';
+COMMENT ON TRIGGER guard_rule ON warden.proposable IS 'edits are audited';
 
 -- They fire for session_replication_role = replica as well.
 ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_change;
@@ -1887,6 +1912,7 @@ ALTER TABLE warden.change_reviews ENABLE ALWAYS TRIGGER guard_record;
 ALTER TABLE warden.change_reviews ENABLE ALWAYS TRIGGER guard_truncate;
 ALTER TABLE warden.approval_rules ENABLE ALWAYS TRIGGER guard_rule;
 ALTER TABLE warden.review_rules ENABLE ALWAYS TRIGGER guard_rule;
+ALTER TABLE warden.proposable ENABLE ALWAYS TRIGGER guard_rule;
 
 CREATE FUNCTION warden.propose(sql text, title text, reason text)
 	RETURNS bigint
@@ -2085,6 +2111,7 @@ SELECT pg_catalog.pg_extension_config_dump('warden.change_reviews', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.change_reviews_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.approval_rules', 'WHERE changed');
 SELECT pg_catalog.pg_extension_config_dump('warden.review_rules', 'WHERE changed');
+SELECT pg_catalog.pg_extension_config_dump('warden.proposable', 'WHERE changed');
 
 -- Agents are in no group: these five check who calls.
 GRANT EXECUTE ON FUNCTION warden.propose(text, text, text),
@@ -2094,7 +2121,7 @@ GRANT EXECUTE ON FUNCTION warden.propose(text, text, text),
 GRANT SELECT ON warden.my_changes, warden.my_audit TO PUBLIC;
 GRANT SELECT ON warden.pending_changes, warden.change_statements,
 	warden.change_reviews, warden.open_changes, warden.approval_rules,
-	warden.review_rules
+	warden.review_rules, warden.proposable
 	TO warden_reviewer, warden_auditor, warden_admin;
 GRANT UPDATE (status) ON warden.pending_changes TO warden_reviewer;
 GRANT EXECUTE ON FUNCTION warden.approve(bigint, text, text),
@@ -2111,3 +2138,4 @@ GRANT EXECUTE ON FUNCTION warden.effective_status(text, timestamptz)
 GRANT INSERT (risk, scope, approvals), UPDATE (approvals), DELETE
 	ON warden.approval_rules TO warden_admin;
 GRANT UPDATE (level) ON warden.review_rules TO warden_admin;
+GRANT UPDATE (enabled) ON warden.proposable TO warden_admin;

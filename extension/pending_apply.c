@@ -44,6 +44,7 @@
 #include "pending.h"
 #include "pending_apply_private.h"
 #include "principal.h"
+#include "proposable.h"
 #include "review.h"
 #include "statement.h"
 #include "warden.h"
@@ -130,6 +131,7 @@ warden_apply_statement(const WardenChange *change, WardenStatement *statement)
 	CHECK_FOR_INTERRUPTS();
 	CommandCounterIncrement();
 	raw = warden_apply_same_objects(change, statement, &names);
+	warden_proposable_check_roles(raw->stmt);
 	warden_sandbox_settle(raw->stmt, names);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");

@@ -45,12 +45,14 @@ delete_namesake(void *arg)
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 	const char *table = RelationGetRelationName(trigger->tg_relation);
 	bool		scoped = strcmp(table, "approval_rules") == 0;
+	bool		class = strcmp(table, "proposable") == 0;
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		values[2];
 	bool		isnull;
 
 	values[0] = heap_getattr(trigger->tg_trigtuple,
-							 SPI_fnumber(desc, scoped ? "risk" : "rule"),
+							 SPI_fnumber(desc, scoped ? "risk" :
+										 class ? "class" : "rule"),
 							 desc, &isnull);
 	values[1] = scoped ? heap_getattr(trigger->tg_trigtuple,
 									  SPI_fnumber(desc, "scope"), desc,
@@ -61,6 +63,10 @@ delete_namesake(void *arg)
 							  "DELETE FROM warden.approval_rules"
 							  " WHERE risk OPERATOR(pg_catalog.=) $1"
 							  " AND scope OPERATOR(pg_catalog.=) $2" :
+							  class ?
+							  "DELETE FROM warden.proposable"
+							  " WHERE class OPERATOR(pg_catalog.=) $1"
+							  " AND class OPERATOR(pg_catalog.=) $2" :
 							  "DELETE FROM warden.review_rules"
 							  " WHERE rule OPERATOR(pg_catalog.=) $1"
 							  " AND rule OPERATOR(pg_catalog.=) $2",

@@ -377,6 +377,7 @@ alter_is_safe(AlterTableStmt *stmt)
 			case AT_SetRelOptions:
 			case AT_ResetRelOptions:
 			case AT_ValidateConstraint:
+			case AT_ChangeOwner:
 				break;
 			default:
 				return false;
@@ -402,6 +403,8 @@ ddl_bar(Node *stmt, WardenStatement *statement)
 		case T_CreateEnumStmt:
 		case T_CreateSeqStmt:
 		case T_CreateSchemaStmt:
+		case T_GrantStmt:
+		case T_AlterOwnerStmt:
 			safe = true;
 			break;
 		case T_CreateStmt:

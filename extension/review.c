@@ -103,6 +103,10 @@ static const Rule rules[] = {
 	{"enum.value_used", ERROR_LEVEL, MODERATE},
 	{"flow.copies_labelled", WARN_LEVEL, HIGH},
 	{"flow.view_of_labelled", WARN_LEVEL, HIGH},
+	{"grant.labelled", ERROR_LEVEL, CRITICAL},
+	{"grant.option", ERROR_LEVEL, CRITICAL},
+	{"grant.privileges", WARN_LEVEL, HIGH},
+	{"grant.public", ERROR_LEVEL, CRITICAL},
 	{"index.drop", INFO_LEVEL, MODERATE},
 	{"index.drop_not_concurrent", WARN_LEVEL, LOW},
 	{"index.duplicate", WARN_LEVEL, LOW},
@@ -123,6 +127,7 @@ static const Rule rules[] = {
 	{"object.alter", INFO_LEVEL, MODERATE},
 	{"object.drop", WARN_LEVEL, HIGH},
 	{"object.rename", WARN_LEVEL, HIGH},
+	{"owner.change", ERROR_LEVEL, CRITICAL},
 	{"partition.attach_scan", WARN_LEVEL, MODERATE},
 	{"partition.detach", WARN_LEVEL, MODERATE},
 	{"refresh.not_concurrent", WARN_LEVEL, LOW},
@@ -422,6 +427,7 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 		!warden_review_alter_table(context, stmt) &&
 		!warden_review_create_table(context, stmt) &&
 		!warden_review_drop(context, stmt) &&
+		!warden_review_grant(context, stmt) &&
 		!warden_review_object(context, stmt))
 		warden_review_add(context, "statement.unknown", -1,
 						  pstrdup("no rule knows this kind of statement"),

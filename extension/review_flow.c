@@ -70,6 +70,14 @@ warden_review_labelled_relation(Node *stmt)
 	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
 }
 
+char *
+warden_review_labelled_target(Node *stmt)
+{
+	List	   *relations = labelled_relations(stmt, false);
+
+	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
+}
+
 /* ---- reading ------------------------------------------------------------ */
 
 typedef struct FlowSearch

@@ -97,6 +97,7 @@ extern void warden_review_no_timeout(WardenReviewContext *context,
 extern bool warden_review_labelled(Oid relid, const char *column);
 extern char *warden_review_labelled_source(Node *stmt, Node *expressions);
 extern char *warden_review_labelled_relation(Node *stmt);
+extern char *warden_review_labelled_target(Node *stmt);
 extern void warden_review_flow(WardenReviewContext *context,
 							   const char *source, ReviewTable *table,
 							   const char *column);
@@ -136,6 +137,11 @@ extern bool warden_review_alter_table(WardenReviewContext *context,
 extern bool warden_review_create_table(WardenReviewContext *context,
 									   Node *stmt);
 extern bool warden_review_drop(WardenReviewContext *context, Node *stmt);
+extern bool warden_review_grant(WardenReviewContext *context, Node *stmt);
 extern bool warden_review_object(WardenReviewContext *context, Node *stmt);
+
+/* Somebody else becomes an owner (review_grant.c). */
+extern void warden_review_owner(WardenReviewContext *context,
+								RoleSpec *owner);
 
 #endif							/* WARDEN_REVIEW_PRIVATE_H */

@@ -391,6 +391,9 @@ review_command(WardenReviewContext *context, ReviewTable *table,
 			review_constraint(context, table,
 							  castNode(Constraint, cmd->def));
 			break;
+		case AT_ChangeOwner:
+			warden_review_owner(context, cmd->newowner);
+			break;
 		default:
 			review_security_command(context, table, cmd);
 			review_structure_command(context, table, cmd);

@@ -362,6 +362,70 @@ add_constraints(NameWalk *walk, List *constraints)
 	}
 }
 
+/* A role that is given or loses something; PUBLIC is none. */
+static void
+add_role(NameWalk *walk, RoleSpec *role)
+{
+	if (role->roletype == ROLESPEC_CSTRING)
+		add_name(walk, WARDEN_USE_READ, OBJECT_ROLE,
+				 (Node *) makeString(role->rolename));
+}
+
+/* An object as GRANT and ALTER ... OWNER TO name it; false: not of a schema */
+static bool
+add_owned(NameWalk *walk, ObjectType type, Node *object)
+{
+	switch (type)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_SEQUENCE:
+			if (!IsA(object, RangeVar))
+				return false;
+			add_relation(walk, WARDEN_USE_ALTER, (RangeVar *) object);
+			return true;
+		case OBJECT_TYPE:
+		case OBJECT_DOMAIN:
+			add_name(walk, WARDEN_USE_ALTER, type, (Node *)
+					 makeTypeNameFromNameList(castNode(List, object)));
+			return true;
+		case OBJECT_AGGREGATE:
+		case OBJECT_FUNCTION:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+		case OBJECT_SCHEMA:
+			add_name(walk, WARDEN_USE_ALTER, type, object);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Privileges and owners; what is not named one by one can not be checked. */
+static bool
+names_of_rights_statement(Node *stmt, NameWalk *walk)
+{
+	GrantStmt  *grant = (GrantStmt *) stmt;
+	ListCell   *cell;
+
+	if (IsA(stmt, AlterOwnerStmt))
+	{
+		add_role(walk, ((AlterOwnerStmt *) stmt)->newowner);
+		return add_owned(walk, ((AlterOwnerStmt *) stmt)->objectType,
+						 ((AlterOwnerStmt *) stmt)->object);
+	}
+	if (!IsA(stmt, GrantStmt) || grant->targtype != ACL_TARGET_OBJECT ||
+		grant->grantor != NULL)
+		return false;
+	foreach(cell, grant->objects)
+	{
+		if (!add_owned(walk, grant->objtype, lfirst(cell)))
+			return false;
+	}
+	foreach(cell, grant->grantees)
+		add_role(walk, lfirst_node(RoleSpec, cell));
+	return true;
+}
+
 static void
 add_alter_table(NameWalk *walk, AlterTableStmt *stmt)
 {
@@ -375,6 +439,8 @@ add_alter_table(NameWalk *walk, AlterTableStmt *stmt)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
 
+		if (cmd->subtype == AT_ChangeOwner)
+			add_role(walk, cmd->newowner);
 		if (cmd->def == NULL)
 			continue;
 		if (IsA(cmd->def, Constraint) || IsA(cmd->def, ColumnDef))
@@ -634,7 +700,8 @@ warden_statement_names(Node *stmt, List **names)
 			break;
 		default:
 			known = names_of_relation_statement(stmt, &walk) ||
-				names_of_object_statement(stmt, &walk);
+				names_of_object_statement(stmt, &walk) ||
+				names_of_rights_statement(stmt, &walk);
 			break;
 	}
 	*names = walk.names;

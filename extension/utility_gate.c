@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "function_gate.h"
 #include "principal.h"
+#include "proposable.h"
 #include "utility_gate.h"
 #include "warden.h"
 
@@ -60,6 +61,8 @@ static WardenVerdict decide_define(Node *stmt, const char **reason,
 								   const char **hint);
 static WardenVerdict decide_reindex(Node *stmt, const char **reason,
 									const char **hint);
+static WardenVerdict decide_rights(Node *stmt, const char **reason,
+								   const char **hint);
 
 static const Rule rules[] = {
 	/* What runs, masked; warden_utility_check_run looks closer. */
@@ -121,6 +124,10 @@ static const Rule rules[] = {
 	{T_ClusterStmt, WARDEN_DIVERT, NULL},
 	{T_ReindexStmt, WARDEN_DIVERT, decide_reindex},
 	{T_RefreshMatViewStmt, WARDEN_DIVERT, NULL},
+
+	/* Where an administrator lets them be proposed. */
+	{T_GrantStmt, WARDEN_REFUSE, decide_rights},
+	{T_AlterOwnerStmt, WARDEN_REFUSE, decide_rights},
 };
 
 /* Objects that an agent may propose to drop, rename, move or comment on. */
@@ -392,6 +399,13 @@ decide_alter_table(Node *stmt, const char **reason, const char **hint)
 		bool		known = false;
 		int			i;
 
+		if (command->subtype == AT_ChangeOwner &&
+			warden_proposable_enabled(WARDEN_PROPOSABLE_OWNER))
+		{
+			if (!warden_proposable_permits(stmt, reason, hint))
+				return WARDEN_REFUSE;
+			known = true;
+		}
 		for (i = 0; i < (int) lengthof(alter_commands); i++)
 			known |= (alter_commands[i] == command->subtype);
 		if (!known)
@@ -407,7 +421,8 @@ static bool
 function_option_permitted(DefElem *option)
 {
 	if (strcmp(option->defname, "security") == 0)
-		return !boolVal(option->arg);
+		return !boolVal(option->arg) ||
+			warden_proposable_enabled(WARDEN_PROPOSABLE_DEFINER);
 	if (strcmp(option->defname, "language") == 0)
 		return language_permitted(strVal(option->arg));
 	if (strcmp(option->defname, "set") == 0)
@@ -525,6 +540,14 @@ decide_reindex(Node *stmt, const char **reason, const char **hint)
 						  "REINDEX of a whole database is not permitted to agents",
 						  "Name the index or the table.");
 	}
+}
+
+/* GRANT, REVOKE and ALTER ... OWNER TO. */
+static WardenVerdict
+decide_rights(Node *stmt, const char **reason, const char **hint)
+{
+	return warden_proposable_permits(stmt, reason, hint) ? WARDEN_DIVERT :
+		WARDEN_REFUSE;
 }
 
 WardenVerdict

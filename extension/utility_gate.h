@@ -21,9 +21,9 @@ typedef enum WardenVerdict
 
 /*
  * What becomes of a statement of an agent, by its raw or analysed parse tree
- * alone.  *reason says why it is refused, *hint what to do instead.  DML
- * gives DIVERT and SELECT gives RUN, so that propose() can ask for any raw
- * statement.
+ * and the classes enabled in warden.proposable alone.  *reason says why it is
+ * refused, *hint what to do instead.  DML gives DIVERT and SELECT gives RUN, so
+ * that propose() can ask for any raw statement.
  */
 extern WardenVerdict warden_utility_verdict(Node *stmt, const char **reason,
 											const char **hint);

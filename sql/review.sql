@@ -37,6 +37,8 @@ CREATE FUNCTION s.mood_int(s.mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE POLICY p ON s.small;
 SECURITY LABEL FOR warden ON COLUMN s.people.ssn IS 'ssn';
 GRANT SELECT ON ALL TABLES IN SCHEMA s TO regress_bot;
+CREATE ROLE regress_other;
+UPDATE warden.proposable SET enabled = true;
 
 CREATE TABLE s.cases (n int GENERATED ALWAYS AS IDENTITY, rule text, hit text, miss text);
 INSERT INTO s.cases (rule, hit, miss) VALUES
@@ -47,6 +49,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('code.operator', 'CREATE AGGREGATE s.total (int) (sfunc = int4pl, stype = int)', 'CREATE TYPE s.pair AS (a int)'),
 ('code.policy', 'CREATE POLICY q ON s.small', 'COMMENT ON TABLE s.small IS ''x'''),
 ('code.rule', 'CREATE RULE r AS ON INSERT TO s.small DO ALSO SELECT 1', 'CREATE VIEW s.v AS SELECT id FROM s.small'),
+('code.security_definer', 'CREATE FUNCTION s.g() RETURNS int LANGUAGE sql SECURITY DEFINER AS ''SELECT 1''', 'CREATE FUNCTION s.g() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
 ('code.trigger', 'CREATE TRIGGER t BEFORE INSERT ON s.small FOR EACH ROW EXECUTE FUNCTION s.f()', 'COMMENT ON TRIGGER t ON s.traced IS ''x'''),
 ('column.add_not_null', 'ALTER TABLE s.small ADD c int NOT NULL', 'ALTER TABLE s.small ADD c int NOT NULL DEFAULT 0'),
 ('column.default_volatile', 'ALTER TABLE s.small ADD c float DEFAULT random()', 'ALTER TABLE s.small ADD c timestamptz DEFAULT now()'),
@@ -89,6 +92,10 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('flow.copies_labelled', 'INSERT INTO s.small (id, b) SELECT id, ssn FROM s.people', 'INSERT INTO s.small (id, b) SELECT id, note FROM s.people'),
 ('flow.copies_labelled', 'CREATE TABLE s.n AS SELECT * FROM s.people', 'CREATE TABLE s.n AS SELECT * FROM s.small'),
 ('flow.view_of_labelled', 'CREATE VIEW s.v AS SELECT ssn FROM s.people', 'CREATE VIEW s.v AS SELECT b FROM s.small'),
+('grant.labelled', 'GRANT SELECT ON s.small, s.people TO regress_other', 'REVOKE SELECT ON s.people FROM regress_other'),
+('grant.option', 'GRANT SELECT ON s.small TO regress_other WITH GRANT OPTION', 'REVOKE GRANT OPTION FOR SELECT ON s.small FROM regress_other'),
+('grant.privileges', 'REVOKE SELECT ON s.small FROM regress_other', 'COMMENT ON TABLE s.small IS ''x'''),
+('grant.public', 'GRANT SELECT ON s.small TO regress_other, PUBLIC', 'GRANT SELECT ON s.small TO regress_other'),
 ('index.drop', 'DROP INDEX s.small_a', 'REINDEX INDEX s.small_a'),
 ('index.drop_not_concurrent', 'DROP INDEX s.small_a', 'DROP INDEX CONCURRENTLY s.small_a'),
 ('index.duplicate', 'CREATE INDEX ON s.small (a)', 'CREATE INDEX ON s.small (b)'),
@@ -104,6 +111,8 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('object.alter', 'ALTER DOMAIN s.positive DROP CONSTRAINT positive_check', 'CREATE DOMAIN s.n AS int'),
 ('object.drop', 'DROP VIEW s.small_view', 'CREATE VIEW s.n AS SELECT 1 AS a'),
 ('object.rename', 'ALTER TYPE s.mood RENAME TO moods', 'CREATE TYPE s.n AS ENUM (''a'')'),
+('owner.change', 'ALTER TABLE s.small OWNER TO regress_other', 'ALTER TABLE s.small SET (fillfactor = 90)'),
+('owner.change', 'ALTER FUNCTION s.f() OWNER TO regress_other', 'COMMENT ON FUNCTION s.f() IS ''x'''),
 ('partition.attach_scan', 'ALTER TABLE s.parted ATTACH PARTITION s.lone FOR VALUES IN (2)', 'CREATE TABLE s.n PARTITION OF s.parted FOR VALUES IN (3)'),
 ('partition.detach', 'ALTER TABLE s.parted DETACH PARTITION s.part', 'COMMENT ON TABLE s.part IS ''x'''),
 ('refresh.not_concurrent', 'REFRESH MATERIALIZED VIEW s.mat', 'REFRESH MATERIALIZED VIEW CONCURRENTLY s.mat'),
@@ -348,4 +357,5 @@ SET client_min_messages = error;
 DROP SCHEMA s CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
 DELETE FROM warden.agents WHERE agent = 'rule bot';
-DROP ROLE regress_bot;
+UPDATE warden.proposable SET enabled = false;
+DROP ROLE regress_bot, regress_other;
