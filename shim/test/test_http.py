@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+from bad_messages import BAD, GOOD_IDS, MAX_BODY, ping
 from harness import LEGACY, MODERN, SHIM, main, modern
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -129,14 +130,32 @@ def bodies(bench):
     bench.equal(post(iter([b"x" * 3000] * 3)), (413, -32600),
                 "a chunked one as well")
     bench.equal(post(b""), (400, -32700), "an empty body")
-    bench.equal(post(b"{"), (400, -32700), "cut JSON")
-    bench.equal(post(b'{"jsonrpc":"2.0","id":"\xff","method":"ping"}'),
-                (400, -32700), "invalid UTF-8")
-    bench.equal(post(b"[" * 2000 + b"]" * 2000), (400, -32600), "deep nesting")
-    bench.equal(post(b"[]"), (400, -32600), "a batch")
-    bench.equal(post(b'{"jsonrpc":"2.0","id":null,"method":"ping"}'),
-                (400, -32600), "id null")
     bench.equal(server.post(PING)[0], 200, "and the server is still there")
+    with socket.create_connection(("127.0.0.1", server.port), 20) as line:
+        head = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
+        line.sendall(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
+                     "Content-Length: 1073741824\r\n\r\n".encode())
+        bench.equal(line.recv(12), b"HTTP/1.1 413",
+                    "one of 1 GiB is refused unread")
+
+
+def bad_messages(bench):
+    server = bench.http("--max-body", str(MAX_BODY))
+    headers = server.headers(PING)
+
+    def post(body):
+        status, _, answer = server.raw("POST", "/mcp", body, headers)
+        return status, json.loads(answer)
+
+    for data, code, status, what in BAD:
+        got, answer = post(data)
+        bench.equal((got, answer.get("error", {}).get("code"),
+                     "result" in answer), (status, code, False),
+                    f"{what}: {code}")
+    for identifier in GOOD_IDS:
+        bench.equal(post(ping(identifier.encode())),
+                    (200, {"jsonrpc": "2.0", "id": json.loads(identifier),
+                           "result": {}}), f"id {identifier[:30]} comes back")
 
 
 def swollen(bench):
@@ -799,8 +818,8 @@ def addresses(bench):
         bench.check(done.returncode != 0, f"{what} is refused")
 
 
-main(credentials, default_token, origins, methods, bodies, swollen,
-     batches, modern_headers,
+main(credentials, default_token, origins, methods, bodies,
+     bad_messages, swollen, batches, modern_headers,
      sessions, disconnects, cancelled, call_timeout, restarts, lazy,
      concurrency, queue_limit, listening, drains, shed, dribble, framing, unread,
      failed_attempts, at_once,

@@ -1,9 +1,13 @@
 """Lines on stdin and stdout: framing, bad input, cancellation, the end."""
 
 import json
+import os
 import time
 
+from bad_messages import BAD, GOOD_IDS, MAX_BODY, ping, query
 from harness import LEGACY, MODERN, main, modern
+
+PING = ping(b"1")
 
 
 def rpc(identifier, method, params=None):
@@ -49,51 +53,39 @@ def eras(bench):
 
 
 def bad_input(bench):
-    client = bench.stdio("--max-body", "65536")
-    cases = [
-        (b'{"jsonrpc":"2.0","id":1,"meth\n', -32700, "cut JSON"),
-        (b'{"jsonrpc":"2.0","id":"\xff","method":"ping"}\n', -32700,
-         "invalid UTF-8"),
-        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}\n', -32700,
-         "a lone surrogate"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}\n', -32700,
-         "a duplicate key"),
-        (b"[" * 10000 + b"]" * 10000 + b"\n", -32600, "nesting of 10,000"),
-        (b'{"jsonrpc":"2.0","id":' + b"9" * 60000 +
-         b',"method":"ping"}\n', -32700, "a number of 60,000 digits"),
-        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]\n', -32600, "a batch"),
-        (b"[]\n", -32600, "an empty batch"),
-        (b"null\n", -32600, "null"),
-        (b'{"jsonrpc":"1.0","id":1,"method":"ping"}\n', -32600,
-         "another JSON-RPC"),
-        (b'{"jsonrpc":"2.0","id":1,"method":5}\n', -32600,
-         "a method that is a number"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}\n', -32602,
-         "params as an array"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"nope"}\n', -32601,
-         "an unknown method"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
-         b'{"name":"nope"}}\n', -32602, "an unknown tool"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
-         b'{"name":["query"]}}\n', -32602, "a tool name of another type"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
-         b'{"name":"query","arguments":"x"}}\n', -32602,
-         "arguments of another type"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
-         b'{"name":"query","arguments":{"sql":"' + b"x" * 70000 + b'"}}}\n',
-         -32600, "a line that is too long"),
-    ]
-    for identifier in ("null", "1.5", "{}", "[1]", "true"):
-        cases.append((b'{"jsonrpc":"2.0","id":' + identifier.encode() +
-                      b',"method":"ping"}\n', -32600, f"id {identifier}"))
+    client = bench.stdio("--max-body", str(MAX_BODY))
+    cases = [(data, code, what) for data, code, _, what in BAD]
+    cases += [(b"[" + PING + b"]", -32600, "a batch"),
+              (query(b'"' + b"x" * MAX_BODY + b'"'), -32600,
+               "a line that is too long")]
     for data, code, what in cases:
-        client.send_raw(data)
-        message = client.receive()
-        bench.equal(error_code(message), code, f"{what}: {code}")
+        client.send_raw(data + b"\n")
+        message = client.receive() or {}
+        bench.equal((error_code(message), "result" in message), (code, False),
+                    f"{what}: {code}")
     client.send_raw(b'{"jsonrpc":"2.0","method":"notifications/what"}\n\n \r\n')
     client.send_raw(b'{"jsonrpc":"2.0","id":7,"result":{}}\n')
     bench.equal(client.request("ping")["result"], {},
                 "the server is still there, and said nothing in between")
+    for identifier in GOOD_IDS:
+        client.send_raw(ping(identifier.encode()) + b"\n")
+        bench.equal(client.receive(),
+                    {"jsonrpc": "2.0", "id": json.loads(identifier),
+                     "result": {}}, f"id {identifier[:30]} comes back")
+
+
+def endless(bench):
+    """A number of 64 MiB, of 1 GiB in the full run, is not kept."""
+    client = bench.stdio()
+    block = b"9" * (1024 * 1024)
+    client.send_raw(b'{"jsonrpc":"2.0","id":')
+    for _ in range(1024 if os.environ.get("WARDEN_FULL") else 64):
+        client.send_raw(block)
+    client.send_raw(b"}\n")
+    bench.equal(error_code(client.receive(60)), -32600, "a number without end")
+    bench.check(client.rss_kib() < 32 * 1024, "takes no memory",
+                client.rss_kib())
+    bench.equal(client.request("ping")["result"], {}, "and the next line counts")
 
 
 def bad_sql(bench):
@@ -213,4 +205,4 @@ def streams(bench):
                 "a stream ends with its answer")
 
 
-main(eras, bad_input, bad_sql, cancellation, the_end, wrong_token, streams)
+main(eras, bad_input, endless, bad_sql, cancellation, the_end, wrong_token, streams)
