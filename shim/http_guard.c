@@ -48,8 +48,11 @@ look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
 	Framing    *framing = arg;
 
 	(void) kind;
-	(void) value;
 	if (strpbrk(name, " \t") != NULL)
+		framing->bad = true;
+
+	/* the library does not end a line there: another reader might */
+	if (value != NULL && strchr(value, '\r') != NULL)
 		framing->bad = true;
 	for (size_t i = 0; i < sizeof(single_headers) / sizeof(char *); i++)
 	{

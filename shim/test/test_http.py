@@ -579,6 +579,7 @@ def framing(bench):
             (f"Content-Length : {n}\r\n", "a space in a header's name"),
             ("Transfer-Encoding: identity\r\n" + length, "another encoding"),
             ("Transfer-Encoding: xchunked\r\n", "one that is none"),
+            (length + "X: a\rtransfer-encoding: chunked\r\n", "a bare CR"),
             (length + "Host: evil.example\r\n", "two hosts"),
             (length + "Authorization: Bearer x\r\n", "two credentials"),
             (length + "Origin: http://localhost\r\n" * 2, "two origins"),
