@@ -7,7 +7,7 @@
  * a thread stand in the ready list until one has come, which is never long,
  * since there can be as many threads as places.  Each thread owns an eventfd
  * that cancellation writes to, so that one that waits for PostgreSQL can be
- * woken.
+ * woken; they are made at the start, when there are descriptors.
  */
 #include "worker.h"
 
@@ -39,10 +39,12 @@ struct WorkerPool
 	size_t		limit;			/* of places, and of threads */
 	size_t		taken;			/* places */
 	size_t		started;
+	size_t		awake;			/* of those started, which took their wake_fds */
 	size_t		idle;
 	bool		closing;
 	int			loop_fd;		/* -1: threads take from the queue */
 	pthread_t  *threads;
+	int		   *wake_fds;		/* one per thread */
 };
 
 static void
@@ -71,6 +73,23 @@ pop(CallList *list)
 	return call;
 }
 
+/* As many as it can; the limit is how many there are. */
+static bool
+make_wake_fds(WorkerPool *pool, size_t count)
+{
+	if (pool->wake_fds == NULL)
+		return false;
+	while (pool->limit < count)
+	{
+		int			fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+		if (fd < 0)
+			return false;
+		pool->wake_fds[pool->limit++] = fd;
+	}
+	return true;
+}
+
 WorkerPool *
 worker_pool_create(size_t threads, size_t max_queue)
 {
@@ -78,17 +97,17 @@ worker_pool_create(size_t threads, size_t max_queue)
 
 	if (pool == NULL)
 		return NULL;
-	pool->threads = calloc(threads, sizeof(pthread_t));
-	if (pool->threads == NULL)
-	{
-		free(pool);
-		return NULL;
-	}
-	pool->limit = threads;
-	pool->max_queue = max_queue;
-	pool->loop_fd = -1;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
+	pool->threads = calloc(threads, sizeof(pthread_t));
+	pool->wake_fds = calloc(threads, sizeof(int));
+	pool->max_queue = max_queue;
+	pool->loop_fd = -1;
+	if (pool->threads == NULL || !make_wake_fds(pool, threads))
+	{
+		worker_pool_free(pool);
+		return NULL;
+	}
 	return pool;
 }
 
@@ -223,12 +242,14 @@ static void *
 work(void *arg)
 {
 	WorkerPool *pool = arg;
-	int			wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	McpCall    *call = take(pool, false);
+	int			wake_fd;
+	McpCall    *call;
 
-	for (; call != NULL; call = take(pool, true))
+	pthread_mutex_lock(&pool->lock);
+	wake_fd = pool->wake_fds[pool->awake++];
+	pthread_mutex_unlock(&pool->lock);
+	for (call = take(pool, false); call != NULL; call = take(pool, true))
 		mcp_run(call, wake_fd);
-	close(wake_fd);
 	return NULL;
 }
 
@@ -319,8 +340,11 @@ worker_pool_free(WorkerPool *pool)
 	pthread_mutex_unlock(&pool->lock);
 	for (size_t i = 0; i < pool->started; i++)
 		pthread_join(pool->threads[i], NULL);
+	for (size_t i = 0; i < pool->limit; i++)
+		close(pool->wake_fds[i]);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->lock);
+	free(pool->wake_fds);
 	free(pool->threads);
 	free(pool);
 }

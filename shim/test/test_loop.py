@@ -182,40 +182,49 @@ def until(server, gauge, value):
         time.sleep(0.02)
 
 
-def cancelled_in_the_queue(bench):
-    """What is given up before it has a place is never sent."""
-    server = bench.http("--pool", "1")
+def query(number, sql):
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call",
+            "params": {"name": "query", "arguments": {"sql": sql}}}
+
+
+def open_session(server):
     _, headers, _ = server.post({
         "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {},
             "clientInfo": {"name": "test", "version": "1"}}})
     server.session = headers["mcp-session-id"]
-    answers = {}
 
-    def query(number, sql):
-        return {"jsonrpc": "2.0", "id": number, "method": "tools/call",
-                "params": {"name": "query", "arguments": {"sql": sql}}}
 
-    def call(number, sql):
+def in_background(server, number, sql, answers):
+    def call():
         answers[number] = server.post(query(number, sql))
 
-    def cancel(number):
-        server.post({"jsonrpc": "2.0", "method": "notifications/cancelled",
-                     "params": {"requestId": number}})
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
 
+
+def cancel(server, number):
+    server.post({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                 "params": {"requestId": number}})
+
+
+def cancelled_in_the_queue(bench):
+    """What is given up before it has a place is never sent."""
+    server = bench.http("--pool", "1")
+    open_session(server)
+    answers = {}
     write = "UPDATE customers SET name = 'given up' WHERE id = 3"
-    threads = [threading.Thread(target=call, args=(2, "SELECT pg_sleep(3)")),
-               threading.Thread(target=call, args=(3, write))]
-    threads[0].start()
+    threads = [in_background(server, 2, "SELECT pg_sleep(3)", answers)]
     until(server, "pool_busy", 1)
-    threads[1].start()
+    threads.append(in_background(server, 3, write, answers))
     until(server, "queue_length", 1)
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     request = modern(query(4, write))
     line.request("POST", "/mcp", json.dumps(request), server.headers(request))
     until(server, "queue_length", 2)
     line.close()
-    cancel(3)
+    cancel(server, 3)
     for thread in threads:
         thread.join()
     until(server, "queue_length", 0)
@@ -225,6 +234,39 @@ def cancelled_in_the_queue(bench):
         "SELECT count(*) FROM warden.change_statements"
         " WHERE statement LIKE '%''given up''%'"), "0",
         "does not run, nor one whose client has gone")
+
+
+def without_descriptors(bench):
+    """A worker that began when there were none can be woken all the same."""
+    server = bench.http("--pool", "2")
+    pid = server.process.pid
+    open_session(server)
+    rows(server, "SELECT 1")
+    answers = {}
+    first = in_background(server, 2, "SELECT pg_sleep(15)", answers)
+    until(server, "pool_busy", 1)
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    line.request("GET", "/healthz")
+    line.getresponse().read()
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    most = max(int(fd.name)
+               for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most + 1, limits[1]))
+    request = query(3, "SELECT 1")
+    line.request("POST", "/mcp", json.dumps(request), server.headers(request))
+    bench.check(b"08001" in line.getresponse().read(),
+                "no connection can be had without a descriptor")
+    line.close()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    second = in_background(server, 4, "SELECT pg_sleep(14)", answers)
+    until(server, "pool_busy", 2)
+    time.sleep(0.5)
+    for number in (4, 2):
+        cancel(server, number)
+    for thread in (first, second):
+        thread.join()
+    bench.equal([answers[n][2][0]["result"]["structuredContent"].get("sqlstate")
+                 for n in (2, 4)], ["57014"] * 2, "both workers hear of it")
 
 
 def stuck_at_the_end(bench):
@@ -246,4 +288,4 @@ def stuck_at_the_end(bench):
 
 
 main(short, beside_slow_ones, places, resets, crowd, cancelled_in_the_queue,
-     stuck_at_the_end)
+     without_descriptors, stuck_at_the_end)
