@@ -39,7 +39,7 @@ struct WorkerPool
 	size_t		limit;			/* of places, and of threads */
 	size_t		taken;			/* places */
 	size_t		started;
-	size_t		awake;			/* of those started, which took their wake_fds */
+	size_t		awake;			/* of those: have their wake_fds */
 	size_t		idle;
 	bool		closing;
 	int			loop_fd;		/* -1: threads take from the queue */
