@@ -2100,7 +2100,10 @@ CREATE VIEW warden.my_audit WITH (security_barrier) AS
 	WHERE e.kind IN ('intent', 'failure', 'rollback')
 		AND e.agent = warden.acting_agent()
 		AND e.db_role = pg_catalog.pg_get_userbyid(warden.acting_role())::text
-		AND e.on_behalf_of IS NOT DISTINCT FROM warden.acting_person();
+		AND e.on_behalf_of IS NOT DISTINCT FROM warden.acting_person()
+		-- both names can be given again
+		AND e.at >= coalesce((SELECT a.created_at FROM warden.agents a
+			WHERE a.agent = warden.acting_agent()), '-infinity');
 COMMENT ON VIEW warden.my_audit IS 'what the acting agent ran for the person it acts for, as the audit trail has it, without texts and values';
 REVOKE ALL ON warden.my_audit FROM PUBLIC;
 

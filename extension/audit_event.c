@@ -59,11 +59,13 @@ static WardenTicket ticket;
 static instr_time started;
 
 /*
- * Who the last statement was recorded for: an error may be reported where no
- * catalog can be read any more.
+ * Who the last record was for: an error may be reported where no catalog can
+ * be read any more.  A gateway's backend is somebody else with every call.
  */
 static char last_agent[NAMEDATALEN] = "";
 static char last_role[NAMEDATALEN] = "";
+static char last_person[WARDEN_RECORD_FIELD_BYTES] = "";
+static bool last_asserted = false;
 
 static bool outbox_written = false; /* in this transaction */
 static bool exit_registered = false;
@@ -295,10 +297,12 @@ set_reads(WardenRecord *record, const WardenReads *reads)
 }
 
 static void
-remember_names(const char *agent, const char *role)
+remember_names(const WardenIdentity *identity, const char *role)
 {
-	strlcpy(last_agent, agent, NAMEDATALEN);
+	strlcpy(last_agent, identity->agent, NAMEDATALEN);
 	strlcpy(last_role, role ? role : "", NAMEDATALEN);
+	strlcpy(last_person, identity->on_behalf_of, sizeof(last_person));
+	last_asserted = identity->asserted;
 }
 
 static void
@@ -310,8 +314,8 @@ fill_intent(WardenRecord *record, const WardenIntent *intent)
 	warden_record_init(record, "intent");
 	set_identity(record, identity);
 	set_connection(record);
-	remember_names(identity->agent,
-				   set_roles(record, principal->role, principal->login_role));
+	remember_names(identity, set_roles(record, principal->role,
+									   principal->login_role));
 	set_statement(record, intent->statement);
 	set_names(record, WARDEN_REC_PARAMETERS,
 			  warden_record_array(describe_parameters(intent->params)));
@@ -576,29 +580,64 @@ failure_outcome(int sqlstate)
 	return strncmp(state, "WD", 2) == 0 ? "refused" : "error";
 }
 
+/* Those of the last record, which was for this role. */
+static void
+set_last_names(WardenRecord *record)
+{
+	set_field(record, WARDEN_REC_AGENT, last_agent);
+	set_field(record, WARDEN_REC_ON_BEHALF_OF, last_person);
+	if (last_person[0] != '\0')
+		warden_record_set(record, WARDEN_REC_ASSERTED,
+						  BoolGetDatum(last_asserted));
+	set_field(record, WARDEN_REC_DB_ROLE, last_role);
+}
+
+/*
+ * Who fails here, without a catalog: a bound backend's identity is memory, a
+ * direct login's is what its last statement as the same role was recorded
+ * under, and else the role's name.  When the end of a failed transaction comes
+ * the settings are back already, but the failure was recorded before.
+ */
+static void
+set_names_at_once(WardenRecord *record, const char *login, bool is_end)
+{
+	const char *role = GetConfigOption("role", true, false);
+
+	if (role == NULL || strcmp(role, "none") == 0)
+		role = login != NULL ? login : "";
+	if (warden_identity_bound())
+	{
+		set_identity(record, warden_identity_current());
+		set_field(record, WARDEN_REC_DB_ROLE, role);
+		remember_names(warden_identity_current(), role);
+	}
+	else if (last_agent[0] != '\0' && (is_end || strcmp(role, last_role) == 0))
+		set_last_names(record);
+	else
+	{
+		set_field(record, WARDEN_REC_AGENT, role);
+		set_field(record, WARDEN_REC_DB_ROLE, role);
+	}
+}
+
 /*
  * Called where an error is being reported: nothing here may raise, read a
- * catalog or wait.  A bound backend's identity is memory, a direct login's is
- * what its last statement was recorded under.
+ * catalog or wait.
  */
 static void
 record_at_once(const char *kind, const char *statement, const char *command,
 			   const char *outcome, int sqlstate, const char *message)
 {
 	const char *login = GetConfigOption("session_authorization", true, false);
+	bool is_end = strcmp(kind, "rollback") == 0;
 	WardenRecord record;
 	StringInfoData data;
 
 	if (MyProc == NULL || !OidIsValid(MyDatabaseId))
 		return;
 	warden_record_init(&record, kind);
-	if (warden_identity_bound())
-		set_identity(&record, warden_identity_current());
-	else
-		set_field(&record, WARDEN_REC_AGENT,
-				  last_agent[0] ? last_agent : login);
+	set_names_at_once(&record, login, is_end);
 	set_connection(&record);
-	set_field(&record, WARDEN_REC_DB_ROLE, last_role);
 	set_field(&record, WARDEN_REC_LOGIN_ROLE, login);
 	set_statement(&record, statement);
 	set_field(&record, WARDEN_REC_COMMAND, command);

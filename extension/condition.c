@@ -31,7 +31,7 @@
 
 #include "compat.h"
 #include "condition.h"
-#include "mask.h"
+#include "guc.h"
 #include "policy.h"
 #include "warden.h"
 
@@ -119,16 +119,15 @@ names_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, names_walker, rel);
 }
 
+/* Is the column masked for anybody, with a label or for want of one? */
 static bool
 hidden_column(Oid relid, AttrNumber attnum)
 {
 	const WardenColumn *column = warden_policy_column(relid, attnum);
-	const char *mask;
 
 	if (column == NULL)
-		return attnum == 0;
-	mask = warden_policy_type_mask(column->type);
-	return mask == NULL || !warden_mask_is_clear(mask);
+		return attnum == 0 || (attnum > 0 && warden_unlabelled_masked);
+	return warden_policy_type_hides(column->type);
 }
 
 /* Replaces the columns that anybody may see by constants. */

@@ -242,6 +242,20 @@ close_audited(void)
 		warden_identity_count_rows(rows);
 }
 
+/*
+ * A statement of the masked class that reads nothing labelled itself has no
+ * record.  What functions read for it belongs in one of its own, not in that
+ * of the statement before.
+ */
+void
+warden_execution_end_record(void)
+{
+	if (audited != NULL)
+		close_audited();
+	else if (warden_audit_open())
+		warden_audit_outcome("ok", 0, NULL, 0, 0);
+}
+
 /* The text of what EXPLAIN EXECUTE explains, which is not in its own. */
 static void
 add_prepared_text(WardenIntent *intent, const ExplainStmt *stmt)
@@ -550,6 +564,8 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 	else
 	{
 		record_reads(pstmt, eflags);
+		if (warden_plan_stamp_untrusted(pstmt) != NIL)
+			warden_identity_facts()->untrusted_below = true;
 		start(queryDesc, eflags, next);
 	}
 }
@@ -595,6 +611,7 @@ start_masked(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 
 	if (warden_nesting_toplevel(pstmt))
 	{
+		warden_execution_end_record();
 		if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY) && reads_labelled(pstmt))
 		{
 			record_intent(pstmt, queryDesc->sourceText, queryDesc->params);

@@ -27,6 +27,9 @@ extern void warden_execution_finish(QueryDesc *queryDesc,
 /* Closes the audit record of the statement, if it was one. */
 extern void warden_execution_end(QueryDesc *queryDesc);
 
+/* The masked class's next statement begins: the record of its last one ends. */
+extern void warden_execution_end_record(void);
+
 /* Relation kinds and the library's own schema; raises WD002. */
 extern void warden_execution_check_relations(List *rangeTable,
 											 List *permInfos);

@@ -82,6 +82,7 @@ typedef struct WardenStatementFacts
 	int			ncolumns;		/* of the result */
 	bool	   *masked;			/* in TopTransactionContext */
 	bool	   *untrusted;		/* the same, or NULL for none */
+	bool		untrusted_below;	/* a function read some: may be in any */
 	bool		truncated;
 	int64		change_id;		/* 0: none */
 	const char *risk;

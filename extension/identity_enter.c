@@ -412,6 +412,7 @@ put_number(JsonbParseState **state, const char *name, int64 number)
 	(void) pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+/* NULL: all are set. */
 static void
 put_flags(JsonbParseState **state, const char *name, const bool *flags,
 		  int count)
@@ -424,7 +425,7 @@ put_flags(JsonbParseState **state, const char *name, const bool *flags,
 	value.type = jbvBool;
 	for (i = 0; i < count; i++)
 	{
-		value.val.boolean = flags[i];
+		value.val.boolean = flags == NULL || flags[i];
 		(void) pushJsonbValue(state, WJB_ELEM, &value);
 	}
 	(void) pushJsonbValue(state, WJB_END_ARRAY, NULL);
@@ -441,7 +442,9 @@ facts_as_jsonb(void)
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (told->ncolumns > 0)
 		put_flags(&state, "masked", told->masked, told->ncolumns);
-	if (told->ncolumns > 0 && told->untrusted != NULL)
+	if (told->ncolumns > 0 && told->untrusted_below)
+		put_flags(&state, "untrusted", NULL, told->ncolumns);
+	else if (told->ncolumns > 0 && told->untrusted != NULL)
 		put_flags(&state, "untrusted", told->untrusted, told->ncolumns);
 	put_bool(&state, "truncated", told->truncated);
 	if (told->change_id != 0)

@@ -28,7 +28,6 @@
 
 #include "compat.h"
 #include "lineage.h"
-#include "mask.h"
 #include "plan_stamp.h"
 #include "policy.h"
 
@@ -506,8 +505,8 @@ value_catalog(Oid relid, AttrNumber attnum)
 }
 
 /*
- * Labelled with something that is not declared clear, or of a copy that is
- * refused itself, or of statistics.
+ * Labelled with something that is not clear for everybody, or of a copy that
+ * is refused itself, or of statistics.
  */
 static bool
 labelled_column(RangeTblEntry *rte, AttrNumber attnum,
@@ -515,7 +514,6 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 {
 	const WardenColumn *column = warden_policy_column(rte->relid, attnum);
 	const WardenRelation *relation;
-	const char *mask;
 
 	if (column == NULL)
 	{
@@ -523,8 +521,7 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 		return (relation != NULL && relation->refused) ||
 			value_catalog(rte->relid, attnum);
 	}
-	mask = warden_policy_type_mask(column->type);
-	return mask == NULL || !warden_mask_is_clear(mask);
+	return warden_policy_type_hides(column->type);
 }
 
 List *

@@ -369,6 +369,22 @@ warden_policy_type_mask(const char *type)
 	return NULL;
 }
 
+bool
+warden_policy_type_hides(const char *type)
+{
+	const char *mask = warden_policy_type_mask(type);
+	int			i;
+
+	if (mask == NULL || !warden_mask_is_clear(mask))
+		return true;
+	for (i = 0; i < nrules; i++)
+	{
+		if (strcmp(rules[i].type, type) == 0 &&
+			!warden_mask_is_clear(rules[i].mask))
+			return true;
+	}
+	return false;
+}
 
 void
 warden_policy_each_mask(const char *type,

@@ -60,6 +60,9 @@ extern const char *warden_policy_mask(const WardenPrincipal *principal,
 /* The default mask of a semantic type, or NULL when it is not defined. */
 extern const char *warden_policy_type_mask(const char *type);
 
+/* Does the type hide what it labels from anybody, by its own mask or a rule? */
+extern bool warden_policy_type_hides(const char *type);
+
 /*
  * Counters that change whenever rules, or labels that this backend looked at,
  * do, and a fingerprint of which rules and exemptions reach the principal

@@ -241,6 +241,8 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 {
 	Node	   *stmt = u->pstmt->utilityStmt;
 
+	if (warden_nesting_toplevel(u->pstmt))
+		warden_execution_end_record();
 	if (IsA(stmt, FetchStmt))
 		check_fetch((FetchStmt *) stmt, principal);
 	else if (IsA(stmt, CopyStmt))

@@ -1,0 +1,48 @@
+-- What raw values leave traces in besides rows: errors of a rule's condition,
+-- copies.
+SET client_min_messages = warning;
+CREATE SCHEMA traces;
+CREATE ROLE regress_traces_agent LOGIN;
+SECURITY LABEL FOR warden ON ROLE regress_traces_agent IS 'agent';
+CREATE TABLE traces.people (id int PRIMARY KEY, name text, region text, ssn text);
+INSERT INTO traces.people
+    SELECT i, 'name ' || i, 'region ' || i, '000' FROM generate_series(1, 10) i;
+SECURITY LABEL FOR warden ON COLUMN traces.people.ssn IS 'full';
+GRANT USAGE ON SCHEMA traces TO regress_traces_agent;
+GRANT SELECT ON traces.people TO regress_traces_agent;
+
+-- a condition's error does not quote columns that are masked for want of a
+-- label, nor those that a rule masks for some
+SELECT warden.define_type('traced', 'full');
+SELECT warden.define_type('traced_region', 'clear');
+SECURITY LABEL FOR warden ON COLUMN traces.people.ssn IS 'traced';
+SELECT warden.set_mask('traced', 'full', 'regress_traces_agent', 'name::int > 0');
+SET warden.unlabelled_columns = 'masked';
+SET ROLE regress_traces_agent;
+SELECT name, ssn FROM traces.people LIMIT 1;
+RESET ROLE;
+SELECT warden.set_mask('traced', 'full', 'regress_traces_agent', 'name::int > 1');
+RESET warden.unlabelled_columns;
+SECURITY LABEL FOR warden ON COLUMN traces.people.region IS 'traced_region';
+SELECT warden.set_mask('traced', 'full', 'regress_traces_agent', 'region::int > 0');
+SELECT warden.set_mask('traced_region', 'full', 'regress_traces_agent');
+SET ROLE regress_traces_agent;
+SELECT region, ssn FROM traces.people WHERE id = 2;
+RESET ROLE;
+SELECT warden.set_mask('traced', NULL, 'regress_traces_agent');
+
+-- a copy of what is clear but for some is refused to all
+CREATE MATERIALIZED VIEW traces.copy AS SELECT region FROM traces.people;
+GRANT SELECT ON traces.copy TO regress_traces_agent;
+SET ROLE regress_traces_agent;
+SELECT * FROM traces.copy;
+RESET ROLE;
+SELECT warden.set_mask('traced_region', NULL, 'regress_traces_agent');
+SET ROLE regress_traces_agent;
+SELECT count(*) FROM traces.copy;
+RESET ROLE;
+
+DROP SCHEMA traces CASCADE;
+DELETE FROM warden.semantic_types WHERE name LIKE 'traced%';
+SECURITY LABEL FOR warden ON ROLE regress_traces_agent IS NULL;
+DROP ROLE regress_traces_agent;
