@@ -44,10 +44,14 @@
 #define EXECUTOR_RUN_PASS	queryDesc, direction, count
 #define standard_executor_run(queryDesc, direction, count, once) \
 	standard_ExecutorRun(queryDesc, direction, count)
+#define executor_run(queryDesc, direction, count) \
+	ExecutorRun(queryDesc, direction, count)
 #else
 #define EXECUTOR_RUN_ARGS	QueryDesc *queryDesc, ScanDirection direction, \
 							uint64 count, bool execute_once
 #define EXECUTOR_RUN_PASS	queryDesc, direction, count, execute_once
+#define executor_run(queryDesc, direction, count) \
+	ExecutorRun(queryDesc, direction, count, true)
 #endif
 
 /* 16 added the permission infos to ExecutorCheckPerms_hook. */

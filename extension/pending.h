@@ -12,6 +12,7 @@
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "utils/relcache.h"
@@ -420,6 +421,11 @@ extern void warden_sample_begin(MemoryContext context, Oid role);
 extern void warden_sample_row(Relation relation, HeapTuple old,
 							  HeapTuple new);
 extern char *warden_sample_end(void);
+
+/* So many rows of each statement, and how one value is put: "name": "text". */
+#define WARDEN_SAMPLE_ROWS	5
+extern void warden_sample_value(StringInfo json, const char *name, Oid type,
+								Datum value, bool isnull);
 
 /* What a statement touched (pending_footprint.c). */
 typedef struct WardenFootprint

@@ -13,6 +13,9 @@
  * - Everything runs in one subtransaction that is always rolled back, as the
  *	 apply role inside a local user id change, as at apply.
  * - Where it is not certain that a statement can be taken back, it is not run.
+ * - For a caller who reads masks nothing is run at all (pending_masked.c): how
+ *	 many rows a condition finds, how long that takes and what fails are facts
+ *	 about the data, and whoever proposes the change chooses the condition.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -56,29 +59,14 @@
 #include "audit_event.h"
 #include "function_gate.h"
 #include "pending.h"
+#include "pending_preview_private.h"
 #include "principal.h"
 #include "review.h"
 #include "statement.h"
 #include "warden.h"
 
-#define PREVIEW_LOCK_TIMEOUT_MS 1000
-
 /* Larger tables are not rewritten, scanned or indexed just to be looked at. */
 #define PREVIEW_MAX_BYTES		(64 * 1024 * 1024)
-
-/* One row of the result. */
-typedef struct Measured
-{
-	WardenStatement *statement;
-	const char *method;			/* executed, explained, failed, skipped */
-	const char *detail;			/* why, NULL: nothing to say */
-	double		rows;			/* -1: unknown */
-	double		duration;		/* ms, -1: not run */
-	List	   *locks;			/* of char * */
-	List	   *rewritten;		/* of char * */
-	char	   *sample;			/* jsonb text, or NULL */
-	WardenFootprint footprint;	/* where it was executed */
-} Measured;
 
 typedef struct PreviewJob
 {
@@ -88,8 +76,9 @@ typedef struct PreviewJob
 	Oid			apply_role;
 	const char *refusal;
 	const char *hint;
-	List	   *measured;		/* of Measured * */
-	Measured   *current;		/* whose locks are to be read */
+	bool		masked;			/* the caller reads masks */
+	List	   *measured;		/* of WardenMeasured * */
+	WardenMeasured   *current;		/* whose locks are to be read */
 	List	   *seen;			/* of char *: locks of earlier statements */
 	MemoryContext context;
 } PreviewJob;
@@ -133,6 +122,12 @@ unsafe_walker(Node *node, void *context)
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, unsafe_walker, context, 0);
 	return expression_tree_walker(node, unsafe_walker, context);
+}
+
+bool
+warden_preview_unsafe(Node *node)
+{
+	return unsafe_walker(node, NULL);
 }
 
 /* Triggers other than those of foreign keys run code. */
@@ -587,7 +582,7 @@ filenodes(List *relids)
 }
 
 static void
-note_rewrites(PreviewJob *job, Measured *measured, List *relids,
+note_rewrites(PreviewJob *job, WardenMeasured *measured, List *relids,
 			  List *before, List *after)
 {
 	ListCell   *relid;
@@ -606,7 +601,7 @@ note_rewrites(PreviewJob *job, Measured *measured, List *relids,
 }
 
 static void
-execute_statement(PreviewJob *job, Measured *measured)
+execute_statement(PreviewJob *job, WardenMeasured *measured)
 {
 	List	   *relids = warden_capture_targets(measured->statement->objects);
 	List	   *before = filenodes(relids);
@@ -637,7 +632,7 @@ execute_statement(PreviewJob *job, Measured *measured)
  * what all of them have deferred, as at the end of an apply.
  */
 static bool
-try_statement(PreviewJob *job, Measured *measured, bool at_end)
+try_statement(PreviewJob *job, WardenMeasured *measured, bool at_end)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -647,8 +642,13 @@ try_statement(PreviewJob *job, Measured *measured, bool at_end)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		const char *bar = at_end ? NULL : execution_bar(measured->statement);
+		const char *bar = NULL;
 
+		if (!at_end)
+		{
+			bar = execution_bar(measured->statement);
+			warden_preview_triggers(measured, job->context);
+		}
 		if (at_end)
 			warden_apply_constraints();
 		else if (bar == NULL)
@@ -685,24 +685,33 @@ try_statement(PreviewJob *job, Measured *measured, bool at_end)
 	return ok;
 }
 
+/* A row of the result that nothing is known of yet. */
+static WardenMeasured *
+add_measured(PreviewJob *job, WardenStatement *statement)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+	WardenMeasured *measured = palloc0(sizeof(WardenMeasured));
+
+	job->measured = lappend(job->measured, measured);
+	MemoryContextSwitchTo(old);
+	measured->statement = statement;
+	measured->method = "skipped";
+	measured->rows = -1;
+	measured->duration = -1;
+	return measured;
+}
+
 static void
 measure_statements(PreviewJob *job)
 {
 	bool		ok = true;
-	Measured   *executed = NULL;
+	WardenMeasured   *executed = NULL;
 	ListCell   *cell;
 
 	foreach(cell, job->statements)
 	{
-		MemoryContext old = MemoryContextSwitchTo(job->context);
-		Measured   *measured = palloc0(sizeof(Measured));
+		WardenMeasured *measured = add_measured(job, lfirst(cell));
 
-		job->measured = lappend(job->measured, measured);
-		MemoryContextSwitchTo(old);
-		measured->statement = lfirst(cell);
-		measured->method = "skipped";
-		measured->rows = -1;
-		measured->duration = -1;
 		if (ok)
 			ok = try_statement(job, measured, false);
 		else
@@ -737,7 +746,7 @@ measure_and_roll_back(PreviewJob *job)
 		(void) NewGUCNestLevel();
 		warden_sandbox_enter(&sandbox, job->apply_role, in_block);
 		warden_capture_restore(job->change.context);
-		warden_apply_lock_timeout(PREVIEW_LOCK_TIMEOUT_MS);
+		warden_apply_lock_timeout(WARDEN_PREVIEW_LOCK_TIMEOUT_MS);
 		measure_statements(job);
 	}
 	PG_FINALLY();
@@ -754,6 +763,31 @@ measure_and_roll_back(PreviewJob *job)
 	SetUserIdAndSecContext(user, security);
 }
 
+/*
+ * Of a caller who reads masks nothing is measured and nothing kept: an apply
+ * stays held to what somebody saw who sees the data.
+ */
+static void
+measure_masked(PreviewJob *job)
+{
+	ListCell   *cell;
+
+	foreach(cell, job->statements)
+		warden_preview_masked(&job->change, add_measured(job, lfirst(cell)),
+							  job->context);
+}
+
+static void
+record_masked_internally(void *arg)
+{
+	PreviewJob *job = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	warden_audit_action("previewed", job->change.id, "masked, nothing was run");
+	SPI_finish();
+}
+
 /* What an apply will be held to: statements before any that was not run. */
 static void
 store_footprints_internally(void *arg)
@@ -765,7 +799,7 @@ store_footprints_internally(void *arg)
 
 	foreach(cell, job->measured)
 	{
-		Measured   *measured = lfirst(cell);
+		WardenMeasured   *measured = lfirst(cell);
 
 		if (strcmp(measured->method, "executed") != 0)
 			break;
@@ -803,7 +837,7 @@ load_preview_internally(void *arg)
 			job->refusal = "its digest no longer follows from its rows";
 			job->hint = "Have it proposed again.";
 		}
-		else
+		else if (!job->masked)
 			job->refusal = warden_apply_role_bar(job->change.agent,
 												 &job->apply_role, &job->hint);
 	}
@@ -824,10 +858,11 @@ text_array(List *texts)
 }
 
 static void
-put_measured(ReturnSetInfo *result, Measured *measured)
+put_measured(ReturnSetInfo *result, WardenMeasured *measured)
 {
-	Datum		values[9] = {0};
-	bool		nulls[9] = {false};
+	Datum		values[10] = {0};
+	bool		nulls[10] = {false};
+	bool		masked = strcmp(measured->method, "masked") == 0;
 
 	values[0] = Int32GetDatum(measured->statement->ordinal);
 	values[1] = CStringGetTextDatum(measured->statement->command);
@@ -836,6 +871,7 @@ put_measured(ReturnSetInfo *result, Measured *measured)
 	values[3] = Int64GetDatum((int64) measured->rows);
 	nulls[4] = measured->duration < 0;
 	values[4] = Float8GetDatum(measured->duration);
+	nulls[5] = nulls[6] = masked;
 	values[5] = text_array(measured->locks);
 	values[6] = text_array(measured->rewritten);
 	nulls[7] = measured->detail == NULL;
@@ -845,6 +881,8 @@ put_measured(ReturnSetInfo *result, Measured *measured)
 	if (measured->sample != NULL)
 		values[8] = DirectFunctionCall1(jsonb_in,
 										CStringGetDatum(measured->sample));
+	nulls[9] = !measured->triggers_known;
+	values[9] = text_array(measured->triggers);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -857,7 +895,9 @@ warden_sql_preview(PG_FUNCTION_ARGS)
 
 	warden_pending_require_select(fcinfo, "preview");
 	warden_pending_require_reviewer();
-	warden_apply_require_sight();
+	job.masked = warden_principal_current()->class == WARDEN_CLASS_MASKED;
+	if (!job.masked)
+		warden_apply_require_sight();
 	InitMaterializedSRF(fcinfo, 0);
 	job.change.id = PG_GETARG_INT64(0);
 	job.context = CurrentMemoryContext;
@@ -883,8 +923,16 @@ warden_sql_preview(PG_FUNCTION_ARGS)
 				 errdetail("%c%s.", toupper((unsigned char) job.refusal[0]),
 						   job.refusal + 1),
 				 errhint("%s", job.hint)));
-	measure_and_roll_back(&job);
-	warden_principal_run_internal(store_footprints_internally, &job);
+	if (job.masked)
+	{
+		measure_masked(&job);
+		warden_principal_run_internal(record_masked_internally, &job);
+	}
+	else
+	{
+		measure_and_roll_back(&job);
+		warden_principal_run_internal(store_footprints_internally, &job);
+	}
 	foreach(cell, job.measured)
 		put_measured((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
 	return (Datum) 0;

@@ -29,9 +29,6 @@
 #include "compat.h"
 #include "pending.h"
 
-/* Of each statement. */
-#define MAX_ROWS		5
-
 /* Of each value. */
 #define MAX_BYTES		200
 
@@ -68,22 +65,23 @@ warden_sample_end(void)
 	return current.rows > 0 ? current.json.data : NULL;
 }
 
-static void
-put_value(StringInfo json, Form_pg_attribute att, Datum value, bool isnull)
+void
+warden_sample_value(StringInfo json, const char *name, Oid type, Datum value,
+					bool isnull)
 {
 	Oid			output;
 	bool		varlena;
 	char	   *text;
 	size_t		length;
 
-	escape_json(json, NameStr(att->attname));
+	escape_json(json, name);
 	appendStringInfoString(json, ": ");
 	if (isnull)
 	{
 		appendStringInfoString(json, "null");
 		return;
 	}
-	getTypeOutputInfo(att->atttypid, &output, &varlena);
+	getTypeOutputInfo(type, &output, &varlena);
 	text = OidOutputFunctionCall(output, value);
 	length = strlen(text);
 	if (length > MAX_BYTES)
@@ -142,7 +140,8 @@ put_row(StringInfo json, const char *name, Relation relation, HeapTuple tuple,
 			appendStringInfoString(json, ", ");
 		first = false;
 		value = heap_getattr(tuple, i + 1, desc, &isnull);
-		put_value(json, att, value, isnull);
+		warden_sample_value(json, NameStr(att->attname), att->atttypid, value,
+							isnull);
 	}
 	appendStringInfoChar(json, '}');
 }
@@ -152,7 +151,7 @@ warden_sample_row(Relation relation, HeapTuple old, HeapTuple new)
 {
 	char	   *schema;
 
-	if (current.context == NULL || current.rows >= MAX_ROWS ||
+	if (current.context == NULL || current.rows >= WARDEN_SAMPLE_ROWS ||
 		check_enable_rls(RelationGetRelid(relation), current.role,
 						 true) == RLS_ENABLED)
 		return;

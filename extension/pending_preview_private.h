@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ * pending_preview_private.h
+ *	  A preview under way, as the modules that carry it out know it.
+ *-------------------------------------------------------------------------
+ */
+#ifndef WARDEN_PENDING_PREVIEW_PRIVATE_H
+#define WARDEN_PENDING_PREVIEW_PRIVATE_H
+
+#include "pending.h"
+
+/* What is waited for a lock. */
+#define WARDEN_PREVIEW_LOCK_TIMEOUT_MS	1000
+
+/* One row of the result. */
+typedef struct WardenMeasured
+{
+	WardenStatement *statement;
+	const char *method;			/* executed, explained, masked, failed,
+								 * skipped */
+	const char *detail;			/* why, NULL: nothing to say */
+	double		rows;			/* -1: unknown */
+	double		duration;		/* ms, -1: not run */
+	List	   *locks;			/* of char * */
+	List	   *rewritten;		/* of char * */
+	List	   *triggers;		/* of char * */
+	bool		triggers_known; /* the list is all of them */
+	char	   *sample;			/* jsonb text, or NULL */
+	WardenFootprint footprint;	/* where it was executed */
+} WardenMeasured;
+
+/* Does an expression or query call what may not run for a preview? */
+extern bool warden_preview_unsafe(Node *node);
+
+/*
+ * Looks up which triggers a statement can set off as things are now, into its
+ * "triggers" (pending_trigger.c); names of the statement mean then what they
+ * mean when it runs.
+ */
+extern void warden_preview_triggers(WardenMeasured *measured,
+									MemoryContext context);
+
+/*
+ * What a masked caller may be told of a statement: nothing of it runs, and
+ * everything is computed of what the caller could read (pending_masked.c).
+ */
+extern void warden_preview_masked(const WardenChange *change,
+								  WardenMeasured *measured,
+								  MemoryContext context);
+
+#endif							/* WARDEN_PENDING_PREVIEW_PRIVATE_H */
