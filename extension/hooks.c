@@ -239,8 +239,8 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		check_function_execution(objectId);
 	else if (unlikely(warden_apply_running()) &&
 			 (access == OAT_DROP || access == OAT_POST_ALTER ||
-			  access == OAT_TRUNCATE))
-		warden_apply_check_object(classId, objectId);
+			  access == OAT_POST_CREATE || access == OAT_TRUNCATE))
+		warden_apply_check_object(access, classId, objectId, arg);
 	if (access == OAT_DROP && classId == ExtensionRelationId)
 		check_drop_extension(objectId);
 	else if (access == OAT_DROP && classId == RelationRelationId && subId == 0)

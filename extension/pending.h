@@ -10,6 +10,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "catalog/objectaccess.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -357,7 +358,8 @@ extern void warden_apply_check_function(Oid function);
 extern void warden_apply_check_relations(List *rangeTable, List *permInfos);
 
 /* Refuse what DDL and other utility statements may not touch, while running. */
-extern void warden_apply_check_object(Oid classid, Oid objid);
+extern void warden_apply_check_object(ObjectAccessType access, Oid classid,
+									  Oid objid, void *arg);
 extern void warden_apply_check_utility(Node *stmt);
 
 /*
@@ -371,7 +373,7 @@ typedef struct WardenSandbox
 	Oid			user;
 	int			security;
 	int			temporary;		/* objects that were there before */
-	int			cursors;		/* that were open before; -1: all end */
+	bool		in_block;		/* the transaction goes on afterwards */
 } WardenSandbox;
 
 extern bool warden_sandbox_in_block(void);

@@ -11,25 +11,34 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
+#include "commands/defrem.h"
 #include "commands/extension.h"
+#include "commands/seclabel.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "catalog.h"
@@ -100,45 +109,24 @@ warden_apply_check_relations(List *rangeTable, List *permInfos)
 	}
 }
 
-/* Objects that belong to a relation: their catalog, and where it says whose. */
+/* Objects that belong to a relation, or say which one they reach. */
 static const struct
 {
 	Oid			classid;
-	AttrNumber	oid;
 	AttrNumber	relid;
 } parts[] = {
-	{TriggerRelationId, Anum_pg_trigger_oid, Anum_pg_trigger_tgrelid},
-	{RewriteRelationId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class},
-	{PolicyRelationId, Anum_pg_policy_oid, Anum_pg_policy_polrelid},
-	{ConstraintRelationId, Anum_pg_constraint_oid,
-	Anum_pg_constraint_conrelid}
+	{TriggerRelationId, Anum_pg_trigger_tgrelid},
+	{RewriteRelationId, Anum_pg_rewrite_ev_class},
+	{PolicyRelationId, Anum_pg_policy_polrelid},
+	{StatisticExtRelationId, Anum_pg_statistic_ext_stxrelid},
+	{ConstraintRelationId, Anum_pg_constraint_conrelid},
+	{ConstraintRelationId, Anum_pg_constraint_confrelid}
 };
 
-/* The relation that an object is a part of, or InvalidOid. */
-static Oid
-whole_of(Oid classid, Oid objid)
+static bool
+is_own_schema(Oid schema)
 {
-	Relation	catalog;
-	HeapTuple	tuple;
-	Oid			relid = InvalidOid;
-	bool		isnull;
-	int			i;
-
-	for (i = 0; i < (int) lengthof(parts); i++)
-	{
-		if (parts[i].classid == classid)
-			break;
-	}
-	if (i == (int) lengthof(parts))
-		return InvalidOid;
-	catalog = table_open(classid, AccessShareLock);
-	tuple = get_catalog_object_by_oid(catalog, parts[i].oid, objid);
-	if (HeapTupleIsValid(tuple))
-		relid = DatumGetObjectId(heap_getattr(tuple, parts[i].relid,
-											  RelationGetDescr(catalog),
-											  &isnull));
-	table_close(catalog, AccessShareLock);
-	return relid;
+	return OidIsValid(schema) && schema == warden_catalog_schema();
 }
 
 static bool
@@ -149,26 +137,168 @@ is_own_extension(Oid extension)
 	return name != NULL && strcmp(name, WARDEN_EXTENSION) == 0;
 }
 
-/* DDL has looked the object up, however it was named. */
-void
-warden_apply_check_object(Oid classid, Oid objid)
+static Oid
+tuple_oid(TupleDesc desc, HeapTuple tuple, AttrNumber attnum)
 {
-	Oid			schema = InvalidOid;
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
 
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+/* By its own schema, or that of a relation. */
+static bool
+is_own_tuple(Oid classid, TupleDesc desc, HeapTuple tuple)
+{
+	AttrNumber	schema = get_object_attnum_namespace(classid);
+	int			i;
+
+	if (schema != InvalidAttrNumber &&
+		is_own_schema(tuple_oid(desc, tuple, schema)))
+		return true;
+	for (i = 0; i < (int) lengthof(parts); i++)
+	{
+		if (parts[i].classid == classid &&
+			is_own_schema(get_rel_namespace(tuple_oid(desc, tuple,
+													  parts[i].relid))))
+			return true;
+	}
+	return false;
+}
+
+/* With SnapshotSelf as the command under way has just made it. */
+static bool
+is_own_seen(Oid classid, Oid objid, Snapshot snapshot)
+{
+	Relation	catalog = table_open(classid, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		own = false;
+
+	ScanKeyInit(&key, get_object_attnum_oid(classid), BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(objid));
+	scan = systable_beginscan(catalog, get_object_oid_index(classid), true,
+							  snapshot, 1, &key);
+	while (!own && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		own = is_own_tuple(classid, RelationGetDescr(catalog), tuple);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return own;
+}
+
+static bool
+is_own_object(Oid classid, Oid objid)
+{
+	if (classid == NamespaceRelationId)
+		return is_own_schema(objid);
+	if (classid == ExtensionRelationId)
+		return is_own_extension(objid);
+	if (!is_objectclass_supported(classid))
+		return false;
+	/* as it was, and as it is now */
+	return is_own_seen(classid, objid, NULL) ||
+		is_own_seen(classid, objid, SnapshotSelf);
+}
+
+static bool
+is_own_role(const char *name)
+{
+	static const char *const groups[] = {
+		WARDEN_ROLE_ADMIN, WARDEN_ROLE_REVIEWER, WARDEN_ROLE_AUDITOR,
+		WARDEN_ROLE_GATEWAY, WARDEN_ROLE_REFRESHER
+	};
+	int			i;
+
+	for (i = 0; name != NULL && i < (int) lengthof(groups); i++)
+	{
+		if (strcmp(name, groups[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_role(const char *name)
+{
+	if (is_own_role(name))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a change can not grant, revoke or alter role \"%s\"",
+						name),
+				 errhint("An administrator does that in a statement of their own.")));
+}
+
+/* DDL has looked the object up or made it, however it was named. */
+void
+warden_apply_check_object(ObjectAccessType access, Oid classid, Oid objid,
+						  void *arg)
+{
 	if (warden_principal_internal())
 		return;
-	if (classid == NamespaceRelationId)
-		schema = objid;
-	else if (classid == RelationRelationId)
-		schema = get_rel_namespace(objid);
-	else if (classid == ProcedureRelationId)
-		schema = get_func_namespace(objid);
-	else if (classid == ExtensionRelationId && is_own_extension(objid))
-		schema = warden_catalog_schema();
-	else
-		schema = get_rel_namespace(whole_of(classid, objid));
-	if (OidIsValid(schema) && schema == warden_catalog_schema())
+	if (classid == InheritsRelationId)
+	{
+		/* a row of a child is a row of its parent */
+		Oid			parent = access == OAT_POST_ALTER && arg != NULL ?
+		((ObjectAccessPostAlter *) arg)->auxiliary_id : InvalidOid;
+
+		if (is_own_schema(get_rel_namespace(parent)) ||
+			is_own_schema(get_rel_namespace(objid)))
+			refuse_own_schema();
+	}
+	else if (classid == AuthIdRelationId)
+	{
+		if (access != OAT_POST_CREATE)
+			check_role(GetUserNameFromId(objid, true));
+	}
+	else if (is_own_object(classid, objid))
 		refuse_own_schema();
+}
+
+/* COMMENT and the like, which no hook is told of. */
+static void
+check_named(ObjectType type, Node *object)
+{
+	Relation	relation = NULL;
+	ObjectAddress address;
+
+	if (type == OBJECT_ROLE)
+	{
+		check_role(strVal(object));
+		return;
+	}
+	address = get_object_address(type, object, &relation, AccessShareLock,
+								 true);
+	if (relation != NULL)
+		relation_close(relation, NoLock);
+	if (OidIsValid(address.objectId) &&
+		is_own_object(address.classId, address.objectId))
+		refuse_own_schema();
+}
+
+/* Labels are policy: a change may add one, and alter none. */
+static void
+check_label(SecLabelStmt *stmt)
+{
+	Relation	relation = NULL;
+	ObjectAddress address;
+
+	if (stmt->objtype == OBJECT_ROLE)
+		refuse_own_schema();
+	check_named(stmt->objtype, stmt->object);
+	if (stmt->provider != NULL &&
+		strcmp(stmt->provider, WARDEN_PROVIDER) != 0)
+		return;
+	address = get_object_address(stmt->objtype, stmt->object, &relation,
+								 AccessShareLock, true);
+	if (relation != NULL)
+		relation_close(relation, NoLock);
+	if (OidIsValid(address.objectId) &&
+		GetSecurityLabel(&address, WARDEN_PROVIDER) != NULL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a change can not alter or remove a label"),
+				 errhint("An administrator makes policy in statements of their own.")));
 }
 
 static void
@@ -244,26 +374,84 @@ check_grant(GrantStmt *stmt)
 static void
 check_grant_role(GrantRoleStmt *stmt)
 {
-	static const char *const groups[] = {
-		WARDEN_ROLE_ADMIN, WARDEN_ROLE_REVIEWER, WARDEN_ROLE_AUDITOR,
-		WARDEN_ROLE_GATEWAY, WARDEN_ROLE_REFRESHER
-	};
 	ListCell   *cell;
-	int			i;
 
 	foreach(cell, stmt->granted_roles)
-	{
-		const char *name = lfirst_node(AccessPriv, cell)->priv_name;
+		check_role(lfirst_node(AccessPriv, cell)->priv_name);
+}
 
-		for (i = 0; name != NULL && i < (int) lengthof(groups); i++)
+static void
+check_roles(List *roles)
+{
+	ListCell   *cell;
+
+	foreach(cell, roles)
+	{
+		if (lfirst_node(RoleSpec, cell)->roletype == ROLESPEC_CSTRING)
+			check_role(lfirst_node(RoleSpec, cell)->rolename);
+	}
+}
+
+/* CREATE ROLE ... IN ROLE */
+static void
+check_create_role(CreateRoleStmt *stmt)
+{
+	ListCell   *cell;
+
+	check_role(stmt->role);
+	foreach(cell, stmt->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "addroleto") == 0)
+			check_roles(castNode(List, option->arg));
+	}
+}
+
+static void
+check_default_privileges(AlterDefaultPrivilegesStmt *stmt)
+{
+	ListCell   *cell;
+	ListCell   *schema;
+
+	foreach(cell, stmt->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "schemas") != 0)
+			continue;
+		foreach(schema, castNode(List, option->arg))
 		{
-			if (strcmp(name, groups[i]) == 0)
-				ereport(ERROR,
-						(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-						 errmsg("a change can not grant or revoke role \"%s\"",
-								name),
-						 errhint("An administrator does that in a statement of their own.")));
+			if (strcmp(strVal(lfirst(schema)), WARDEN_SCHEMA) == 0)
+				refuse_own_schema();
 		}
+	}
+}
+
+/* ALTER ROLE and ALTER DATABASE ... SET, for every session to come. */
+static void
+check_setting(VariableSetStmt *stmt)
+{
+	if (stmt->name != NULL &&
+		pg_strncasecmp(stmt->name, WARDEN_SCHEMA ".",
+					   strlen(WARDEN_SCHEMA ".")) == 0)
+		refuse_own_schema();
+}
+
+static void
+check_publication(List *objects)
+{
+	ListCell   *cell;
+
+	foreach(cell, objects)
+	{
+		PublicationObjSpec *object = lfirst_node(PublicationObjSpec, cell);
+
+		if (object->pubtable != NULL)
+			check_relation(object->pubtable->relation);
+		else if (object->name != NULL &&
+				 strcmp(object->name, WARDEN_SCHEMA) == 0)
+			refuse_own_schema();
 	}
 }
 
@@ -273,12 +461,22 @@ refuse_lasting(const char *what)
 	ereport(ERROR,
 			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 			 errmsg("a change can not run %s", what),
-			 errdetail("It would last longer than the change, in the session that applies it."),
+			 errdetail("It would reach beyond the change, into the session that applies it."),
 			 errhint("Leave it out.")));
 }
 
-void
-warden_apply_check_utility(Node *stmt)
+/* CREATE TABLE AS or EXPLAIN of EXECUTE: what the session's owner prepared. */
+static void
+check_execute(Query *query)
+{
+	if (IsA(query, Query) && query->utilityStmt != NULL &&
+		IsA(query->utilityStmt, ExecuteStmt))
+		refuse_lasting("EXECUTE of a prepared statement");
+}
+
+/* What would stay in the session, or take from it what is not the change's. */
+static void
+check_lasting(Node *stmt)
 {
 	switch (nodeTag(stmt))
 	{
@@ -292,6 +490,9 @@ warden_apply_check_utility(Node *stmt)
 			break;
 		case T_PrepareStmt:
 			refuse_lasting("PREPARE");
+			break;
+		case T_ExecuteStmt:
+			refuse_lasting("EXECUTE of a prepared statement");
 			break;
 		case T_DeallocateStmt:
 			refuse_lasting("DEALLOCATE");
@@ -308,6 +509,63 @@ warden_apply_check_utility(Node *stmt)
 		case T_LoadStmt:
 			refuse_lasting("LOAD");
 			break;
+		default:
+			break;
+	}
+}
+
+/* Who belongs to the roles of the library, and what they may do. */
+static void
+check_authority(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_GrantStmt:
+			check_grant((GrantStmt *) stmt);
+			break;
+		case T_GrantRoleStmt:
+			check_grant_role((GrantRoleStmt *) stmt);
+			break;
+		case T_CreateRoleStmt:
+			check_create_role((CreateRoleStmt *) stmt);
+			break;
+		case T_AlterRoleStmt:
+			check_roles(list_make1(((AlterRoleStmt *) stmt)->role));
+			break;
+		case T_AlterDefaultPrivilegesStmt:
+			check_default_privileges((AlterDefaultPrivilegesStmt *) stmt);
+			break;
+		case T_DropOwnedStmt:
+			check_roles(((DropOwnedStmt *) stmt)->roles);
+			break;
+		case T_ReassignOwnedStmt:
+			check_roles(((ReassignOwnedStmt *) stmt)->roles);
+			break;
+		case T_AlterRoleSetStmt:
+			check_setting(((AlterRoleSetStmt *) stmt)->setstmt);
+			break;
+		case T_AlterDatabaseSetStmt:
+			check_setting(((AlterDatabaseSetStmt *) stmt)->setstmt);
+			break;
+		case T_CreatePublicationStmt:
+			check_publication(((CreatePublicationStmt *) stmt)->pubobjects);
+			break;
+		case T_AlterPublicationStmt:
+			check_publication(((AlterPublicationStmt *) stmt)->pubobjects);
+			break;
+		default:
+			break;
+	}
+}
+
+/* Early, where the hooks would come late or not at all. */
+void
+warden_apply_check_utility(Node *stmt)
+{
+	check_lasting(stmt);
+	check_authority(stmt);
+	switch (nodeTag(stmt))
+	{
 		case T_TruncateStmt:
 		case T_DropStmt:
 		case T_AlterTableStmt:
@@ -315,9 +573,12 @@ warden_apply_check_utility(Node *stmt)
 			/* rows go, or take another form, without being changed */
 			warden_images_give_up("it also drops, truncates or alters something");
 			break;
+		case T_CommentStmt:
+			check_named(((CommentStmt *) stmt)->objtype,
+						((CommentStmt *) stmt)->object);
+			break;
 		case T_SecLabelStmt:
-			if (((SecLabelStmt *) stmt)->objtype == OBJECT_ROLE)
-				refuse_own_schema();
+			check_label((SecLabelStmt *) stmt);
 			break;
 		case T_CreateTrigStmt:
 			check_relation(((CreateTrigStmt *) stmt)->relation);
@@ -336,6 +597,10 @@ warden_apply_check_utility(Node *stmt)
 			break;
 		case T_CreateTableAsStmt:
 			check_created_relation(((CreateTableAsStmt *) stmt)->into->rel);
+			check_execute((Query *) ((CreateTableAsStmt *) stmt)->query);
+			break;
+		case T_ExplainStmt:
+			check_execute((Query *) ((ExplainStmt *) stmt)->query);
 			break;
 		case T_ViewStmt:
 			check_created_relation(((ViewStmt *) stmt)->view);
@@ -348,12 +613,6 @@ warden_apply_check_utility(Node *stmt)
 			break;
 		case T_AlterExtensionContentsStmt:
 			check_extension(((AlterExtensionContentsStmt *) stmt)->extname);
-			break;
-		case T_GrantStmt:
-			check_grant((GrantStmt *) stmt);
-			break;
-		case T_GrantRoleStmt:
-			check_grant_role((GrantRoleStmt *) stmt);
 			break;
 		default:
 			break;

@@ -733,6 +733,7 @@ measure_and_roll_back(PreviewJob *job)
 	int			security;
 	bool		in_block = warden_sandbox_in_block();
 	WardenSandbox sandbox;
+	ErrorData  *volatile error = NULL;
 
 	GetUserIdAndSecContext(&user, &security);
 	BeginInternalSubTransaction(NULL);
@@ -749,18 +750,24 @@ measure_and_roll_back(PreviewJob *job)
 		warden_apply_lock_timeout(WARDEN_PREVIEW_LOCK_TIMEOUT_MS);
 		measure_statements(job);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		warden_apply_set_running(false);
-		warden_watch_end();
-		(void) warden_sample_end();
+		/* nobody else would end the subtransaction: not outside a block */
+		MemoryContextSwitchTo(job->context);
+		error = CopyErrorData();
+		FlushErrorState();
 	}
 	PG_END_TRY();
+	warden_apply_set_running(false);
+	warden_watch_end();
+	(void) warden_sample_end();
 	/* the settings and the user go back with it */
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	SetUserIdAndSecContext(user, security);
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 /*

@@ -13,7 +13,7 @@
  * - From enter to leave the user is the apply role inside a local user id
  *	 change, so that core refuses every change of role.
  * - At the end nothing is deferred, and the session has the temporary objects
- *	 and cursors that it had before.
+ *	 that it had before; it had no cursors, and has none.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -27,10 +27,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -112,15 +116,20 @@ warden_sandbox_settle(Node *stmt, List *names)
 	}
 }
 
-/* Cursors that are open in the session, in a transaction that goes on. */
+/* Cursors that are open in the session, but for the statement under way. */
 static int
 count_cursors(void)
 {
 	int			n;
 
+	Oid			type = TEXTOID;
+	Datum		active = CStringGetTextDatum(ActivePortal->name);
+
 	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute("SELECT FROM pg_catalog.pg_cursor()", true,
-					0) != SPI_OK_SELECT)
+		SPI_execute_with_args("SELECT FROM pg_catalog.pg_cursor() c"
+							  " WHERE c.name OPERATOR(pg_catalog.<>) $1",
+							  1, &type, &active, NULL, true,
+							  0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the cursors");
 	n = (int) SPI_processed;
 	SPI_finish();
@@ -160,7 +169,13 @@ warden_sandbox_enter(WardenSandbox *sandbox, Oid role, bool in_block)
 {
 	GetUserIdAndSecContext(&sandbox->user, &sandbox->security);
 	sandbox->temporary = count_temporary();
-	sandbox->cursors = in_block ? count_cursors() : -1;
+	sandbox->in_block = in_block;
+	/* whoever knows the name of a cursor can fetch from it, or replace it */
+	if (count_cursors() > 0)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("a change can not run in a session with open cursors"),
+				 errhint("Close them, then try again.")));
 	SetUserIdAndSecContext(role, sandbox->security |
 						   SECURITY_LOCAL_USERID_CHANGE);
 }
@@ -176,7 +191,8 @@ warden_sandbox_leave(const WardenSandbox *sandbox)
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("a change can not leave or drop temporary objects"),
 				 errhint("Drop in the same change what it makes.")));
-	if (sandbox->cursors >= 0 && count_cursors() != sandbox->cursors)
+	/* outside a block they end with the transaction */
+	if (sandbox->in_block && count_cursors() > 0)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("a change can not leave cursors open"),

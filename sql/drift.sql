@@ -84,16 +84,16 @@ SELECT warden.propose('DELETE FROM regress_d.t WHERE n = regress_d.U&"\006futer"
 SELECT warden.propose('INSERT INTO regress_d.u (id) VALUES (1)', 'trigger', NULL);
 \c - regress_ann
 \o /dev/null
-SELECT warden.approve(id, NULL) FROM warden.pending_changes WHERE id >= 2708;
+SELECT warden.approve(id, NULL) FROM warden.pending_changes WHERE id BETWEEN 2708 AND 2714;
 \o
 \c - :superuser
 CREATE OR REPLACE FUNCTION regress_d.inner(i int) RETURNS int LANGUAGE sql AS 'SELECT i + 1';
 CREATE OR REPLACE TRIGGER replaced BEFORE INSERT ON regress_d.u FOR EACH ROW EXECUTE FUNCTION regress_d.argument('2');
 \c - regress_ann
-SELECT format('CALL warden.apply(%s)', id) FROM warden.pending_changes WHERE id >= 2708 AND status = 'approved' ORDER BY id
+SELECT format('CALL warden.apply(%s)', id) FROM warden.pending_changes WHERE id BETWEEN 2708 AND 2714 AND status = 'approved' ORDER BY id
 \gexec
 \c - :superuser
-SELECT id, status, title FROM warden.pending_changes WHERE id >= 2708 ORDER BY id;
+SELECT id, status, title FROM warden.pending_changes WHERE id BETWEEN 2708 AND 2714 ORDER BY id;
 \set VERBOSITY default
 SELECT warden.break_glass(2711, 'two approvals');
 SELECT warden.break_glass(2712, 'two approvals');

@@ -129,6 +129,80 @@ ROLLBACK;
 CALL warden.apply(17039);
 
 --
+-- What reaches the library by another object, or by no object at all
+--
+\c - :superuser
+CREATE TABLE regress_a.labelled (a int);
+SECURITY LABEL FOR warden ON COLUMN regress_a.labelled.a IS 'ssn';
+CREATE TYPE regress_a.made AS (a int);
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17101;
+\c - regress_a_bot
+\o /dev/null
+SELECT warden.propose('SELECT regress_a.run(''' || replace(sql, '''', '''''') || ''')', sql, '')
+FROM (VALUES
+	(1, 'CREATE TABLE regress_a.kid (LIKE warden.people INCLUDING ALL); ALTER TABLE regress_a.kid INHERIT warden.people'),
+	(2, 'CREATE TABLE regress_a.kid () INHERITS (warden.change_reviews)'),
+	(3, 'CREATE TABLE regress_a.fk (id bigint REFERENCES warden.pending_changes)'),
+	(4, 'CREATE STATISTICS regress_a.st ON id, status FROM warden.pending_changes'),
+	(5, 'COMMENT ON TABLE warden.pending_changes IS NULL'),
+	(6, 'COMMENT ON COLUMN warden.pending_changes.id IS NULL'),
+	(7, 'COMMENT ON EXTENSION pg_warden IS NULL'),
+	(8, 'ALTER DEFAULT PRIVILEGES IN SCHEMA warden GRANT ALL ON TABLES TO PUBLIC'),
+	(9, 'ALTER GROUP warden_admin ADD USER regress_a_writer'),
+	(10, 'CREATE ROLE regress_a_new IN ROLE warden_admin'),
+	(11, 'DROP OWNED BY warden_reviewer'),
+	(12, 'ALTER ROLE warden_reviewer RENAME TO regress_a_nobody'),
+	(13, 'ALTER ROLE warden_gateway SUPERUSER'),
+	(14, 'CREATE PUBLICATION regress_a FOR TABLE warden.pending_changes'),
+	(15, 'CREATE TYPE warden.made AS (a int)'),
+	(16, 'CREATE SEQUENCE warden.made'),
+	(17, 'CREATE DOMAIN warden.made AS int'),
+	(18, 'CREATE OPERATOR warden.=== (leftarg = int, rightarg = int, function = int4eq)'),
+	(19, 'ALTER TABLE regress_a.pair SET SCHEMA warden'),
+	(20, 'ALTER TYPE regress_a.made SET SCHEMA warden'),
+	(21, 'ALTER ROLE ALL SET warden.divert_report = ''warning'''),
+	(22, 'SECURITY LABEL FOR warden ON COLUMN regress_a.labelled.a IS NULL'),
+	(23, 'EXECUTE regress_a'),
+	(24, 'CREATE TABLE regress_a.executed AS EXECUTE regress_a'),
+	(25, 'EXPLAIN ANALYZE EXECUTE regress_a')) AS attack (n, sql)
+ORDER BY n;
+SELECT warden.propose($do$DO $$DECLARE
+	c refcursor; r record;
+BEGIN
+	FOR c IN SELECT name FROM pg_cursors WHERE name = 'mine' LOOP
+		FETCH c INTO r;
+		INSERT INTO regress_a.people VALUES (2, r::text);
+	END LOOP;
+END$$$do$, 'cursors of others', '');
+\o
+\c - regress_a_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM generate_series(17101, 17126) id;
+\c - regress_a_bob
+SELECT warden.approve(id, 'ok') FROM generate_series(17101, 17126) id;
+\o
+PREPARE regress_a AS SELECT 1 AS a;
+SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes
+	WHERE id BETWEEN 17101 AND 17125 ORDER BY id
+\gexec
+DEALLOCATE regress_a;
+BEGIN;
+DECLARE mine CURSOR WITH HOLD FOR SELECT 'for my eyes';
+COMMIT;
+CALL warden.apply(17126);
+SELECT * FROM warden.preview(17126);
+CLOSE mine;
+BEGIN;
+DECLARE mine CURSOR FOR SELECT 'for my eyes';
+CALL warden.apply(17126);
+ROLLBACK;
+CALL warden.apply(17126);
+SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
+	WHERE id BETWEEN 17101 AND 17126 GROUP BY 1, 2 ORDER BY 2;
+\c - :superuser
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17040;
+
+--
 -- What an agent is told of a failure carries no data
 --
 \c - regress_a_bot
