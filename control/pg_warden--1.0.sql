@@ -207,13 +207,15 @@ COMMENT ON COLUMN warden.exemptions.reason IS 'why it was granted';
 COMMENT ON COLUMN warden.exemptions.granted_by IS 'who granted it';
 COMMENT ON COLUMN warden.exemptions.granted_at IS 'when';
 
+-- By name: OIDs of functions change with pg_upgrade, which therefore refuses
+-- a database with a column of type regprocedure.
 CREATE TABLE warden.allowed_functions (
-	function pg_catalog.regprocedure NOT NULL,
+	function pg_catalog.text NOT NULL,
 	CONSTRAINT allowed_functions_pkey PRIMARY KEY (function)
 );
 REVOKE ALL ON TABLE warden.allowed_functions FROM PUBLIC;
 COMMENT ON TABLE warden.allowed_functions IS 'functions that agents may execute although the function gate would refuse them';
-COMMENT ON COLUMN warden.allowed_functions.function IS 'the function';
+COMMENT ON COLUMN warden.allowed_functions.function IS 'the function: schema, name and types of its arguments';
 
 CREATE TRIGGER check_policy_row BEFORE INSERT OR UPDATE ON warden.semantic_types
 	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('name');

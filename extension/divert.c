@@ -179,8 +179,28 @@ warden_divert_prepare(Query *query)
 	(void) relax_views((Node *) query, NULL);
 }
 
+/*
+ * By way of the next library: those that keep a stack of statements, as pgaudit
+ * does, look for this one on it when permissions are checked.
+ */
+static void
+start_explained(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
+{
+	eflags |= EXEC_FLAG_EXPLAIN_ONLY;
+	if (next != NULL)
+		next(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+	if (!warden_divert_started(queryDesc))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_UNMASKED),
+				 errmsg("another library has started a write that must not run"),
+				 errhint("Take the libraries that were added last out of shared_preload_libraries, and report this.")));
+}
+
 void
-warden_divert_query(QueryDesc *queryDesc, int eflags)
+warden_divert_query(QueryDesc *queryDesc, int eflags,
+					ExecutorStart_hook_type next)
 {
 	PlannedStmt *pstmt = queryDesc->plannedstmt;
 	WardenCapture capture;
@@ -195,7 +215,7 @@ warden_divert_query(QueryDesc *queryDesc, int eflags)
 		capture.estimated_rows = estimate_rows(pstmt);
 	}
 	queryDesc->plannedstmt = plan_without_write_rights(pstmt);
-	standard_ExecutorStart(queryDesc, eflags | EXEC_FLAG_EXPLAIN_ONLY);
+	start_explained(queryDesc, eflags, next);
 	if (record)
 		(void) warden_pending_record(&capture);
 }

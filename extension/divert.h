@@ -8,7 +8,7 @@
 
 #include "postgres.h"
 
-#include "executor/execdesc.h"
+#include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 
@@ -21,11 +21,12 @@ extern void warden_divert_prepare(Query *query);
 
 /*
  * Called by the ExecutorStart hook for a top-level write of an agent, in
- * place of standard_ExecutorStart: checks that the write may be proposed,
- * records it, and leaves the QueryDesc started with EXEC_FLAG_EXPLAIN_ONLY so
- * that the Run and Finish hooks skip it and the tag says zero rows.
+ * place of the next hook: checks that the write may be proposed, records it,
+ * and leaves the QueryDesc started with EXEC_FLAG_EXPLAIN_ONLY so that the Run
+ * and Finish hooks skip it and the tag says zero rows.
  */
-extern void warden_divert_query(QueryDesc *queryDesc, int eflags);
+extern void warden_divert_query(QueryDesc *queryDesc, int eflags,
+								ExecutorStart_hook_type next);
 
 /* A QueryDesc that warden_divert_query started. */
 extern bool warden_divert_started(QueryDesc *queryDesc);

@@ -521,14 +521,15 @@ start_toplevel_read(QueryDesc *queryDesc, int eflags,
 }
 
 static void
-start_toplevel_write(QueryDesc *queryDesc, int eflags)
+start_toplevel_write(QueryDesc *queryDesc, int eflags,
+					 ExecutorStart_hook_type next)
 {
 	warden_utility_check_startup();
 	warden_identity_apply_limits();
 	record_intent(queryDesc->plannedstmt, queryDesc->sourceText,
 				  queryDesc->params);
 	audited = NULL;
-	warden_divert_query(queryDesc, eflags);
+	warden_divert_query(queryDesc, eflags, next);
 	warden_audit_outcome("diverted", 0, NULL, 0,
 						 warden_identity_facts()->change_id);
 }
@@ -544,7 +545,7 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 			start(queryDesc, eflags, next);
 		else if (toplevel)
-			start_toplevel_write(queryDesc, eflags);
+			start_toplevel_write(queryDesc, eflags, next);
 		else
 			ereport(ERROR,
 					(errcode(WARDEN_ERRCODE_NESTED_WRITE),
@@ -884,42 +885,73 @@ typedef struct EarlyError
 	int			sqlstate;
 } EarlyError;
 
-static EarlyError early = {NULL, NULL, 0};
+/* A session that sends nothing else must not fill the memory. */
+#define MAX_EARLY_ERRORS 256
+
+static EarlyError early[MAX_EARLY_ERRORS];
+static int	n_early = 0;
+static uint64 n_early_left_out = 0;
 
 static void
 keep_early_error(ErrorData *edata)
 {
 	static bool registered = false;
+	EarlyError *error;
 
-	if (early.message != NULL || !IsNormalProcessingMode() ||
-		!OidIsValid(MyDatabaseId) || MyBackendType != B_BACKEND)
+	if (!IsNormalProcessingMode() || !OidIsValid(MyDatabaseId) ||
+		MyBackendType != B_BACKEND)
 		return;
+	if (n_early == MAX_EARLY_ERRORS)
+	{
+		n_early_left_out++;
+		return;
+	}
 	if (!registered)
 		before_shmem_exit(flush_at_exit, (Datum) 0);
 	registered = true;
-	early.statement = debug_query_string == NULL ? NULL :
+	error = &early[n_early];
+	error->statement = debug_query_string == NULL ? NULL :
 		MemoryContextStrdup(TopMemoryContext, debug_query_string);
-	early.message = MemoryContextStrdup(TopMemoryContext, edata->message);
-	early.sqlstate = edata->sqlerrcode;
+	error->message = MemoryContextStrdup(TopMemoryContext, edata->message);
+	error->sqlstate = edata->sqlerrcode;
+	n_early++;
 }
 
-/* Its principal is known now: a record of it, if it is governed. */
+static void
+record_early_error(const WardenPrincipal *principal, const EarlyError *error)
+{
+	if (principal->class == WARDEN_CLASS_GATEWAY)
+		warden_audit_failure(NULL, "BADGE IN", error->sqlstate,
+							 error->message);
+	else if (principal->class >= WARDEN_CLASS_OBSERVED)
+		warden_audit_failure(error->statement, NULL, error->sqlstate,
+							 error->message);
+}
+
+/* Its principal is known now: records of them, if it is governed. */
 void
 warden_execution_flush_early(const WardenPrincipal *principal)
 {
-	EarlyError	error = early;
+	EarlyError	rest = {NULL, NULL, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
+	int			n = n_early;
+	int			i;
 
-	if (likely(error.message == NULL))
+	if (likely(n == 0))
 		return;
-	memset(&early, 0, sizeof(early));
-	if (principal->class == WARDEN_CLASS_GATEWAY)
-		warden_audit_failure(NULL, "BADGE IN", error.sqlstate, error.message);
-	else if (principal->class >= WARDEN_CLASS_OBSERVED)
-		warden_audit_failure(error.statement, NULL, error.sqlstate,
-							 error.message);
-	if (error.statement != NULL)
-		pfree(error.statement);
-	pfree(error.message);
+	n_early = 0;
+	for (i = 0; i < n; i++)
+	{
+		record_early_error(principal, &early[i]);
+		if (early[i].statement != NULL)
+			pfree(early[i].statement);
+		pfree(early[i].message);
+	}
+	if (n_early_left_out == 0)
+		return;
+	rest.message = psprintf(UINT64_FORMAT " more statements failed before it was known whose session this is",
+							n_early_left_out);
+	n_early_left_out = 0;
+	record_early_error(principal, &rest);
 }
 
 /* Refused by us, or an ordinary error? */
@@ -973,7 +1005,7 @@ warden_execution_error(ErrorData *edata)
 static void
 flush_at_exit(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 {
-	if (early.message == NULL)
+	if (n_early == 0)
 		return;
 	AbortOutOfAnyTransaction();
 	StartTransactionCommand();

@@ -29,6 +29,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -137,11 +138,35 @@ listed(const Oid *list, int n, Oid funcid)
 	return false;
 }
 
-/* In warden.allowed_functions, which warden_admin extends. */
+char *
+warden_function_gate_name(Oid funcid)
+{
+	bool		quote_all = quote_all_identifiers;
+	char	   *name;
+
+	quote_all_identifiers = false;
+	PG_TRY();
+	{
+		name = format_procedure_qualified(funcid);
+	}
+	PG_FINALLY();
+	{
+		quote_all_identifiers = quote_all;
+	}
+	PG_END_TRY();
+	return name;
+}
+
+/*
+ * In warden.allowed_functions, which warden_admin extends.  It has names, since
+ * OIDs of functions do not survive pg_upgrade; what is compared is made from
+ * the catalogs, here and there, and never parsed.
+ */
 static bool
 allowed_by_admin(Oid funcid)
 {
 	Oid			relid = warden_catalog_relation("allowed_functions");
+	char	   *name;
 	Relation	rel;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -149,6 +174,7 @@ allowed_by_admin(Oid funcid)
 
 	if (!OidIsValid(relid))
 		return false;
+	name = warden_function_gate_name(funcid);
 	rel = table_open(relid, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -157,7 +183,7 @@ allowed_by_admin(Oid funcid)
 		Datum		value = heap_getattr(tuple, 1, RelationGetDescr(rel),
 										 &isnull);
 
-		found = !isnull && DatumGetObjectId(value) == funcid;
+		found = !isnull && strcmp(TextDatumGetCString(value), name) == 0;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

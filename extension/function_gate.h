@@ -13,6 +13,12 @@
 /* May an agent execute it, however it is reached?  Cached. */
 extern bool warden_function_gate_allows(Oid funcid);
 
+/*
+ * Schema, name and types of arguments, as warden.allowed_functions has them:
+ * no two functions share it, and no setting changes how it is written.
+ */
+extern char *warden_function_gate_name(Oid funcid);
+
 /* Raises WD002 unless allowed. */
 extern void warden_function_gate_check(Oid funcid);
 

@@ -4,8 +4,8 @@
  *
  * A gateway that binds its parameters and sets log_parameter_max_length to 0
  * leaves nothing to hide.  This is for everybody else: log_statement,
- * log_min_duration_statement, auto_explain and the STATEMENT line of an error
- * all quote the message that was sent.
+ * log_min_duration_statement, auto_explain, pgaudit and the STATEMENT line of an
+ * error all quote the message that was sent.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -53,6 +53,27 @@ may_badge(const char *text)
 						  strcasestr(at, "leave") != NULL);
 }
 
+/*
+ * pgaudit's line, from the object's name on: its statement is a CSV field, in
+ * which quotes are doubled, and its parameters follow.  The five fields before
+ * hold words and numbers.
+ */
+static char *
+fields_of_pgaudit(char *message)
+{
+	int			i;
+
+	if (strncmp(message, "AUDIT: ", 7) != 0)
+		return NULL;
+	for (i = 0; i < 5 && message != NULL; i++)
+	{
+		message = strchr(message, ',');
+		if (message != NULL)
+			message++;
+	}
+	return message;
+}
+
 /* Cuts a quoted statement, or listed parameters, off a part of the message. */
 static void
 hide_part(char **part, const char *statement)
@@ -61,7 +82,9 @@ hide_part(char **part, const char *statement)
 
 	if (*part == NULL)
 		return;
-	quoted = strstr(*part, statement);
+	quoted = fields_of_pgaudit(*part);
+	if (quoted == NULL)
+		quoted = strstr(*part, statement);
 	if (quoted == NULL)
 		quoted = strcasestr(*part, "parameters: ");
 	if (quoted != NULL)
@@ -74,6 +97,10 @@ hide_credentials(ErrorData *edata)
 {
 	const char *statement = debug_query_string;
 
+	/* pgaudit writes of some statements when others have begun. */
+	if (edata->message != NULL && fields_of_pgaudit(edata->message) != NULL &&
+		may_badge(edata->message))
+		hide_part(&edata->message, edata->message);
 	if (statement != NULL && statement[0] != '\0' && may_badge(statement))
 	{
 		edata->hide_stmt = true;

@@ -33,6 +33,7 @@
 #include "audit_event.h"
 #include "catalog.h"
 #include "condition.h"
+#include "function_gate.h"
 #include "label.h"
 #include "mask.h"
 #include "mask_recursion.h"
@@ -432,7 +433,9 @@ change_function_list(FunctionCallInfo fcinfo, const char *name,
 				 errmsg("functions of schema %s are not for agents to list",
 						WARDEN_SCHEMA),
 				 errhint("Agents may call warden.propose, warden.withdraw and warden.whoami.")));
-	add_argument(&write, OIDOID, ObjectIdGetDatum(funcid), false);
+	add_argument(&write, TEXTOID,
+				 CStringGetTextDatum(warden_function_gate_name(funcid)),
+				 false);
 	warden_principal_run_internal(execute_write, &write);
 	warden_audit_action("policy", 0,
 						psprintf("%s %s", action,
@@ -448,7 +451,7 @@ Datum
 warden_sql_allow_function(PG_FUNCTION_ARGS)
 {
 	change_function_list(fcinfo, "allow_function",
-						 "INSERT INTO warden.allowed_functions (function) VALUES ($1::regprocedure) ON CONFLICT DO NOTHING",
+						 "INSERT INTO warden.allowed_functions (function) VALUES ($1) ON CONFLICT DO NOTHING",
 						 "allow function");
 	PG_RETURN_VOID();
 }
@@ -462,7 +465,7 @@ Datum
 warden_sql_disallow_function(PG_FUNCTION_ARGS)
 {
 	change_function_list(fcinfo, "disallow_function",
-						 "DELETE FROM warden.allowed_functions WHERE function = $1::regprocedure",
+						 "DELETE FROM warden.allowed_functions WHERE function = $1",
 						 "disallow function");
 	PG_RETURN_VOID();
 }
