@@ -4,8 +4,8 @@
  *
  * A gateway that binds its parameters and sets log_parameter_max_length to 0
  * leaves nothing to hide.  This is for everybody else: log_statement,
- * log_min_duration_statement, auto_explain, pgaudit and the STATEMENT line of an
- * error all quote the message that was sent.
+ * log_min_duration_statement, auto_explain, pgaudit and the STATEMENT line of
+ * an error all quote the message that was sent.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

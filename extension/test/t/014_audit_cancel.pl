@@ -77,22 +77,23 @@ sub start_load
 }
 
 my @load = start_load();
-my $cancelled = 0;
-my $canceller = $node->background_psql('postgres');
-while (grep { $_->{harness}->pumpable } @load)
-{
-    $cancelled += $canceller->query_safe(<<'SQL');
-DO 'BEGIN PERFORM pg_sleep(random() * 0.01); END';
-SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
- WHERE usename IN ('support_agent', 'hasty_agent') AND state <> 'idle'
-   AND random() < 0.5;
+my $theirs = "usename IN ('support_agent', 'hasty_agent')";
+wait_for_sql($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE $theirs");
+while ($node->safe_psql('postgres', <<"SQL"))
+DO \$\$
+BEGIN
+    FOR i IN 1 .. 20 LOOP
+        PERFORM pg_sleep(random() * 0.01), pg_stat_clear_snapshot();
+        PERFORM pg_cancel_backend(pid) FROM pg_stat_activity
+          WHERE $theirs AND state <> 'idle' AND random() < 0.5;
+    END LOOP;
+END \$\$;
+SELECT 'more' FROM pg_stat_activity WHERE $theirs LIMIT 1;
 SQL
-    $_->{harness}->pump_nb for grep { $_->{harness}->pumpable } @load;
-    $_->{harness}->reap_nb for @load;
+{
+    # and again
 }
-$canceller->quit;
 $_->{harness}->finish for @load;
-note("$cancelled cancels");
 
 # What the clients were told.
 my (%told, $interrupted);

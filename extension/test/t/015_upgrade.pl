@@ -147,7 +147,7 @@ warden_fails($new, 'support_agent', q{SELECT shout('you')}, 'WD002',
 warden_ok(
     $new, 'gateway',
     "BEGIN; SELECT warden.enter('$token', NULL, '{}', 'k');"
-      . 'SELECT count(*), min(ssn) FROM customers; COMMIT',
+      . q{SELECT count(*), min(ssn) FROM customers; SELECT warden.leave('k'); COMMIT},
     qr/^2\|\*{3}-\*\*-2210$/m,
     'the token that was issued is good');
 
