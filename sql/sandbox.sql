@@ -200,7 +200,7 @@ CALL warden.apply(17126);
 SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
 	WHERE id BETWEEN 17101 AND 17126 GROUP BY 1, 2 ORDER BY 2;
 \c - :superuser
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17040;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17140;
 
 --
 -- What an agent is told of a failure carries no data
@@ -215,15 +215,15 @@ SELECT warden.propose('INSERT INTO regress_a.people VALUES (1, ''x'')', 'a dupli
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM generate_series(17040, 17041) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17140, 17141) id;
 \c - regress_a_bob
-SELECT warden.approve(17040, 'ok');
+SELECT warden.approve(17140, 'ok');
 \o
-CALL warden.apply(17040);
-CALL warden.apply(17041);
-SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17040, 17041) ORDER BY id;
+CALL warden.apply(17140);
+CALL warden.apply(17141);
+SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17140, 17141) ORDER BY id;
 \c - regress_a_bot
-SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17040, 17041) ORDER BY id;
+SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17140, 17141) ORDER BY id;
 
 --
 -- Rules that have become stricter since, and objects that have gone
@@ -234,22 +234,22 @@ SELECT warden.propose('INSERT INTO regress_a.pair VALUES (50, 50)', 'rules', '')
 SELECT warden.propose('INSERT INTO regress_a.uniq VALUES (50)', 'gone', '');
 \o
 \c - regress_a_ann
-SELECT warden.approve(17042, 'ok');
-SELECT warden.approve(17043, 'ok');
+SELECT warden.approve(17142, 'ok');
+SELECT warden.approve(17143, 'ok');
 \c - :superuser
 INSERT INTO warden.approval_rules (risk, scope, approvals)
 	VALUES ('low', 'schema:regress_a', 2);
 DROP TABLE regress_a.uniq;
 \c - regress_a_ann
 \set VERBOSITY default
-CALL warden.apply(17042);
-CALL warden.apply(17043);
+CALL warden.apply(17142);
+CALL warden.apply(17143);
 \set VERBOSITY terse
 \c - :superuser
 DELETE FROM warden.approval_rules WHERE scope = 'schema:regress_a';
 \c - regress_a_ann
-CALL warden.apply(17042);
-SELECT id, status FROM warden.pending_changes WHERE id IN (17042, 17043) ORDER BY id;
+CALL warden.apply(17142);
+SELECT id, status FROM warden.pending_changes WHERE id IN (17142, 17143) ORDER BY id;
 
 \c - :superuser
 SET client_min_messages = error;
