@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import time
 
 from bad_messages import BAD, GOOD_IDS, MAX_BODY, ping, query
-from harness import LEGACY, MODERN, main, modern
+from harness import LEGACY, MODERN, TOP, main, modern
 
 PING = ping(b"1")
 
@@ -205,4 +206,36 @@ def streams(bench):
                 "a stream ends with its answer")
 
 
-main(eras, bad_input, endless, bad_sql, cancellation, the_end, wrong_token, streams)
+def examples(bench):
+    """The settings that we give clients, with a service and a token here."""
+    token, service = bench.dir / "client.token", bench.dir / "pg_service.conf"
+    token.write_text(bench.env["token"] + "\n")
+    service.write_text("[shop]\n" + bench.dsn().replace(" ", "\n") + "\n")
+    for path in sorted((TOP / "shim/examples").glob("*.json")):
+        settings = json.loads(path.read_text())
+        server = settings.get("mcpServers", settings.get("servers"))["warden"]
+        if "url" in server:
+            header = re.sub(r"\$\{.*\}", bench.env["token"],
+                            server["headers"]["Authorization"])
+            client = bench.http()
+            status, _, answers = client.post(rpc(1, "tools/call", {
+                "name": "whoami"}), {"Authorization": header})
+            result = answers[0]["result"]
+            bench.equal((status, server["url"]),
+                        (200, "http://127.0.0.1:8642/mcp"), path.name)
+        else:
+            env = {"WARDEN_TOKEN": None, **server["env"],
+                   "PGSERVICEFILE": str(service)}
+            if env["WARDEN_TOKEN"]:
+                env["WARDEN_TOKEN"] = bench.env["token"]
+            bench.equal((server["command"], server["args"][0]),
+                        ("warden-mcp", "--stdio"), path.name)
+            client = bench.stdio(*[str(token) if "/" in word else word
+                                   for word in server["args"][1:]], **env)
+            result = client.call("whoami")
+        bench.equal(result["structuredContent"].get("agent"), "support",
+                    "works as it is")
+
+
+main(eras, bad_input, endless, bad_sql, cancellation, the_end, wrong_token, streams,
+     examples)
