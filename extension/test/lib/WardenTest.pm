@@ -25,6 +25,7 @@ use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes 'usleep';
 
 our @EXPORT = qw(
   plain_node
@@ -34,6 +35,7 @@ our @EXPORT = qw(
   warden_fails
   warden_shop
   wait_for_sql
+  wait_for_server
 );
 
 # Settings that make the staged extension visible, one per line, without the
@@ -203,6 +205,29 @@ sub wait_for_sql
     my ($node, $sql, %options) = @_;
 
     return $node->poll_query_until($options{dbname} // 'postgres', $sql);
+}
+
+=pod
+
+=item wait_for_server(node)
+
+Waits until a server that crashed answers again. A psql that is turned away can
+be gone before it has been sent its query: that is no answer yet, not an error
+of the test.
+
+=cut
+
+sub wait_for_server
+{
+    my ($node) = @_;
+
+    foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+    {
+        return 1
+          if eval { $node->safe_psql('postgres', 'SELECT true') eq 't' };
+        usleep(100_000);
+    }
+    die 'the server did not come back';
 }
 
 =back

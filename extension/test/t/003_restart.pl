@@ -57,8 +57,7 @@ my $pid = $node->safe_psql(
     'postgres', q{SELECT pid FROM pg_stat_activity
                    WHERE backend_type = 'background writer'});
 kill 'KILL', $pid;
-$node->poll_query_until('postgres', 'SELECT true')
-  or die 'the server did not come back';
+wait_for_server($node);
 wait_for_sql($node,
     "SELECT count(*) = 1 FROM pg_stat_activity
       WHERE backend_type = 'background writer' AND pid <> $pid");

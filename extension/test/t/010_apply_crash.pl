@@ -94,7 +94,7 @@ for my $how ('TERM', 'KILL')
     }
     eval { $apply->finish };
     eval { $lock->quit };
-    $node->poll_query_until('postgres', 'SELECT true');
+    wait_for_server($node);
     is(status_of($id), 'approved', "SIG$how: still approved");
     is( $node->safe_psql('postgres',
             'SELECT name FROM customers WHERE id = 1'),
@@ -138,7 +138,7 @@ for my $how ('TERM', 'KILL')
     }
     eval { $apply->finish };
     eval { $lock->quit };
-    $node->poll_query_until('postgres', 'SELECT true');
+    wait_for_server($node);
     is(shown_status_of($id), 'unknown', "SIG$how: shown as unknown");
     warden_fails($node, 'shop_reviewer', "CALL warden.apply($id)", 'WD007',
         'not applied again by itself');
