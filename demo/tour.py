@@ -269,7 +269,7 @@ def look_back(tour, change):
             f"AND change_id = {change}), count(*) FILTER (WHERE outcome IN "
             "('refused', 'error')) > 0, count(*) FILTER (WHERE on_behalf_of "
             "IS DISTINCT FROM 'sam' OR tool IS NULL) FROM warden.audit_log "
-            "WHERE agent = 'support-bot' AND kind <> 'action'")
+            "WHERE agent = 'support-bot' AND kind NOT IN ('action', 'rollback')")
     tour.check(log == "t|1|t|0", "masked reads, the diverted UPDATE and what "
                "was refused, all by support-bot for sam")
     tour.psql("", "SELECT at::time(0), on_behalf_of AS person, login_role, "
