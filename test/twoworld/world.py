@@ -297,7 +297,7 @@ class World:
 
     def settle(self):
         """Wait until nobody but us is connected to the copy."""
-        for _ in range(500):
+        for _ in range(100):
             if int(self.su().query(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = 'w' AND "
                     "backend_type = 'client backend' AND pid <> pg_backend_pid()"
