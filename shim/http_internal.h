@@ -45,6 +45,7 @@ typedef struct HttpCall
 	Buf			body;
 	bool		too_large;
 	size_t		discarded;
+	bool		begun;			/* its headers were judged */
 	bool		accepted;		/* the body was handed to the core */
 	char	   *credential;
 	AuthUse		use;			/* of it */

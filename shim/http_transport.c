@@ -688,9 +688,22 @@ handle_get(HttpCall *hc, const char *path)
 	return respond_text(hc, 404, "not found\n");
 }
 
+/*
+ * libmicrohttpd closes the connection behind an answer that it was given before
+ * the end of the request, and of a request without a body too.
+ */
+static bool
+is_without_body(HttpCall *hc, const char *method)
+{
+	return strcmp(method, "POST") != 0 &&
+		http_header(hc, MHD_HTTP_HEADER_CONTENT_LENGTH) == NULL &&
+		http_header(hc, MHD_HTTP_HEADER_TRANSFER_ENCODING) == NULL;
+}
+
 static enum MHD_Result
 begin_request(HttpCall *hc, const char *path, const char *method)
 {
+	hc->begun = true;
 	if (!http_framing_is_clear(hc))
 	{
 		hc->close = true;
@@ -717,11 +730,15 @@ http_handle_request(void *arg, struct MHD_Connection *connection,
 	HttpCall   *hc = *state;
 
 	(void) version;
-	if (hc != NULL)
-		return handle_post(hc, data, size);
-	hc = create_call(arg, connection);
 	if (hc == NULL)
-		return MHD_NO;
-	*state = hc;
-	return begin_request(hc, url, method);
+	{
+		hc = create_call(arg, connection);
+		if (hc == NULL)
+			return MHD_NO;
+		*state = hc;
+		if (is_without_body(hc, method))
+			return MHD_YES;
+	}
+	return hc->begun ? handle_post(hc, data, size) :
+		begin_request(hc, url, method);
 }
