@@ -9,29 +9,7 @@
 
 #include "postgres.h"
 
-#include "nodes/params.h"
-#include "nodes/pg_list.h"
-
-/* What a statement reads: arrays of text, 0 where there is nothing. */
-typedef struct WardenReads
-{
-	Datum relations;	  /* schema.table */
-	Datum masked_columns; /* schema.table.column=mask */
-	Datum clear_columns;  /* clear by exemption or rule */
-} WardenReads;
-
-/* What a statement is about to do. Strings may be NULL. */
-typedef struct WardenIntent
-{
-	const char *statement;
-	ParamListInfo params;
-	const char *command;  /* command tag text */
-	WardenReads reads;
-	bool transaction; /* BEGIN, COMMIT and the like */
-} WardenIntent;
-
-/* An array for WardenReads, of a list of char *, cut to what a record takes. */
-extern Datum warden_audit_names(List *names);
+#include "audit_fill.h"
 
 /*
  * Records the intent of the current top-level statement of a governed
@@ -51,12 +29,34 @@ extern void warden_audit_reads(const WardenReads *more);
 extern bool warden_audit_open(void);
 
 /*
+ * The same, or its outcome is known and could still become another: what
+ * fails or reads now does so for it.
+ */
+extern bool warden_audit_unsettled(void);
+
+/*
  * Closes the open intent.  outcome is one of ok, truncated, diverted,
- * refused, error.  Never raises and never waits for durability.
+ * refused, error.  Never raises and never waits for durability.  It takes the
+ * place of one that is held back; without either it does nothing.
  */
 extern void
 warden_audit_outcome(const char *outcome, int sqlstate, const char *message,
 					 uint64 rows, int64 change_id);
+
+/* The open statement goes on, maybe in another message. */
+extern void warden_audit_go_on(void);
+
+/* "refused" or "error". */
+extern const char *warden_audit_word(int sqlstate);
+
+/* What becomes of the open statement if nothing else is said: not "ok". */
+extern void warden_audit_expect(const char *outcome, int64 change_id);
+
+/* What is open has run, and becomes what was expected of it. */
+extern void warden_audit_settle(void);
+
+/* The same, and nothing changes its outcome any more. */
+extern void warden_audit_close(void);
 
 /*
  * A statement that failed before its intent could be recorded (syntax error,
@@ -79,6 +79,7 @@ extern void warden_audit_rollback(const char *statement, const char *command);
 extern void
 warden_audit_action(const char *action, int64 change_id, const char *detail);
 
+extern void warden_audit_action_init(void);
 extern void warden_audit_init(void); /* from _PG_init: GUCs, shmem request,
 										 * callbacks */
 

@@ -21,7 +21,6 @@
 #include "catalog/pg_class.h"
 #include "commands/prepare.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
@@ -39,6 +38,7 @@
 #include "divert.h"
 #include "execution.h"
 #include "identity.h"
+#include "message.h"
 #include "nesting.h"
 #include "pending.h"
 #include "plan_reads.h"
@@ -77,10 +77,11 @@ static QueryDesc *audited = NULL;
 /* The statement is leave(), whose text may hold its key. */
 static bool secret_statement = false;
 
-static void flush_at_exit(int code, Datum arg);
-
 /* What an observed agent's open statement would have met. */
 static const char *observation = NULL;
+
+/* Rows of the open statement that are on their way to the client. */
+static uint64 rows_sent = 0;
 
 /* ----------------------------------------------------------------------
  * Rows
@@ -159,6 +160,7 @@ capped_receive(TupleTableSlot *slot, DestReceiver *self)
 		return false;
 	}
 	sent->rows++;
+	rows_sent++;
 	return capped->inner->receiveSlot(slot, capped->inner);
 }
 
@@ -238,6 +240,7 @@ close_audited(void)
 		warden_audit_outcome(sent != NULL && sent->truncated ? "truncated" :
 							 "ok", 0, observation, rows, 0);
 	observation = NULL;
+	rows_sent = 0;
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		warden_identity_count_rows(rows);
 }
@@ -250,10 +253,8 @@ close_audited(void)
 void
 warden_execution_end_record(void)
 {
-	if (audited != NULL)
-		close_audited();
-	else if (warden_audit_open())
-		warden_audit_outcome("ok", 0, NULL, 0, 0);
+	close_audited();
+	warden_audit_close();
 }
 
 /* The text of what EXPLAIN EXECUTE explains, which is not in its own. */
@@ -299,6 +300,7 @@ record_intent(const PlannedStmt *pstmt, const char *source,
 	WardenIntent intent = {0};
 
 	close_audited();
+	rows_sent = 0;
 	intent.statement = warden_statement_text(source, pstmt->stmt_location,
 											 pstmt->stmt_len);
 	intent.params = params;
@@ -324,7 +326,7 @@ record_reads_now(const PlannedStmt *pstmt)
 	WardenPrincipal self = *warden_principal_current();
 	WardenIntent intent = {0};
 
-	if (warden_audit_open() || IsParallelWorker())
+	if (warden_audit_unsettled() || IsParallelWorker())
 	{
 		if (warden_plan_reads_more(pstmt, &self, &intent.reads))
 			warden_audit_reads(&intent.reads);
@@ -340,6 +342,7 @@ record_reads_now(const PlannedStmt *pstmt)
 	warden_plan_reads_begin();
 	if (!warden_plan_reads_more(pstmt, &self, &intent.reads))
 		return;
+	close_audited();
 	intent.statement = ActivePortal != NULL ? ActivePortal->sourceText :
 		debug_query_string;
 	intent.command = "SELECT";
@@ -371,6 +374,8 @@ record_reads(const PlannedStmt *pstmt, int eflags)
 static void
 record_continuation(QueryDesc *queryDesc)
 {
+	if (audited == queryDesc)
+		warden_audit_go_on();
 	if (audited == queryDesc || (audited == NULL && warden_audit_open()) ||
 		secret_statement || warden_principal_internal() ||
 		!warden_nesting_toplevel(queryDesc->plannedstmt))
@@ -401,6 +406,7 @@ warden_execution_utility_done(const char *outcome, uint64 rows,
 	if (warden_audit_open())
 		warden_audit_outcome(outcome, 0, observation, rows, change_id);
 	observation = NULL;
+	rows_sent = 0;
 
 	/* COPY and FETCH send rows, too. */
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
@@ -530,8 +536,7 @@ start_toplevel_write(QueryDesc *queryDesc, int eflags,
 				  queryDesc->params);
 	audited = NULL;
 	warden_divert_query(queryDesc, eflags, next);
-	warden_audit_outcome("diverted", 0, NULL, 0,
-						 warden_identity_facts()->change_id);
+	warden_audit_expect("diverted", warden_identity_facts()->change_id);
 }
 
 static void
@@ -637,6 +642,9 @@ warden_execution_start(const WardenPrincipal *principal,
 		start(queryDesc, eflags, next);
 		return;
 	}
+	warden_message_watch();
+	if (warden_nesting_toplevel(queryDesc->plannedstmt))
+		warden_message_statement(queryDesc->plannedstmt, queryDesc->sourceText);
 	if (warden_nesting_foreign_key())
 	{
 		start_foreign_key(queryDesc, eflags, next);
@@ -750,13 +758,17 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 	int			max_rows = 0;
 
 	if (warden_divert_started(queryDesc))
+	{
+		warden_audit_settle();
 		return;
+	}
 	if (!IsParallelWorker() && !warden_nesting_foreign_key())
 	{
 		warden_principal_require(principal);
 		warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
-		if (warden_principal_current()->class == WARDEN_CLASS_AGENT ||
-			warden_principal_current()->class == WARDEN_CLASS_OBSERVED)
+		if (direction != NoMovementScanDirection &&
+			(warden_principal_current()->class == WARDEN_CLASS_AGENT ||
+			 warden_principal_current()->class == WARDEN_CLASS_OBSERVED))
 			record_continuation(queryDesc);
 		if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		{
@@ -776,6 +788,11 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 		run_capped(EXECUTOR_RUN_PASS, next, max_rows);
 	else
 		run(EXECUTOR_RUN_PASS, next);
+
+	/* All has been sent, even if the client keeps the portal. */
+	if (queryDesc == audited &&
+		(count == 0 || queryDesc->estate->es_processed < count))
+		close_audited();
 }
 
 void
@@ -808,8 +825,14 @@ warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 void
 warden_execution_end(QueryDesc *queryDesc)
 {
-	if (queryDesc == audited)
-		close_audited();
+	if (queryDesc != audited)
+		return;
+	close_audited();
+
+	/* A later message replaces its portal: what that meets is not its own. */
+	if (ActivePortal == NULL && debug_query_string != NULL &&
+		debug_query_string != queryDesc->sourceText)
+		warden_audit_close();
 }
 
 /* ----------------------------------------------------------------------
@@ -871,167 +894,37 @@ warden_execution_check_relations(List *rangeTable, List *permInfos)
 }
 
 /* ----------------------------------------------------------------------
- * Errors
+ * Ends
  * ---------------------------------------------------------------------- */
 
-/*
- * An error of a backend whose principal is not known yet, a syntax error in
- * its first statement: kept until it is, or until the backend ends.
- */
-typedef struct EarlyError
+uint64
+warden_execution_failed(bool *secret)
 {
-	char	   *statement;		/* in TopMemoryContext */
-	char	   *message;
-	int			sqlstate;
-} EarlyError;
+	uint64		rows = rows_sent;
 
-/* A session that sends nothing else must not fill the memory. */
-#define MAX_EARLY_ERRORS 256
-
-static EarlyError early[MAX_EARLY_ERRORS];
-static int	n_early = 0;
-static uint64 n_early_left_out = 0;
-
-static void
-keep_early_error(ErrorData *edata)
-{
-	static bool registered = false;
-	EarlyError *error;
-
-	if (!IsNormalProcessingMode() || !OidIsValid(MyDatabaseId) ||
-		MyBackendType != B_BACKEND)
-		return;
-	if (n_early == MAX_EARLY_ERRORS)
+	*secret = secret_statement;
+	if (audited != NULL && !warden_audit_unsettled())
 	{
-		n_early_left_out++;
-		return;
+		/* Its portal waits, and another statement fails. */
+		warden_audit_outcome("ok", 0, observation, rows, 0);
+		warden_audit_close();
 	}
-	if (!registered)
-		before_shmem_exit(flush_at_exit, (Datum) 0);
-	registered = true;
-	error = &early[n_early];
-	error->statement = debug_query_string == NULL ? NULL :
-		MemoryContextStrdup(TopMemoryContext, debug_query_string);
-	error->message = MemoryContextStrdup(TopMemoryContext, edata->message);
-	error->sqlstate = edata->sqlerrcode;
-	n_early++;
-}
-
-static void
-record_early_error(const WardenPrincipal *principal, const EarlyError *error)
-{
-	if (principal->class == WARDEN_CLASS_GATEWAY)
-		warden_audit_failure(NULL, "BADGE IN", error->sqlstate,
-							 error->message);
-	else if (principal->class >= WARDEN_CLASS_OBSERVED)
-		warden_audit_failure(error->statement, NULL, error->sqlstate,
-							 error->message);
-}
-
-/* Its principal is known now: records of them, if it is governed. */
-void
-warden_execution_flush_early(const WardenPrincipal *principal)
-{
-	EarlyError	rest = {NULL, NULL, ERRCODE_PROGRAM_LIMIT_EXCEEDED};
-	int			n = n_early;
-	int			i;
-
-	if (likely(n == 0))
-		return;
-	n_early = 0;
-	for (i = 0; i < n; i++)
-	{
-		record_early_error(principal, &early[i]);
-		if (early[i].statement != NULL)
-			pfree(early[i].statement);
-		pfree(early[i].message);
-	}
-	if (n_early_left_out == 0)
-		return;
-	rest.message = psprintf(UINT64_FORMAT " more statements failed before it was known whose session this is",
-							n_early_left_out);
-	n_early_left_out = 0;
-	record_early_error(principal, &rest);
-}
-
-/* Refused by us, or an ordinary error? */
-static const char *
-outcome_of(int sqlstate)
-{
-	char	   *text = unpack_sql_state(sqlstate);
-
-	return strncmp(text, "WD", 2) == 0 ? "refused" : "error";
-}
-
-/*
- * Called while the error is being reported, before the transaction aborts:
- * nothing here may look into a catalog or raise.
- */
-void
-warden_execution_error(ErrorData *edata)
-{
-	const WardenPrincipal *principal = warden_principal_cached();
-	int64		change_id;
-
-	if (edata->elevel < ERROR || edata->elevel > FATAL)
-		return;
-	if (principal == NULL)
-		keep_early_error(edata);
-	if (principal == NULL || principal->class == WARDEN_CLASS_NONE)
-		return;
-
-	/* Deferred constraints fail outside the executor. */
-	warden_write_gate_redact(edata);
-	if (principal->class == WARDEN_CLASS_MASKED && !warden_audit_open())
-		return;
 	audited = NULL;
-	change_id = warden_pending_reported();
-	if (warden_audit_open() && change_id != 0)
-		warden_audit_outcome("diverted", edata->sqlerrcode, NULL, 0,
-							 change_id);
-	else if (warden_audit_open())
-		warden_audit_outcome(outcome_of(edata->sqlerrcode), edata->sqlerrcode,
-							 edata->message, 0, 0);
-	else if (principal->class == WARDEN_CLASS_GATEWAY || secret_statement)
-		/* The text may hold a token or a key. */
-		warden_audit_failure(NULL, "BADGE IN", edata->sqlerrcode,
-							 edata->message);
-	else
-		warden_audit_failure(debug_query_string, NULL, edata->sqlerrcode,
-							 edata->message);
+	rows_sent = 0;
+	warden_identity_count_failed_rows(rows);
+	return rows;
 }
 
-/* The backend ends without a statement that got further. */
-static void
-flush_at_exit(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
-{
-	if (n_early == 0)
-		return;
-	AbortOutOfAnyTransaction();
-	StartTransactionCommand();
-	warden_execution_flush_early(warden_principal_current());
-	CommitTransactionCommand();
-}
-
-/* An error that reached neither the log nor the client ends the record too. */
 static void
 at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
 {
-	switch (event)
-	{
-		case XACT_EVENT_ABORT:
-			if (warden_audit_open())
-				warden_audit_outcome("error", ERRCODE_INTERNAL_ERROR, NULL, 0,
-									 0);
-			/* FALLTHROUGH */
-		case XACT_EVENT_COMMIT:
-			audited = NULL;
-			secret_statement = false;
-			observation = NULL;
-			break;
-		default:
-			break;
-	}
+	/* Not that of a procedure within its CALL. */
+	if ((event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT) ||
+		warden_nesting_inside())
+		return;
+	audited = NULL;
+	secret_statement = false;
+	observation = NULL;
 }
 
 void

@@ -36,7 +36,7 @@ extern void warden_execution_check_relations(List *rangeTable,
 
 /*
  * Opens the audit record of a top-level utility statement, and closes it.
- * The record of one that fails is closed by warden_execution_error.
+ * The record of one that fails is closed by warden_failure_report.
  */
 extern void warden_execution_utility_intent(const PlannedStmt *pstmt,
 											const char *source,
@@ -48,11 +48,11 @@ extern void warden_execution_utility_done(const char *outcome, uint64 rows,
  * first note stays.  "what" is a constant. */
 extern void warden_execution_observe(const char *what);
 
-/* An error is on its way to the client or the log. */
-extern void warden_execution_error(ErrorData *edata);
-
-/* Records an error that came before the backend's principal was known. */
-extern void warden_execution_flush_early(const WardenPrincipal *principal);
+/*
+ * The statement has failed: returns how many rows it had sent, and whether its
+ * text may hold a secret.  Reads no catalog.
+ */
+extern uint64 warden_execution_failed(bool *secret);
 
 extern void warden_execution_init(void);
 

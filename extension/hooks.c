@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "audit_partition.h"
 #include "execution.h"
+#include "failure.h"
 #include "function_gate.h"
 #include "gateway.h"
 #include "guc.h"
@@ -89,7 +90,7 @@ warden_planner(Query *parse, const char *query_string, int cursorOptions,
 {
 	const WardenPrincipal *principal = warden_principal_current();
 
-	warden_execution_flush_early(principal);
+	warden_failure_flush_early(principal);
 	return warden_planning_run(principal, parse, query_string, cursorOptions,
 							   boundParams, prev_planner);
 }
@@ -177,6 +178,7 @@ warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 			IsA(pstmt->utilityStmt, ExecuteStmt))
 			AcceptInvalidationMessages();
 		principal = warden_principal_current();
+		warden_failure_flush_early(principal);
 	}
 	else
 		warden_utility_record_way_out(&utility);
@@ -308,7 +310,7 @@ static void
 warden_emit_log(ErrorData *edata)
 {
 	if (edata->elevel >= ERROR)
-		warden_execution_error(edata);
+		warden_failure_report(edata);
 	if (prev_emit_log != NULL)
 		prev_emit_log(edata);
 }

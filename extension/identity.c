@@ -456,6 +456,13 @@ warden_binding_direct_agent(void)
 	return &direct.agent;
 }
 
+const char *
+warden_binding_person(void)
+{
+	return binding != NULL ? binding->identity.on_behalf_of :
+							 direct.identity.on_behalf_of;
+}
+
 /* Sets the identity settings for workers, and the role. */
 static void
 set_identity(const WardenBinding *made)

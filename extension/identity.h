@@ -58,6 +58,9 @@ extern void warden_identity_recheck(void);
 /* Rows that the statement sent, for the budget per hour. */
 extern void warden_identity_count_rows(uint64 rows);
 
+/* The same, where an error is being reported. */
+extern void warden_identity_count_failed_rows(uint64 rows);
+
 /* The person a login role is mapped to in warden.people, or NULL. */
 extern char *warden_identity_person(Oid role);
 

@@ -41,6 +41,9 @@ extern void warden_binding_confirm(uint64 generation);
 /* The agent of a direct login as last looked up. */
 extern const WardenAgent *warden_binding_direct_agent(void);
 
+/* Whom this backend acts for, as last looked up. */
+extern const char *warden_binding_person(void);
+
 /* SET LOCAL, also of what only superusers may set. */
 extern void warden_limits_set(const char *name, const char *value);
 

@@ -236,21 +236,31 @@ warden_limits_insist(void)
 	}
 }
 
-void
-warden_identity_count_rows(uint64 rows)
+static void
+count_rows(uint64 rows, const char *person)
 {
 	const WardenBinding *binding = warden_binding_current();
 	const WardenAgent *agent = binding ? &binding->agent :
 		warden_binding_direct_agent();
-	const char *person;
 
-	if (rows == 0 || IsParallelWorker())
-		return;
-	person = warden_identity_current()->on_behalf_of;
 	if (agent->rows_per_hour > 0)
 		(void) warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 0,
 								   (int64) rows, 0, 0);
 	if (agent->person_rows_per_hour > 0 && person[0] != '\0')
 		(void) warden_shared_spend(WARDEN_SPENDER_PERSON, person, 0,
 								   (int64) rows, 0, 0);
+}
+
+void
+warden_identity_count_rows(uint64 rows)
+{
+	if (rows > 0 && !IsParallelWorker())
+		count_rows(rows, warden_identity_current()->on_behalf_of);
+}
+
+void
+warden_identity_count_failed_rows(uint64 rows)
+{
+	if (rows > 0 && !IsParallelWorker())
+		count_rows(rows, warden_binding_person());
 }

@@ -14,6 +14,7 @@
 #include "audit_event.h"
 #include "catalog.h"
 #include "execution.h"
+#include "failure.h"
 #include "function_gate.h"
 #include "guc.h"
 #include "hooks.h"
@@ -52,6 +53,7 @@ _PG_init(void)
 	warden_audit_init();
 	warden_pending_init();
 	warden_execution_init();
+	warden_failure_init();
 	warden_hooks_init();
 	MarkGUCPrefixReserved(WARDEN_SCHEMA);
 }

@@ -166,7 +166,7 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 		active--;
 		if (self.class == WARDEN_CLASS_AGENT && active == 0 &&
 			query_string != NULL && !warden_nesting_inside() &&
-			!warden_audit_open())
+			!warden_audit_unsettled())
 			record_failed(parse, query_string, context);
 		PG_RE_THROW();
 	}

@@ -601,6 +601,16 @@ warden_principal_cached(void)
 	return ever_resolved ? &current : NULL;
 }
 
+const WardenPrincipal *
+warden_principal_known(void)
+{
+	if (!ever_resolved || current_session != GetSessionUserId() ||
+		current_outer != GetOuterUserId() ||
+		current.bound != warden_identity_bound())
+		return NULL;
+	return &current;
+}
+
 void
 warden_principal_require(const WardenPrincipal *principal)
 {

@@ -45,6 +45,9 @@ extern const WardenPrincipal *warden_principal_current(void);
 /* The one resolved last, without any catalog access; NULL when none was. */
 extern const WardenPrincipal *warden_principal_cached(void);
 
+/* The same, but NULL where it was resolved for others than the roles now. */
+extern const WardenPrincipal *warden_principal_known(void);
+
 /* Raises WD001 if the principal may run nothing at all. */
 extern void warden_principal_require(const WardenPrincipal *principal);
 

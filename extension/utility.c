@@ -19,6 +19,7 @@
 #include "divert.h"
 #include "execution.h"
 #include "identity.h"
+#include "message.h"
 #include "nesting.h"
 #include "plan_stamp.h"
 #include "statement.h"
@@ -304,6 +305,7 @@ warden_utility_record_way_out(const WardenUtility *u)
 	if (principal == NULL || (principal->class != WARDEN_CLASS_AGENT &&
 							  principal->class != WARDEN_CLASS_OBSERVED))
 		return;
+	warden_message_watch();
 	warden_audit_rollback(warden_statement_text(u->queryString,
 												u->pstmt->stmt_location,
 												u->pstmt->stmt_len),
@@ -318,6 +320,10 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 	WardenPrincipal self = *principal;
 	Node	   *stmt = u->pstmt->utilityStmt;
 	bool		change_role;
+
+	warden_message_watch();
+	if (warden_nesting_toplevel(u->pstmt))
+		warden_message_statement(u->pstmt, u->queryString);
 
 	/* So that EXECUTE meets the policy as it is now. */
 	AcceptInvalidationMessages();

@@ -22,6 +22,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IO::Socket::UNIX;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -36,6 +37,10 @@ our @EXPORT = qw(
   warden_shop
   wait_for_sql
   wait_for_server
+  wire_connect
+  wire_converse
+  wire_message
+  wire_statement
 );
 
 # Settings that make the staged extension visible, one per line, without the
@@ -228,6 +233,69 @@ sub wait_for_server
         usleep(100_000);
     }
     die 'the server did not come back';
+}
+
+=item wire_connect(node, role)
+
+A connection that speaks the protocol itself, for what psql does not send.
+
+=item wire_message(type, body), wire_statement(portal, sql, rows)
+
+One message; or those that parse, bind and execute a statement, without a Sync.
+
+=item wire_converse(connection, messages)
+
+Sends messages. Returns the types of those that come back until the server is
+idle, then the SQLSTATEs of the errors among them.
+
+=cut
+
+sub wire_message
+{
+    my ($type, $body) = @_;
+
+    return $type . pack('N', length($body) + 4) . $body;
+}
+
+sub wire_statement
+{
+    my ($portal, $sql, $rows) = @_;
+
+    return wire_message('P', "\0$sql\0" . pack('n', 0))
+      . wire_message('B', "$portal\0\0" . pack('nnn', 0, 0, 0))
+      . wire_message('E', "$portal\0" . pack('N', $rows // 0));
+}
+
+sub wire_converse
+{
+    my ($socket, $messages) = @_;
+    my ($types, @errors) = ('');
+
+    print $socket $messages;
+    while (1)
+    {
+        my ($head, $body) = ('', '');
+
+        read($socket, $head, 5) == 5 or die 'the server went away';
+        my ($type, $length) = unpack 'aN', $head;
+        read($socket, $body, $length - 4) if $length > 4;
+        $types .= $type;
+        push @errors, $1 if $type eq 'E' && $body =~ /\0C(\w{5})\0/;
+        return ($types, @errors) if $type eq 'Z';
+    }
+}
+
+sub wire_connect
+{
+    my ($node, $role) = @_;
+    my $socket = IO::Socket::UNIX->new(
+        Peer => $node->host . '/.s.PGSQL.' . $node->port)
+      or die "no connection: $!";
+    my $startup = pack('N', 196608) . "user\0$role\0database\0postgres\0\0";
+
+    $socket->autoflush(1);
+    wire_converse($socket, pack('N', length($startup) + 4) . $startup);
+    return $socket;
 }
 
 =back

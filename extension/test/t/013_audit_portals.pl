@@ -7,7 +7,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
-use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -35,56 +34,15 @@ CREATE FUNCTION parallel_read(i int) RETURNS text LANGUAGE plpgsql STABLE
     PARALLEL SAFE AS 'BEGIN RETURN (SELECT ssn FROM customers LIMIT 1); END';
 SQL
 
-sub message
-{
-    my ($type, $body) = @_;
-
-    return $type . pack('N', length($body) + 4) . $body;
-}
-
-sub statement
-{
-    my ($portal, $sql, $rows) = @_;
-
-    return message('P', "\0$sql\0" . pack('n', 0))
-      . message('B', "$portal\0\0" . pack('nnn', 0, 0, 0))
-      . message('E', "$portal\0" . pack('N', $rows));
-}
-
-# Sends messages; returns the types of those that come back, until idle.
-sub converse
-{
-    my ($socket, $messages) = @_;
-    my $types = '';
-
-    print $socket $messages;
-    while (1)
-    {
-        my ($head, $body) = ('', '');
-
-        read($socket, $head, 5) == 5 or die 'the server went away';
-        my ($type, $length) = unpack 'aN', $head;
-        read($socket, $body, $length - 4) if $length > 4;
-        $types .= $type;
-        return $types if $type eq 'Z';
-    }
-}
-
-my $socket = IO::Socket::UNIX->new(
-    Peer => $node->host . '/.s.PGSQL.' . $node->port)
-  or die "no connection: $!";
-$socket->autoflush(1);
-my $startup = pack('N', 196608) . "user\0support_agent\0database\0postgres\0\0";
-converse($socket, pack('N', length($startup) + 4) . $startup);
-
-my $answer = converse(
+my $socket = wire_connect($node, 'support_agent');
+my ($answer) = wire_converse(
     $socket,
-    statement('', 'BEGIN', 0)
-      . statement('p', 'SELECT late(i) FROM generate_series(1, 3) i', 1)
-      . statement('', 'SELECT v FROM other', 0)
-      . message('E', "p\0" . pack('N', 0))
-      . statement('', 'COMMIT', 0)
-      . message('S', ''));
+    wire_statement('', 'BEGIN')
+      . wire_statement('p', 'SELECT late(i) FROM generate_series(1, 3) i', 1)
+      . wire_statement('', 'SELECT v FROM other')
+      . wire_message('E', "p\0" . pack('N', 0))
+      . wire_statement('', 'COMMIT')
+      . wire_message('S', ''));
 like($answer, qr/^12C12Ds12DCDDC12CZ$/, 'portals take turns');
 $node->safe_psql('postgres', 'SELECT warden.flush_audit()');
 is( $node->safe_psql(
