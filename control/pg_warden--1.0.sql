@@ -1705,7 +1705,7 @@ COMMENT ON COLUMN warden.change_statements.change_id IS 'the change';
 COMMENT ON COLUMN warden.change_statements.ordinal IS 'place in the change, from 1';
 COMMENT ON COLUMN warden.change_statements.statement IS 'text of the statement';
 COMMENT ON COLUMN warden.change_statements.command IS 'command tag';
-COMMENT ON COLUMN warden.change_statements.objects IS 'objects that its names resolved to, and a fingerprint of each; last, the path and the state of all that it could reach';
+COMMENT ON COLUMN warden.change_statements.objects IS 'objects that its names resolved to, and a fingerprint of each; last, the path and the state of all that it could reach, and what of that runs SQL of its own making';
 COMMENT ON COLUMN warden.change_statements.parameters IS 'bind parameters by type and value';
 COMMENT ON COLUMN warden.change_statements.risk IS 'risk of this statement';
 COMMENT ON COLUMN warden.change_statements.findings IS 'findings of the SQL review when it was proposed';

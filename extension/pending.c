@@ -113,15 +113,17 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 	prepared->row.ordinal = ordinal;
 	prepared->row.statement = capture->statement;
 	prepared->row.command = capture->command;
-	prepared->row.objects = warden_capture_objects(capture->names,
-													capture->statement);
 	prepared->row.parameters = capture->parameters != NULL ?
 		capture->parameters : warden_capture_params(capture->params);
-	prepared->row.expected_rows = capture->expected_rows;
 	warden_pending_check_size(prepared->row.parameters);
+	prepared->row.objects = warden_capture_objects(capture->names,
+												   capture->statement,
+												   prepared->row.parameters);
+	prepared->row.expected_rows = capture->expected_rows;
 	prepared->estimated_rows = capture->estimated_rows;
 	prepared->findings = warden_review_statement(review, capture->raw,
 												 capture->statement,
+												 prepared->row.objects,
 												 capture->estimated_rows,
 												 &prepared->risk);
 	warden_look_end(&look);

@@ -184,11 +184,21 @@ extern char *warden_capture_params(ParamListInfo params);
 extern int	warden_capture_replay(const char *parameters, Oid **types,
 								  Datum **values, char **nulls);
 
+/* The values of recorded parameters (of char *), but for NULLs and images. */
+extern List *warden_capture_values(const char *parameters);
+
 /*
  * Resolved names with the fingerprint of each, and the state of all that the
- * statement (its text) reaches, as a jsonb text.
+ * statement (its text and parameters) reaches, as a jsonb text.
  */
-extern char *warden_capture_objects(List *names, const char *text);
+extern char *warden_capture_objects(List *names, const char *text,
+									const char *parameters);
+
+/*
+ * What the statement reaches that runs SQL made when it runs, NULL for
+ * nothing; *set_off: it is not called by name.
+ */
+extern char *warden_capture_dynamic(const char *objects, bool *set_off);
 
 /* What a proposal relied on of one object, and the hash of a text. */
 extern char *warden_capture_fingerprint(Oid classid, Oid objid);
@@ -203,11 +213,18 @@ extern char *warden_capture_drift(const WardenStatement *statement,
 								  List *names);
 
 /*
- * All that the text of a statement could run, with names looked up in the
- * schemas of the path (pending_reach.c): the same as long as none of it has
- * changed.
+ * All that a statement could run, with names looked up in the schemas of the
+ * path (pending_reach.c).
  */
-extern char *warden_reach_state(const char *text, const char *path);
+typedef struct WardenReached
+{
+	char	   *state;			/* the same as long as none of it has changed */
+	char	   *dynamic;		/* see warden_capture_dynamic */
+	bool		set_off;
+} WardenReached;
+
+extern void warden_reach_state(const char *text, const char *parameters,
+							   const char *path, WardenReached *reached);
 
 /* OIDs of the relations that a call of the function could read. */
 extern List *warden_reach_reads(Oid function);

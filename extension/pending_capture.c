@@ -411,6 +411,22 @@ warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 	return n;
 }
 
+List *
+warden_capture_values(const char *parameters)
+{
+	List	   *values = NIL;
+	ListCell   *cell;
+
+	foreach(cell, parameters != NULL ? json_elements(parameters) : NIL)
+	{
+		char	   *value = json_member(lfirst(cell), "value");
+
+		if (value != NULL)
+			values = lappend(values, value);
+	}
+	return values;
+}
+
 /* ---- objects ------------------------------------------------------------ */
 
 /* Functions are replaced under the same OID: what made this row counts. */
@@ -627,9 +643,10 @@ use_name(WardenUse use)
 }
 
 char *
-warden_capture_objects(List *names, const char *text)
+warden_capture_objects(List *names, const char *text, const char *parameters)
 {
 	char	   *path = effective_search_path();
+	WardenReached reached;
 	StringInfoData json;
 	ListCell   *cell;
 
@@ -660,7 +677,11 @@ warden_capture_objects(List *names, const char *text)
 	/* last, since the others are counted off against the names */
 	appendStringInfoString(&json, json.len > 1 ? ", {" : "{");
 	json_put(&json, "path", path);
-	json_put(&json, "reach", warden_reach_state(text, path));
+	warden_reach_state(text, parameters, path, &reached);
+	json_put(&json, "reach", reached.state);
+	if (reached.dynamic != NULL)
+		json_put(&json, reached.set_off ? "sets off" : "calls",
+				 reached.dynamic);
 	appendStringInfoChar(&json, '}');
 	appendStringInfoChar(&json, ']');
 	return warden_capture_canonical(json.data);
@@ -672,9 +693,13 @@ reaches_the_same(const WardenStatement *statement, JsonbContainer *element)
 {
 	char	   *path = json_member(element, "path");
 	char	   *state = json_member(element, "reach");
+	WardenReached reached;
 
-	return path != NULL && state != NULL &&
-		strcmp(warden_reach_state(statement->statement, path), state) == 0;
+	if (path == NULL || state == NULL)
+		return false;
+	warden_reach_state(statement->statement, statement->parameters, path,
+					   &reached);
+	return strcmp(reached.state, state) == 0;
 }
 
 static char *
@@ -728,6 +753,17 @@ warden_capture_drift(const WardenStatement *statement, List *names)
 	drift = find_drift(statement, names);
 	warden_look_end(&look);
 	return drift;
+}
+
+char *
+warden_capture_dynamic(const char *objects, bool *set_off)
+{
+	List	   *elements = json_elements(objects);
+	char	   *dynamic = json_member(llast(elements), "calls");
+
+	*set_off = dynamic == NULL;
+	return dynamic != NULL ? dynamic :
+		json_member(llast(elements), "sets off");
 }
 
 /* The scopes of approval rules that a relation falls under. */

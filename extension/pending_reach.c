@@ -4,7 +4,7 @@
  *	  functions, operators and types that its words could mean in the captured
  *	  path, and what these and its tables call or set off in turn, through
  *	  defaults, constraints, index expressions, triggers, rules, policies,
- *	  views, children, cascades, domains and the bodies of functions.
+ *	  views, children, cascades, types and the bodies of functions.
  *
  * A body in a language is text; so is the statement, whose names can come to
  * mean something else when somebody makes an overload.  Both are read word by
@@ -12,314 +12,116 @@
  * parser would choose: a word too many makes a change stale that need not be,
  * one too few would let approved text run code that nobody has seen.
  *
+ * Where a function runs SQL that is made when it runs, nobody can say what that
+ * reaches.  The literals and parameters of the statement are read as well then,
+ * which may be that SQL, and the review says that there is more.
+ *
  * What came with the server is left out: only superusers change that.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/proclang.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/scansup.h"
-#include "rewrite/prs2lock.h"
-#include "rewrite/rowsecurity.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "compat.h"
-#include "catalog.h"
-#include "pending.h"
+#include "pending_reach_private.h"
 #include "statement.h"
-#include "warden.h"
 
-#define OPERATOR_CHARACTERS "~!@#^&|`?+-*/%<>="
+/* Functions of the server that run SQL which they are given. */
+static const Oid dynamic_functions[] = {
+	F_QUERY_TO_XML,
+	F_QUERY_TO_XMLSCHEMA,
+	F_QUERY_TO_XML_AND_XMLSCHEMA,
+	F_TABLE_TO_XML,
+	F_TABLE_TO_XML_AND_XMLSCHEMA,
+	F_SCHEMA_TO_XML,
+	F_SCHEMA_TO_XML_AND_XMLSCHEMA,
+	F_DATABASE_TO_XML,
+	F_DATABASE_TO_XML_AND_XMLSCHEMA,
+	F_TS_STAT_TEXT,
+	F_TS_STAT_TEXT_TEXT,
+	F_TS_REWRITE_TSQUERY_TEXT
+};
 
-typedef struct ReachedObject
+/* The same of extensions of the distribution, by their names in the library. */
+static const char *const dynamic_symbols[] = {
+	"connectby_text", "connectby_text_serial", "crosstab", "crosstab_hash",
+	"dblink_exec", "dblink_open", "dblink_record", "dblink_send_query",
+	"xpath_table"
+};
+
+/* ---- finding ------------------------------------------------------------ */
+
+void
+warden_reach_dynamic(Reach *reach, char *what)
 {
-	Oid			classid;
-	Oid			objid;
-} ReachedObject;
+	if (reach->dynamic != NULL)
+		return;
+	reach->dynamic = what;
+	reach->dynamic_set_off = reach->set_off;
+}
 
-typedef struct Word
+static char *
+describe_function(Oid function)
 {
-	Oid			schema;			/* that qualifies it, or InvalidOid */
-	char		name[NAMEDATALEN];
-} Word;
+	char	   *schema = get_namespace_name(get_func_namespace(function));
 
-typedef struct Reach
-{
-	HTAB	   *seen;			/* of ReachedObject */
-	List	   *objects;		/* of ReachedObject *, in order of finding */
-	List	   *path;			/* OIDs of schemas */
-	bool		reads;			/* only what a reader of relations sets off */
-} Reach;
+	return psprintf("function %s",
+					quote_qualified_identifier(schema,
+											   get_func_name(function)));
+}
 
+/* Of the server's own functions nothing else counts. */
 static void
-reach_object(Reach *reach, Oid classid, Oid objid)
+reach_system_function(Reach *reach, Oid function)
+{
+	int			i;
+
+	for (i = 0; i < (int) lengthof(dynamic_functions); i++)
+	{
+		if (function == dynamic_functions[i])
+			warden_reach_dynamic(reach, describe_function(function));
+	}
+}
+
+void
+warden_reach_object(Reach *reach, Oid classid, Oid objid)
 {
 	ReachedObject key = {classid, objid};
 	ReachedObject *entry;
 	bool		found;
 
 	if (objid < FirstNormalObjectId)
+	{
+		if (classid == ProcedureRelationId)
+			reach_system_function(reach, objid);
 		return;
+	}
 	entry = hash_search(reach->seen, &key, HASH_ENTER, &found);
-	if (!found)
+	if (found)
+		return;
+	if (classid == RelationRelationId)
+		reach->relations = lappend(reach->relations, entry);
+	else
 		reach->objects = lappend(reach->objects, entry);
-}
-
-/* ---- words -------------------------------------------------------------- */
-
-static bool
-in_schemas(List *schemas, Oid namespace)
-{
-	return list_member_oid(schemas, namespace) &&
-		namespace != warden_catalog_schema();
-}
-
-static void
-reach_functions(Reach *reach, const char *name, List *schemas)
-{
-	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
-										   CStringGetDatum(name));
-	int			i;
-
-	for (i = 0; i < list->n_members; i++)
-	{
-		Form_pg_proc proc = (Form_pg_proc)
-			GETSTRUCT(&list->members[i]->tuple);
-
-		if (in_schemas(schemas, proc->pronamespace))
-			reach_object(reach, ProcedureRelationId, proc->oid);
-	}
-	ReleaseSysCacheList(list);
-}
-
-static void
-reach_operators(Reach *reach, const char *name, List *schemas)
-{
-	CatCList   *list = SearchSysCacheList1(OPERNAMENSP,
-										   CStringGetDatum(name));
-	int			i;
-
-	for (i = 0; i < list->n_members; i++)
-	{
-		Form_pg_operator op = (Form_pg_operator)
-			GETSTRUCT(&list->members[i]->tuple);
-
-		if (in_schemas(schemas, op->oprnamespace))
-			reach_object(reach, OperatorRelationId, op->oid);
-	}
-	ReleaseSysCacheList(list);
-}
-
-static void
-reach_name(Reach *reach, const char *name, Oid qualifier)
-{
-	List	   *schemas = OidIsValid(qualifier) ?
-		list_make1_oid(qualifier) : reach->path;
-	ListCell   *cell;
-
-	if (strchr(OPERATOR_CHARACTERS, name[0]) != NULL)
-	{
-		reach_operators(reach, name, schemas);
-		return;
-	}
-	reach_functions(reach, name, schemas);
-	foreach(cell, schemas)
-	{
-		Oid			schema = lfirst_oid(cell);
-
-		if (schema == warden_catalog_schema())
-			continue;
-		reach_object(reach, TypeRelationId,
-					 GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									 CStringGetDatum(name),
-									 ObjectIdGetDatum(schema)));
-		reach_object(reach, RelationRelationId,
-					 get_relname_relid(name, schema));
-	}
-}
-
-static bool
-is_word_start(char c)
-{
-	return isalpha((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
-}
-
-/* The end of a word or an operator that begins at p, or p. */
-static const char *
-word_end(const char *p)
-{
-	const char *end = p;
-
-	if (is_word_start(*p))
-	{
-		while (is_word_start(*end) || isdigit((unsigned char) *end) ||
-			   *end == '$')
-			end++;
-	}
-	else
-	{
-		while (*end != '\0' && strchr(OPERATOR_CHARACTERS, *end) != NULL)
-			end++;
-	}
-	return end;
-}
-
-/* A name in double quotes, which ends at the next one. */
-static const char *
-quoted_name(const char *p, char *name)
-{
-	const char *end = strchr(p + 1, '"');
-	size_t		length = end != NULL ? (size_t) (end - p - 1) : 0;
-
-	if (end == NULL)
-		return p + 1;
-	strlcpy(name, p + 1, Min(length + 1, NAMEDATALEN));
-	return end + 1;
-}
-
-static void
-reach_word(Reach *reach, HTAB *words, const char *name, Oid qualifier)
-{
-	Word		word;
-	bool		found;
-
-	memset(&word, 0, sizeof(word));
-	word.schema = qualifier;
-	strlcpy(word.name, name, NAMEDATALEN);
-	(void) hash_search(words, &word, HASH_ENTER, &found);
-	if (!found)
-		reach_name(reach, word.name, qualifier);
-}
-
-/* The scanner may end an operator before the run of characters does. */
-static void
-reach_operator_run(Reach *reach, HTAB *words, const char *run, Oid qualifier)
-{
-	size_t		start;
-	size_t		length;
-
-	for (start = 0; run[start] != '\0'; start++)
-	{
-		for (length = strlen(run + start); length > 0; length--)
-			reach_word(reach, words, pnstrdup(run + start, length), qualifier);
-	}
-}
-
-/* White space and comments. */
-static const char *
-blanks_end(const char *p)
-{
-	for (;;)
-	{
-		if (isspace((unsigned char) *p))
-			p++;
-		else if (strncmp(p, "--", 2) == 0)
-			p += strcspn(p, "\r\n");
-		else if (strncmp(p, "/*", 2) == 0 && strstr(p, "*/") != NULL)
-			p = strstr(p, "*/") + 2;
-		else
-			return p;
-	}
-}
-
-/* "schema . name" with blanks, from the end of what may be a schema's name. */
-static void
-reach_apart(Reach *reach, HTAB *words, const char *end, const char *schema)
-{
-	const char *dot = blanks_end(end);
-	const char *start = *dot == '.' ? blanks_end(dot + 1) : dot;
-	Oid			qualifier;
-	char		name[NAMEDATALEN] = "";
-
-	if (*dot != '.' || start == end + 1)
-		return;
-	qualifier = get_namespace_oid(schema, true);
-	if (!OidIsValid(qualifier))
-		return;
-	if (*start == '"')
-		(void) quoted_name(start, name);
-	else if (is_word_start(*start))
-		strlcpy(name, downcase_truncate_identifier(start,
-												   word_end(start) - start,
-												   false), NAMEDATALEN);
-	else
-		reach_operator_run(reach, words,
-						   pnstrdup(start, word_end(start) - start),
-						   qualifier);
-	if (name[0] != '\0')
-		reach_word(reach, words, name, qualifier);
-}
-
-/*
- * What the words of a text name.  In a body literals count, which can be
- * statements; and comments, since who is to say where a literal ends.
- */
-static void
-reach_text(Reach *reach, const char *text)
-{
-	HASHCTL		ctl = {.keysize = sizeof(Word), .entrysize = sizeof(Word),
-	.hcxt = CurrentMemoryContext};
-	HTAB	   *words = hash_create("warden words", 64, &ctl,
-									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	Oid			qualifier = InvalidOid;
-	const char *p = text;
-
-	while (*p != '\0')
-	{
-		char		name[NAMEDATALEN] = "";
-		const char *end = word_end(p);
-
-		if (end > p && is_word_start(*p))
-			strlcpy(name, downcase_truncate_identifier(p, end - p, false),
-					NAMEDATALEN);
-		else if (end > p)
-			strlcpy(name, p, Min(end - p + 1, NAMEDATALEN));
-		else if (*p == '"')
-			end = quoted_name(p, name);
-		else
-			end = p + 1;
-		if (name[0] != '\0')
-		{
-			if (strchr(OPERATOR_CHARACTERS, name[0]) != NULL)
-				reach_operator_run(reach, words, name, qualifier);
-			else
-			{
-				reach_word(reach, words, name, qualifier);
-				reach_apart(reach, words, end, name);
-			}
-			qualifier = *end == '.' ? get_namespace_oid(name, true) :
-				InvalidOid;
-		}
-		else if (*p != '.' && !isspace((unsigned char) *p))
-			qualifier = InvalidOid;
-		p = end;
-		CHECK_FOR_INTERRUPTS();
-	}
-	hash_destroy(words);
 }
 
 /* ---- expressions -------------------------------------------------------- */
@@ -327,7 +129,7 @@ reach_text(Reach *reach, const char *text)
 static bool
 reach_function_id(Oid function, void *context)
 {
-	reach_object(context, ProcedureRelationId, function);
+	warden_reach_object(context, ProcedureRelationId, function);
 	return false;
 }
 
@@ -338,12 +140,12 @@ reach_walker(Node *node, Reach *reach)
 		return false;
 	(void) check_functions_in_node(node, reach_function_id, reach);
 	if (IsA(node, CoerceToDomain))
-		reach_object(reach, TypeRelationId,
+		warden_reach_object(reach, TypeRelationId,
 					 ((CoerceToDomain *) node)->resulttype);
 	else if (IsA(node, RangeTblEntry))
 	{
 		if (((RangeTblEntry *) node)->rtekind == RTE_RELATION)
-			reach_object(reach, RelationRelationId,
+			warden_reach_object(reach, RelationRelationId,
 						 ((RangeTblEntry *) node)->relid);
 		return false;
 	}
@@ -353,154 +155,20 @@ reach_walker(Node *node, Reach *reach)
 	return expression_tree_walker(node, reach_walker, reach);
 }
 
-static void
-reach_stored(Reach *reach, const char *stored)
+void
+warden_reach_expression(Reach *reach, Node *expression)
+{
+	(void) reach_walker(expression, reach);
+}
+
+void
+warden_reach_stored(Reach *reach, const char *stored)
 {
 	if (stored != NULL && stored[0] != '\0')
 		(void) reach_walker(stringToNode(stored), reach);
 }
 
-/* ---- relations ---------------------------------------------------------- */
-
-static void
-reach_columns(Reach *reach, TupleDesc desc)
-{
-	int			i;
-
-	for (i = 0; i < desc->natts; i++)
-	{
-		if (!TupleDescAttr(desc, i)->attisdropped)
-			reach_object(reach, TypeRelationId,
-						 TupleDescAttr(desc, i)->atttypid);
-	}
-	if (desc->constr == NULL)
-		return;
-	for (i = 0; i < desc->constr->num_check; i++)
-		reach_stored(reach, desc->constr->check[i].ccbin);
-	for (i = 0; i < desc->constr->num_defval; i++)
-		reach_stored(reach, desc->constr->defval[i].adbin);
-}
-
-static bool
-is_cascade(Oid function)
-{
-	return function == F_RI_FKEY_CASCADE_DEL ||
-		function == F_RI_FKEY_CASCADE_UPD ||
-		function == F_RI_FKEY_SETNULL_DEL ||
-		function == F_RI_FKEY_SETNULL_UPD ||
-		function == F_RI_FKEY_SETDEFAULT_DEL ||
-		function == F_RI_FKEY_SETDEFAULT_UPD;
-}
-
-static void
-reach_triggers(Reach *reach, Relation relation)
-{
-	int			i;
-
-	for (i = 0; relation->trigdesc != NULL &&
-		 i < relation->trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &relation->trigdesc->triggers[i];
-
-		reach_object(reach, ProcedureRelationId, trigger->tgfoid);
-		if (trigger->tgqual != NULL)
-			reach_stored(reach, trigger->tgqual);
-		if (is_cascade(trigger->tgfoid))
-			reach_object(reach, RelationRelationId, trigger->tgconstrrelid);
-	}
-}
-
-static void
-reach_rules(Reach *reach, Relation relation)
-{
-	ListCell   *cell;
-	int			i;
-
-	for (i = 0; relation->rd_rules != NULL &&
-		 i < relation->rd_rules->numLocks; i++)
-	{
-		(void) reach_walker(relation->rd_rules->rules[i]->qual, reach);
-		(void) reach_walker((Node *) relation->rd_rules->rules[i]->actions,
-							reach);
-	}
-	foreach(cell, relation->rd_rsdesc != NULL ?
-			relation->rd_rsdesc->policies : NIL)
-	{
-		RowSecurityPolicy *policy = lfirst(cell);
-
-		(void) reach_walker((Node *) policy->qual, reach);
-		(void) reach_walker((Node *) policy->with_check_qual, reach);
-	}
-}
-
-/* As stored: the relation cache has inlined what the expressions call. */
-static void
-reach_indexes(Reach *reach, Relation relation)
-{
-	ListCell   *cell;
-
-	if (!relation->rd_rel->relhasindex)
-		return;
-	foreach(cell, RelationGetIndexList(relation))
-	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
-											ObjectIdGetDatum(lfirst_oid(cell)));
-		Datum		stored;
-		bool		isnull;
-
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indexprs,
-								 &isnull);
-		if (!isnull)
-			reach_stored(reach, TextDatumGetCString(stored));
-		stored = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indpred,
-								 &isnull);
-		if (!isnull)
-			reach_stored(reach, TextDatumGetCString(stored));
-		ReleaseSysCache(tuple);
-	}
-}
-
-/* What else a statement sets off that writes the relation. */
-static void
-reach_written(Reach *reach, Relation relation)
-{
-	char		kind = relation->rd_rel->relkind;
-
-	reach_columns(reach, RelationGetDescr(relation));
-	reach_triggers(reach, relation);
-	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-		kind == RELKIND_MATVIEW)
-		reach_indexes(reach, relation);
-}
-
-static char *
-reach_relation(Reach *reach, Oid relid)
-{
-	Relation	relation = try_relation_open(relid, AccessShareLock);
-	ListCell   *cell;
-
-	if (relation == NULL)
-		return pstrdup("gone");
-	if (relation->rd_rel->relnamespace == warden_catalog_schema())
-	{
-		relation_close(relation, AccessShareLock);
-		return pstrdup("ours");
-	}
-	reach_rules(reach, relation);
-	if (!reach->reads)
-		reach_written(reach, relation);
-	if (relation->rd_rel->relhassubclass)
-	{
-		foreach(cell, find_inheritance_children(relid, NoLock))
-			reach_object(reach, RelationRelationId, lfirst_oid(cell));
-	}
-	relation_close(relation, AccessShareLock);
-	return warden_capture_fingerprint(RelationRelationId, relid);
-}
-
-/* ---- functions, operators, types ---------------------------------------- */
+/* ---- functions and operators -------------------------------------------- */
 
 static void
 reach_aggregate(Reach *reach, Oid function)
@@ -511,12 +179,12 @@ reach_aggregate(Reach *reach, Oid function)
 	if (!HeapTupleIsValid(tuple))
 		return;
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	reach_object(reach, ProcedureRelationId, form->aggtransfn);
-	reach_object(reach, ProcedureRelationId, form->aggfinalfn);
-	reach_object(reach, ProcedureRelationId, form->aggcombinefn);
-	reach_object(reach, ProcedureRelationId, form->aggmtransfn);
-	reach_object(reach, ProcedureRelationId, form->aggminvtransfn);
-	reach_object(reach, ProcedureRelationId, form->aggmfinalfn);
+	warden_reach_object(reach, ProcedureRelationId, form->aggtransfn);
+	warden_reach_object(reach, ProcedureRelationId, form->aggfinalfn);
+	warden_reach_object(reach, ProcedureRelationId, form->aggcombinefn);
+	warden_reach_object(reach, ProcedureRelationId, form->aggmtransfn);
+	warden_reach_object(reach, ProcedureRelationId, form->aggminvtransfn);
+	warden_reach_object(reach, ProcedureRelationId, form->aggmfinalfn);
 	ReleaseSysCache(tuple);
 }
 
@@ -563,14 +231,80 @@ function_path(HeapTuple tuple, List *path)
 	return path;
 }
 
+/* Nothing is known of what other languages do, and little of C. */
+static bool
+runs_made_sql(Form_pg_proc form, const char *body)
+{
+	int			i;
+
+	if (form->prolang == INTERNALlanguageId ||
+		form->prolang == SQLlanguageId || form->prokind == PROKIND_AGGREGATE)
+		return false;
+	if (form->prolang == get_language_oid("plpgsql", true))
+		return warden_reach_executes(body);
+	if (form->prolang != ClanguageId)
+		return true;
+	for (i = 0; i < (int) lengthof(dynamic_symbols); i++)
+	{
+		if (strcmp(body, dynamic_symbols[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The types that it takes and returns. */
+static void
+reach_signature(Reach *reach, HeapTuple tuple, Form_pg_proc form)
+{
+	bool		isnull;
+	Datum		all = SysCacheGetAttr(PROCOID, tuple,
+									  Anum_pg_proc_proallargtypes, &isnull);
+	Datum	   *types = NULL;
+	int			n = 0;
+	int			i;
+
+	warden_reach_object(reach, TypeRelationId, form->prorettype);
+	for (i = 0; i < form->pronargs; i++)
+		warden_reach_object(reach, TypeRelationId,
+							form->proargtypes.values[i]);
+	if (!isnull)
+		deconstruct_array(DatumGetArrayTypeP(all), OIDOID, sizeof(Oid), true,
+						  TYPALIGN_INT, &types, NULL, &n);
+	for (i = 0; i < n; i++)
+		warden_reach_object(reach, TypeRelationId,
+							DatumGetObjectId(types[i]));
+}
+
+/* A body in the parser's form, or as its language gets it. */
+static void
+reach_body(Reach *reach, HeapTuple tuple, Form_pg_proc form)
+{
+	List	   *path = reach->path;
+	bool		isnull;
+	Datum		body;
+	char	   *source;
+
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
+	if (!isnull)
+		warden_reach_stored(reach, TextDatumGetCString(body));
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	if (isnull)
+		return;
+	source = TextDatumGetCString(body);
+	if (runs_made_sql(form, source))
+		warden_reach_dynamic(reach, describe_function(form->oid));
+	if (form->prolang == ClanguageId || form->prolang == INTERNALlanguageId)
+		return;
+	reach->path = function_path(tuple, path);
+	warden_reach_text(reach, source);
+	reach->path = path;
+}
+
 static char *
 reach_function(Reach *reach, Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	List	   *path = reach->path;
 	Form_pg_proc form;
-	Datum		body;
-	bool		isnull;
 	char	   *state;
 
 	if (!HeapTupleIsValid(tuple))
@@ -579,17 +313,8 @@ reach_function(Reach *reach, Oid function)
 	state = psprintf("%u", HeapTupleHeaderGetRawXmin(tuple->t_data));
 	if (form->prokind == PROKIND_AGGREGATE)
 		reach_aggregate(reach, function);
-	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
-	if (!isnull)
-		reach_stored(reach, TextDatumGetCString(body));
-	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
-	if (!isnull && form->prolang != ClanguageId &&
-		form->prolang != INTERNALlanguageId)
-	{
-		reach->path = function_path(tuple, path);
-		reach_text(reach, TextDatumGetCString(body));
-		reach->path = path;
-	}
+	reach_signature(reach, tuple, form);
+	reach_body(reach, tuple, form);
 	ReleaseSysCache(tuple);
 	return state;
 }
@@ -599,72 +324,11 @@ reach_operator(Reach *reach, Oid operator)
 {
 	Oid			function = get_opcode(operator);
 
-	reach_object(reach, ProcedureRelationId, function);
+	warden_reach_object(reach, ProcedureRelationId, function);
 	return psprintf("%u", function);
 }
 
-static void
-reach_domain_constraints(Reach *reach, Oid type, StringInfo state)
-{
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(type));
-	scan = systable_beginscan(rel, ConstraintTypidIndexId, true, NULL, 1,
-							  &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		isnull;
-		Datum		stored = heap_getattr(tuple, Anum_pg_constraint_conbin,
-										  RelationGetDescr(rel), &isnull);
-
-		if (isnull)
-			continue;
-		reach_stored(reach, TextDatumGetCString(stored));
-		appendStringInfo(state, " %s", TextDatumGetCString(stored));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-}
-
-static char *
-reach_type(Reach *reach, Oid type)
-{
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	Form_pg_type form;
-	StringInfoData state;
-	Datum		stored;
-	bool		isnull;
-
-	if (!HeapTupleIsValid(tuple))
-		return pstrdup("gone");
-	form = (Form_pg_type) GETSTRUCT(tuple);
-	initStringInfo(&state);
-	appendStringInfo(&state, "%c %u %d", form->typtype, form->typbasetype,
-					 form->typnotnull);
-	reach_object(reach, TypeRelationId, form->typbasetype);
-	reach_object(reach, TypeRelationId, form->typelem);
-	reach_object(reach, ProcedureRelationId, form->typinput);
-	reach_object(reach, ProcedureRelationId, form->typoutput);
-	if (form->typtype == TYPTYPE_DOMAIN)
-	{
-		stored = SysCacheGetAttr(TYPEOID, tuple, Anum_pg_type_typdefaultbin,
-								 &isnull);
-		if (!isnull)
-		{
-			reach_stored(reach, TextDatumGetCString(stored));
-			appendStringInfo(&state, " %s", TextDatumGetCString(stored));
-		}
-		reach_domain_constraints(reach, type, &state);
-	}
-	ReleaseSysCache(tuple);
-	return state.data;
-}
-
-/* ---- all of it ---------------------------------------------------------- */
+/* ---- following ---------------------------------------------------------- */
 
 /* Finds what an object reaches, and says what it is like itself. */
 static char *
@@ -673,13 +337,13 @@ expand(Reach *reach, const ReachedObject *object)
 	switch (object->classid)
 	{
 		case RelationRelationId:
-			return reach_relation(reach, object->objid);
+			return warden_reach_relation(reach, object->objid);
 		case ProcedureRelationId:
 			return reach_function(reach, object->objid);
 		case OperatorRelationId:
 			return reach_operator(reach, object->objid);
 		default:
-			return reach_type(reach, object->objid);
+			return warden_reach_type(reach, object->objid);
 	}
 }
 
@@ -727,7 +391,7 @@ reach_casts(Reach *reach, List *casts, List **states)
 			continue;
 		cast->used = found = true;
 		*states = lappend(*states, cast->state);
-		reach_object(reach, ProcedureRelationId, cast->function);
+		warden_reach_object(reach, ProcedureRelationId, cast->function);
 	}
 	return found;
 }
@@ -743,92 +407,171 @@ reach_event_triggers(Reach *reach, RawStmt *raw, List **states)
 		 IsA(raw->stmt, DeleteStmt) || IsA(raw->stmt, MergeStmt)))
 		return;
 	foreach(cell, warden_look_event_triggers(states))
-		reach_object(reach, ProcedureRelationId, lfirst_oid(cell));
+		warden_reach_object(reach, ProcedureRelationId, lfirst_oid(cell));
 }
 
-/* A body as its language gets it: in the statement it is a literal. */
+/* A block, whose language does not see it as a literal. */
 static void
-reach_bodies(Reach *reach, Node *stmt)
+reach_block(Reach *reach, DoStmt *stmt)
 {
-	List	   *options = IsA(stmt, DoStmt) ? ((DoStmt *) stmt)->args :
-		IsA(stmt, CreateFunctionStmt) ?
-		((CreateFunctionStmt *) stmt)->options : NIL;
+	const char *language = "plpgsql";
+	const char *body = "";
+	ListCell   *cell;
+
+	foreach(cell, stmt->args)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "language") == 0)
+			language = strVal(option->arg);
+		else
+			body = strVal(option->arg);
+	}
+	warden_reach_text(reach, body);
+	if (strcmp(language, "plpgsql") != 0 || warden_reach_executes(body))
+		warden_reach_dynamic(reach, pstrdup("its block"));
+}
+
+/* The same of a function that is made; nothing runs it yet. */
+static void
+reach_new_body(Reach *reach, CreateFunctionStmt *stmt)
+{
 	ListCell   *cell;
 	ListCell   *body;
 
-	foreach(cell, options)
+	foreach(cell, stmt->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
 		if (strcmp(option->defname, "as") != 0)
 			continue;
-		if (IsA(option->arg, String))
-			reach_text(reach, strVal(option->arg));
-		else
-		{
-			foreach(body, castNode(List, option->arg))
-				reach_text(reach, strVal(lfirst(body)));
-		}
+		foreach(body, castNode(List, option->arg))
+			warden_reach_text(reach, strVal(lfirst(body)));
 	}
 }
 
-char *
-warden_reach_state(const char *text, const char *path)
+/* What it names itself. */
+static void
+reach_statement(Reach *reach, const char *text, RawStmt *raw)
 {
-	Reach		reach = {.objects = NIL};
-	RawStmt    *raw = warden_statement_parse(text);
-	List	   *casts = warden_look_casts();
-	List	   *states = NIL;
+	warden_reach_text(reach, raw == NULL ? text : warden_statement_code(text));
+	if (raw != NULL && IsA(raw->stmt, DoStmt))
+		reach_block(reach, (DoStmt *) raw->stmt);
+	else if (raw != NULL && IsA(raw->stmt, CreateFunctionStmt))
+		reach_new_body(reach, (CreateFunctionStmt *) raw->stmt);
+}
+
+/* What could be SQL by the time that it runs. */
+static void
+reach_literals(Reach *reach, const char *text, const char *parameters)
+{
+	List	   *values = warden_capture_values(parameters);
+	ListCell   *cell;
+
+	warden_reach_text(reach, warden_statement_literals(text));
+	foreach(cell, values)
+		warden_reach_text(reach, lfirst(cell));
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+/* The next object that has not been followed: relations come last. */
+static ReachedObject *
+next_object(Reach *reach, int *object, int *relation)
+{
+	if (*object < list_length(reach->objects))
+		return list_nth(reach->objects, (*object)++);
+	if (*relation >= list_length(reach->relations))
+		return NULL;
+	reach->set_off = true;
+	return list_nth(reach->relations, (*relation)++);
+}
+
+/* Until there is nothing more; what has been followed stays so. */
+static void
+follow(Reach *reach, int *object, int *relation, List **states)
+{
+	ReachedObject *next;
+
+	while ((next = next_object(reach, object, relation)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		*states = lappend(*states, psprintf("%u %u %s\n", next->classid,
+											next->objid, expand(reach, next)));
+	}
+}
+
+static Reach *
+create_reach(List *path)
+{
+	Reach	   *reach = palloc0(sizeof(Reach));
+
+	reach->seen = create_seen();
+	reach->path = path;
+	return reach;
+}
+
+static char *
+hash_states(List *states)
+{
 	StringInfoData all;
 	ListCell   *cell;
-	int			i = 0;
 
-	reach.seen = create_seen();
-	reach.path = parse_path(path, NIL);
-	reach_text(&reach, raw == NULL ? text : warden_statement_code(text));
-	if (raw != NULL)
-		reach_bodies(&reach, raw->stmt);
-	reach_event_triggers(&reach, raw, &states);
-	do
-	{
-		/* the list grows while it is worked through */
-		for (; i < list_length(reach.objects); i++)
-		{
-			ReachedObject *object = list_nth(reach.objects, i);
-
-			CHECK_FOR_INTERRUPTS();
-			states = lappend(states, psprintf("%u %u %s\n", object->classid,
-											  object->objid,
-											  expand(&reach, object)));
-		}
-	} while (reach_casts(&reach, casts, &states));
 	list_sort(states, compare_states);
 	initStringInfo(&all);
 	foreach(cell, states)
 		appendStringInfoString(&all, lfirst(cell));
-	hash_destroy(reach.seen);
 	return warden_capture_hash(all.data);
+}
+
+void
+warden_reach_state(const char *text, const char *parameters, const char *path,
+				   WardenReached *reached)
+{
+	Reach	   *reach = create_reach(parse_path(path, NIL));
+	RawStmt    *raw = warden_statement_parse(text);
+	List	   *casts = warden_look_casts();
+	List	   *states = NIL;
+	bool		literals = false;
+	int			object = 0;
+	int			relation = 0;
+
+	reach_statement(reach, text, raw);
+	follow(reach, &object, &relation, &states);
+	reach->set_off = true;
+	reach_event_triggers(reach, raw, &states);
+	do
+	{
+		if (reach->dynamic != NULL && !literals)
+		{
+			literals = true;
+			reach_literals(reach, text, parameters);
+		}
+		follow(reach, &object, &relation, &states);
+	} while (reach_casts(reach, casts, &states) ||
+			 (reach->dynamic != NULL && !literals));
+	hash_destroy(reach->seen);
+	reached->state = hash_states(states);
+	reached->dynamic = reach->dynamic;
+	reached->set_off = reach->dynamic_set_off;
 }
 
 List *
 warden_reach_reads(Oid function)
 {
-	Reach		reach = {.objects = NIL, .reads = true};
+	Reach	   *reach = create_reach(NIL);
+	List	   *states = NIL;
 	List	   *result = NIL;
-	int			i;
+	int			object = 0;
+	int			relation = 0;
+	ListCell   *cell;
 
-	reach.seen = create_seen();
-	reach_object(&reach, ProcedureRelationId, function);
-	/* the list grows while it is worked through */
-	for (i = 0; i < list_length(reach.objects); i++)
-	{
-		ReachedObject *object = list_nth(reach.objects, i);
-
-		CHECK_FOR_INTERRUPTS();
-		if (object->classid == RelationRelationId)
-			result = lappend_oid(result, object->objid);
-		(void) expand(&reach, object);
-	}
-	hash_destroy(reach.seen);
+	reach->reads = true;
+	warden_reach_object(reach, ProcedureRelationId, function);
+	follow(reach, &object, &relation, &states);
+	foreach(cell, reach->relations)
+		result = lappend_oid(result,
+							 ((ReachedObject *) lfirst(cell))->objid);
+	hash_destroy(reach->seen);
 	return result;
 }

@@ -13,9 +13,11 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -60,6 +62,7 @@ static const Rule rules[] = {
 	{"code.call", WARN_LEVEL, HIGH},
 	{"code.cast", WARN_LEVEL, HIGH},
 	{"code.do", WARN_LEVEL, HIGH},
+	{"code.dynamic_sql", WARN_LEVEL, HIGH},
 	{"code.function", WARN_LEVEL, HIGH},
 	{"code.operator", WARN_LEVEL, HIGH},
 	{"code.policy", WARN_LEVEL, HIGH},
@@ -327,6 +330,52 @@ warden_review_volatile_call(Node *expression)
 	return volatile_walker(expression, NULL);
 }
 
+/* Some function of that name is somebody's and declared to have effects. */
+static bool
+is_code_name(List *funcname)
+{
+	char	   *name = strVal(llast(funcname));
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
+										   CStringGetDatum(name));
+	bool		is_code = false;
+	int			i;
+
+	for (i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc)
+			GETSTRUCT(&list->members[i]->tuple);
+
+		if (proc->provolatile == PROVOLATILE_VOLATILE &&
+			proc->prolang != INTERNALlanguageId &&
+			proc->prolang != ClanguageId && proc->oid >= FirstNormalObjectId)
+			is_code = true;
+	}
+	ReleaseSysCacheList(list);
+	return is_code;
+}
+
+static bool
+code_walker(Node *node, FuncCall **call)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) && is_code_name(((FuncCall *) node)->funcname))
+	{
+		*call = (FuncCall *) node;
+		return true;
+	}
+	return raw_expression_tree_walker(node, code_walker, call);
+}
+
+FuncCall *
+warden_review_code_call(Node *stmt)
+{
+	FuncCall   *call = NULL;
+
+	(void) code_walker(stmt, &call);
+	return call;
+}
+
 /* ---- one statement ------------------------------------------------------ */
 
 WardenReviewContext *
@@ -410,10 +459,27 @@ review_new_names(WardenReviewContext *context, Node *stmt)
 	}
 }
 
+/* Nobody knows what it does, nor is told when that changes. */
+static void
+review_dynamic(WardenReviewContext *context, const char *objects)
+{
+	bool		set_off;
+	char	   *dynamic = warden_capture_dynamic(objects, &set_off);
+
+	if (dynamic == NULL)
+		return;
+	warden_review_add_risk(context, "code.dynamic_sql",
+						   set_off ? WARDEN_RISK_HIGH : WARDEN_RISK_CRITICAL,
+						   -1,
+						   psprintf("%s %s, which runs SQL that is made only then: what that does and reaches is not known",
+									set_off ? "sets off" : "runs", dynamic),
+						   "Read where that SQL comes from; better propose the statements themselves.");
+}
+
 List *
 warden_review_statement(WardenReviewContext *context, RawStmt *raw,
-						const char *statement, double estimated_rows,
-						WardenRisk *risk)
+						const char *statement, const char *objects,
+						double estimated_rows, WardenRisk *risk)
 {
 	Node	   *stmt = raw->stmt;
 
@@ -433,6 +499,7 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 						  pstrdup("no rule knows this kind of statement"),
 						  "Read it with care: nothing was checked.");
 	review_new_names(context, stmt);
+	review_dynamic(context, objects);
 	*risk = context->risk;
 	return context->findings;
 }
@@ -578,8 +645,8 @@ review_statements(ReviewJob *job)
 
 		if (raw != NULL)
 			findings = warden_review_statement(context, raw,
-											   statement->statement, -1,
-											   &risk);
+											   statement->statement,
+											   statement->objects, -1, &risk);
 		job->findings = lappend(job->findings, findings);
 	}
 	warden_look_end(&look);

@@ -41,11 +41,14 @@ typedef struct WardenReviewContext WardenReviewContext;
 /* Allocated, with all that it will hold, in the current memory context. */
 extern WardenReviewContext *warden_review_begin(void);
 
-/* List of WardenFinding * of one raw statement; estimated_rows < 0: unknown */
+/*
+ * List of WardenFinding * of one raw statement, with its recorded objects;
+ * estimated_rows < 0: unknown.
+ */
 extern List *warden_review_statement(WardenReviewContext *context,
 									 RawStmt *raw, const char *statement,
-									 double estimated_rows,
-									 WardenRisk *risk);
+									 const char *objects,
+									 double estimated_rows, WardenRisk *risk);
 
 /* The statement may not run inside a transaction block. */
 extern bool warden_review_barred(Node *stmt);

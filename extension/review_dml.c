@@ -425,6 +425,19 @@ param_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, param_walker, context);
 }
 
+/* By a function that the statement calls beside what it does itself. */
+static void
+review_calls(WardenReviewContext *context, Node *stmt)
+{
+	FuncCall   *call = warden_review_code_call(stmt);
+
+	if (call != NULL)
+		warden_review_add(context, "code.call", call->location,
+						  psprintf("calls function %s; what it does is not known to the review",
+								   NameListToString(call->funcname)),
+						  "Read the function's source.");
+}
+
 static void
 review_values(WardenReviewContext *context, Node *stmt)
 {
@@ -726,6 +739,8 @@ warden_review_dml(WardenReviewContext *context, Node *stmt)
 			return false;
 	}
 	review_values(context, stmt);
+	if (!IsA(stmt, SelectStmt))
+		review_calls(context, stmt);
 	if (with != NULL)
 		with_walker((Node *) with->ctes, context);
 	return true;

@@ -130,6 +130,9 @@ extern char *warden_review_dependents(Oid classid, Oid objid, int subid);
 /* A function of that name is volatile; unknown ones are. */
 extern bool warden_review_volatile_call(Node *expression);
 
+/* A call of somebody's function that is declared to have effects, or NULL. */
+extern FuncCall *warden_review_code_call(Node *stmt);
+
 /* By kind of statement; false: not one of theirs. */
 extern bool warden_review_dml(WardenReviewContext *context, Node *stmt);
 extern bool warden_review_alter_table(WardenReviewContext *context,

@@ -142,6 +142,31 @@ warden_statement_code(const char *text)
 	return code.data;
 }
 
+/*
+ * The literals of a statement, each on a line, without their quotes and
+ * escapes; those of Unicode escapes stay.
+ */
+char *
+warden_statement_literals(const char *text)
+{
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE		location;
+	StringInfoData literals;
+
+	initStringInfo(&literals);
+	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	extra.escape_string_warning = false;
+	while (core_yylex(&value, &location, scanner) != 0)
+	{
+		if (is_literal(extra.scanbuf + location))
+			appendStringInfo(&literals, "%s\n", value.str);
+	}
+	scanner_finish(scanner);
+	return literals.data;
+}
+
 /* ---- names -------------------------------------------------------------- */
 
 static WardenName *

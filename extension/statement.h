@@ -44,7 +44,10 @@ extern RawStmt *warden_statement_parse(const char *text);
  * where there is none.
  */
 extern char *warden_statement_prepared(const char *text);
+
+/* A statement without its literals and comments, and its literals alone. */
 extern char *warden_statement_code(const char *text);
+extern char *warden_statement_literals(const char *text);
 
 /* Raises where a statement, given by tree and text, holds a password. */
 extern void warden_statement_refuse_secrets(Node *stmt, const char *text);

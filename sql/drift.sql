@@ -65,8 +65,8 @@ SELECT id, l FROM regress_d.t ORDER BY id;
 -- the function within a function, however the statement hides its name; and
 -- what of a trigger can be replaced without making another one
 SET ROLE regress_writer;
-CREATE FUNCTION regress_d.inner(i int) RETURNS int LANGUAGE sql AS 'SELECT i';
-CREATE FUNCTION regress_d.outer(i int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN regress_d.inner(i); END';
+CREATE FUNCTION regress_d.inner(i int) RETURNS int LANGUAGE sql STABLE AS 'SELECT i';
+CREATE FUNCTION regress_d.outer(i int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN regress_d.inner(i); END';
 CREATE FUNCTION regress_d.argument() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := TG_ARGV[0]; RETURN NEW; END';
 CREATE TABLE regress_d.u (id int, n int);
 CREATE TRIGGER replaced BEFORE INSERT ON regress_d.u FOR EACH ROW EXECUTE FUNCTION regress_d.argument('1');
@@ -98,6 +98,128 @@ SELECT id, status, title FROM warden.pending_changes WHERE id BETWEEN 2708 AND 2
 SELECT warden.break_glass(2711, 'two approvals');
 SELECT warden.break_glass(2712, 'two approvals');
 \set VERBOSITY terse
+
+--
+-- Types: what their values are made of
+--
+SET client_min_messages = error;
+SET ROLE regress_writer;
+CREATE TYPE regress_d.pair AS (a int, b int);
+CREATE TYPE regress_d.apart AS (a int, b int);
+CREATE DOMAIN regress_d.pairs AS regress_d.pair[];
+CREATE FUNCTION regress_d.make() RETURNS regress_d.pair LANGUAGE plpgsql STABLE AS 'BEGIN RETURN NULL; END';
+CREATE TABLE regress_d.v (id int, p regress_d.pair);
+CREATE TABLE regress_d.w (id int, p regress_d.pairs);
+CREATE TYPE regress_d.levels AS RANGE (subtype = regress_d.level);
+CREATE TABLE regress_d.x (id int, l regress_d.level);
+CREATE TABLE regress_d.y (id int, l regress_d.levels);
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_d TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2720;
+\c - regress_bot
+SELECT warden.propose(sql, sql, NULL) FROM (VALUES
+	(1, 'UPDATE regress_d.v SET id = 2 WHERE id = 1'),
+	(2, 'UPDATE regress_d.w SET id = 2 WHERE id = 1'),
+	(3, 'UPDATE regress_d.u SET n = (ROW(1, 2)::regress_d.pair).a WHERE id = 1'),
+	(4, 'INSERT INTO regress_d.u (id, n) SELECT (regress_d.make()).*'),
+	(5, 'UPDATE regress_d.x SET id = 2 WHERE id = 1'),
+	(6, 'UPDATE regress_d.y SET id = 2 WHERE id = 1'),
+	(7, 'UPDATE regress_d.u SET id = 2 WHERE id = 1')) s (i, sql) ORDER BY i;
+-- unrelated
+\c - :superuser
+ALTER TYPE regress_d.apart ADD ATTRIBUTE c int;
+ALTER TYPE regress_d.other ADD VALUE 'y';
+COMMENT ON TYPE regress_d.pair IS 'two numbers';
+\c - regress_ann
+SELECT id, warden.approve(id, NULL) FROM warden.pending_changes WHERE id BETWEEN 2720 AND 2726 ORDER BY id;
+\c - :superuser
+ALTER TYPE regress_d.pair ADD ATTRIBUTE c int;
+ALTER TYPE regress_d.level RENAME VALUE 'low' TO 'lower';
+\c - regress_ann
+SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes WHERE id BETWEEN 2720 AND 2726 ORDER BY id
+\gexec
+-- a label more, a column less
+\c - regress_bot
+SELECT warden.propose('UPDATE regress_d.x SET id = 2 WHERE id = 1', 'label', NULL),
+	warden.propose('UPDATE regress_d.v SET id = 2 WHERE id = 1', 'column', NULL);
+\c - :superuser
+ALTER TYPE regress_d.level ADD VALUE 'middle' BEFORE 'high';
+ALTER TYPE regress_d.pair DROP ATTRIBUTE c;
+\c - regress_ann
+SELECT warden.approve(2727, NULL);
+SELECT warden.approve(2728, NULL);
+
+--
+-- Other people's operator classes, and the key of partitions
+--
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_writer;
+CREATE FUNCTION regress_d.compare(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($1, $2)';
+CREATE FUNCTION regress_d.part(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 2';
+RESET ROLE;
+CREATE OPERATOR CLASS regress_d.ops FOR TYPE int USING btree AS
+	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 regress_d.compare(int, int);
+SET ROLE regress_writer;
+CREATE TABLE regress_d.sorted (id int, n int);
+CREATE INDEX ON regress_d.sorted (n regress_d.ops);
+CREATE TABLE regress_d.parted (id int) PARTITION BY LIST (regress_d.part(id));
+CREATE TABLE regress_d.parted0 PARTITION OF regress_d.parted FOR VALUES IN (0);
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_d TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2730;
+\c - regress_bot
+SELECT warden.propose('INSERT INTO regress_d.sorted (id, n) VALUES (1, 1)', 'operator class', NULL),
+	warden.propose('INSERT INTO regress_d.parted (id) VALUES (2)', 'partition key', NULL);
+\c - :superuser
+CREATE OR REPLACE FUNCTION regress_d.compare(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($2, $1)';
+CREATE OR REPLACE FUNCTION regress_d.part(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT ($1 + 1) % 2';
+\c - regress_ann
+SELECT warden.approve(2730, NULL);
+SELECT warden.approve(2731, NULL);
+
+--
+-- SQL that is made only when it runs: what its makers are given counts, and
+-- the review says that there may be more
+--
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_writer;
+CREATE FUNCTION regress_d.run(sql text) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE sql; RETURN 1; END';
+CREATE FUNCTION regress_d.run_it(sql text) RETURNS int LANGUAGE sql AS 'SELECT regress_d.run(sql)';
+CREATE FUNCTION regress_d.log() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN EXECUTE format('SELECT %L', NEW.note); RETURN NEW; END$$;
+CREATE TABLE regress_d.logged (id int, note text);
+CREATE TRIGGER log BEFORE INSERT OR UPDATE ON regress_d.logged FOR EACH ROW EXECUTE FUNCTION regress_d.log();
+CREATE FUNCTION regress_d.calm(sql text) RETURNS int LANGUAGE plpgsql AS $b$
+	-- nothing here does EXECUTE
+	/* EXECUTE /* EXECUTE */ sql */
+	DECLARE "execute" text := 'it''s -- ' || $$EXECUTE$$ || $q$EXECUTE $$ $q$; executed int;
+	BEGIN RETURN length("execute") / 1; END$b$;
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_d TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2740;
+\c - regress_bot
+SELECT warden.propose(sql, sql, NULL) FROM (VALUES
+	(1, $q$SELECT regress_d.run('DELETE FROM regress_d.u WHERE id = regress_d.inner(1)')$q$),
+	(2, $q$SELECT regress_d.run_it(E'DELETE FROM regress_d.u WHERE id =\nregress_d.\x69nner(1)')$q$),
+	(3, $q$INSERT INTO regress_d.logged VALUES (1, 'regress_d.inner')$q$),
+	(4, $q$SELECT query_to_xml('SELECT regress_d.inner(1)', true, true, '')$q$),
+	(5, $q$DO 'BEGIN EXECUTE ''SELECT regress_d.'' || ''inner(1)''; END'$q$),
+	(6, $q$SELECT regress_d.run('SELECT 1')$q$),
+	(7, $q$SELECT regress_d.calm('regress_d.inner')$q$)) s (i, sql) ORDER BY i;
+PREPARE given(text) AS UPDATE regress_d.u SET n = regress_d.run($1) WHERE id = 1;
+EXECUTE given(E'SELECT\nregress_d.inner(1)');
+\c - regress_ann
+SELECT ordinal, level, message FROM generate_series(2740, 2747) id, warden.review(id) WHERE rule = 'code.dynamic_sql';
+\o /dev/null
+SELECT warden.approve(id, NULL) FROM generate_series(2740, 2747) id;
+\o
+SELECT id, risk, required_approvals FROM warden.pending_changes WHERE id BETWEEN 2740 AND 2747 ORDER BY id;
+\c - :superuser
+CREATE OR REPLACE FUNCTION regress_d.inner(i int) RETURNS int LANGUAGE sql AS 'SELECT i + 2';
+SELECT format('SELECT warden.break_glass(%s, $$%s$$)', id, 'none') FROM generate_series(2740, 2747) id
+\gexec
+SELECT id, status, title FROM warden.pending_changes WHERE id BETWEEN 2740 AND 2747 ORDER BY id;
 
 SET client_min_messages = error;
 DROP SCHEMA regress_d CASCADE;

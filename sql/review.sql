@@ -18,6 +18,10 @@ CREATE VIEW s.small_view AS SELECT id FROM s.small;
 CREATE TABLE s.traced (id int);
 CREATE FUNCTION s.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER t BEFORE INSERT ON s.traced FOR EACH ROW EXECUTE FUNCTION s.f();
+CREATE FUNCTION s.run(sql text) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE sql; RETURN 1; END';
+CREATE FUNCTION s.log() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE TG_ARGV[0]; RETURN NEW; END';
+CREATE TABLE s.logged (id int);
+CREATE TRIGGER t BEFORE INSERT ON s.logged FOR EACH ROW EXECUTE FUNCTION s.log('SELECT 1');
 CREATE SEQUENCE s.seq;
 CREATE MATERIALIZED VIEW s.mat AS SELECT id FROM s.big;
 CREATE UNIQUE INDEX ON s.mat (id);
@@ -33,6 +37,7 @@ CREATE TABLE s.typed (id bigint PRIMARY KEY, num numeric(10,2), ip cidr, t text,
 ALTER TABLE s.typed ADD CHECK (doubted IS NOT NULL) NOT VALID;
 CREATE INDEX ON s.typed (sorted);
 CREATE FUNCTION s.unused() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION s.pure() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
 CREATE FUNCTION s.mood_int(s.mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE POLICY p ON s.small;
 SECURITY LABEL FOR warden ON COLUMN s.people.ssn IS 'ssn';
@@ -43,8 +48,15 @@ UPDATE warden.proposable SET enabled = true;
 CREATE TABLE s.cases (n int GENERATED ALWAYS AS IDENTITY, rule text, hit text, miss text);
 INSERT INTO s.cases (rule, hit, miss) VALUES
 ('code.call', 'SELECT s.f()', 'INSERT INTO s.small (id) VALUES (1)'),
+('code.call', 'UPDATE s.small SET a = s.unused() WHERE id = 1', 'UPDATE s.small SET a = s.pure() WHERE id = 1'),
+('code.call', 'DELETE FROM s.small WHERE id = 1 AND a = s.unused()', 'DELETE FROM s.small WHERE id = 1 AND a = random()'),
 ('code.cast', 'CREATE CAST (s.mood AS int) WITH FUNCTION s.mood_int(s.mood)', 'COMMENT ON TYPE s.mood IS ''x'''),
 ('code.do', 'DO ''BEGIN NULL; END''', 'UPDATE s.small SET a = 1 WHERE id = 1'),
+('code.dynamic_sql', 'SELECT s.run(''SELECT 1'')', 'SELECT s.unused()'),
+('code.dynamic_sql', 'UPDATE s.small SET a = s.run(''SELECT 1'') WHERE id = 1', 'UPDATE s.small SET b = ''s.run'' WHERE id = 1'),
+('code.dynamic_sql', 'DO $$BEGIN EXECUTE ''SELECT 1''; END$$', 'DO $$BEGIN RAISE NOTICE ''execute''; END$$'),
+('code.dynamic_sql', 'INSERT INTO s.logged (id) VALUES (1)', 'INSERT INTO s.traced (id) VALUES (1)'),
+('code.dynamic_sql', 'CREATE TABLE s.n AS SELECT query_to_xml(''SELECT 1'', true, true, '''')', 'CREATE TABLE s.n AS SELECT xmlforest(1 AS a)'),
 ('code.function', 'CREATE FUNCTION s.g() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'COMMENT ON FUNCTION s.f() IS ''x'''),
 ('code.operator', 'CREATE AGGREGATE s.total (int) (sfunc = int4pl, stype = int)', 'CREATE TYPE s.pair AS (a int)'),
 ('code.policy', 'CREATE POLICY q ON s.small', 'COMMENT ON TABLE s.small IS ''x'''),
