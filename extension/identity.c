@@ -79,7 +79,25 @@ typedef struct DirectIdentity
 	char		person[WARDEN_PERSON_SIZE];
 } DirectIdentity;
 
+/*
+ * What is the same for every call of one credential: plans that were made for
+ * one of them are good for the next.
+ */
+typedef struct BindingKey
+{
+	uint8		token_digest[WARDEN_DIGEST_LENGTH];
+	WardenAgent agent;
+	char		person[WARDEN_PERSON_SIZE];
+	bool		asserted;
+	bool		reads_only;
+	Oid			token_issuer;
+	int			max_rows;
+} BindingKey;
+
 static WardenBinding *binding = NULL;
+static BindingKey last_key;		/* of the binding, or of the last one */
+static TimestampTz last_transaction = 0;	/* when that one's began */
+static bool continues = false;
 static WardenStatementFacts *facts = NULL;	/* in TopTransactionContext */
 static DirectIdentity direct;
 static bool setting_identity = false;
@@ -497,10 +515,38 @@ set_identity(const WardenBinding *made)
 	PG_END_TRY();
 }
 
+bool
+warden_identity_continues(void)
+{
+	return continues;
+}
+
+/* Within one transaction each binding is another, for portals live as long. */
+static void
+compare_with_last(const WardenBinding *made)
+{
+	const WardenIdentity *identity = &made->identity;
+	BindingKey	key;
+
+	memset(&key, 0, sizeof(key));
+	memcpy(key.token_digest, made->token_digest, sizeof(key.token_digest));
+	memcpy(&key.agent, &made->agent, sizeof(key.agent));
+	strlcpy(key.person, identity->on_behalf_of, sizeof(key.person));
+	key.asserted = identity->asserted;
+	key.reads_only = identity->reads_only;
+	key.token_issuer = identity->token_issuer;
+	key.max_rows = identity->max_rows;
+	continues = last_transaction != GetCurrentTransactionStartTimestamp() &&
+		memcmp(&key, &last_key, sizeof(key)) == 0;
+	memcpy(&last_key, &key, sizeof(key));
+	last_transaction = GetCurrentTransactionStartTimestamp();
+}
+
 void
 warden_binding_begin(WardenBinding *made)
 {
 	facts = NULL;
+	compare_with_last(made);
 	made->nestlevel = NewGUCNestLevel();
 	binding = made;
 	set_identity(made);

@@ -39,6 +39,12 @@ extern void warden_identity_require_propose(void);
 /* Between enter() and leave(); in a parallel worker, the leader was. */
 extern bool warden_identity_bound(void);
 
+/*
+ * Whether the binding is for the credential, agent, person and limits that the
+ * one before it was for, in another transaction.
+ */
+extern bool warden_identity_continues(void);
+
 /* warden.agents has a row with this role, enabled or not. */
 extern bool warden_identity_registered(Oid role);
 

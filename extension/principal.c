@@ -78,8 +78,10 @@ static uint64 generation = 0;	/* counts invalidations */
 static HTAB *principal_ids = NULL;
 static uint32 last_principal_id = 0;
 
-/* Of bound backends: each binding is a principal of its own, so that no
- * cursor or plan goes from one call to the next. */
+/*
+ * Of bound backends: a binding is a principal of its own, so that no cursor or
+ * plan goes from one identity to the next, unless it continues the one before.
+ */
 #define BINDING_ID	0x80000000u
 static uint32 binding_serial = 0;
 
@@ -515,12 +517,18 @@ resolve(WardenPrincipal *result)
 	decide_refusal(result);
 }
 
-/* A binding is a principal of its own, however often it is resolved. */
+/*
+ * A binding is a principal of its own, however often it is resolved.  What was
+ * planned for the one before is no use to another one.
+ */
 static void
 identify(WardenPrincipal *result)
 {
-	if (result->bound && !current.bound)
+	if (result->bound && !current.bound && !warden_identity_continues())
+	{
 		binding_serial++;
+		ResetPlanCache();
+	}
 	result->id = result->bound ?
 		(BINDING_ID | (binding_serial & ~BINDING_ID)) : principal_id(result);
 }
@@ -758,11 +766,15 @@ check_session_authorization(char **newval, void **extra, GucSource source)
 /*
  * A SECURITY DEFINER function's plan has the same user whoever calls it, so
  * PostgreSQL would reuse it across SET ROLE.  With no labelled role in the
- * cluster there is only one way to plan.
+ * cluster there is only one way to plan.  Between a gateway, which calls no
+ * function but enter() and leave(), and its agent plans are told apart by
+ * their user; between two agents identify() comes in.
  */
 static void
 role_changed(void)
 {
+	if (warden_identity_bound())
+		return;
 	if (!role_labels_valid || nrole_labels > 0)
 		ResetPlanCache();
 }

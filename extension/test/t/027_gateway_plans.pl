@@ -1,0 +1,179 @@
+# A statement that was prepared by name is planned once for all calls of one
+# credential, and anew for everybody else: a gateway's connection never answers
+# one identity by a plan that was made for another.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use IO::Socket::UNIX;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WardenTest;
+
+my $node = warden_node('main',
+    conf => "pg_stat_statements.track_planning = on\n"
+      . "compute_query_id = on\n");
+my $conf = PostgreSQL::Test::Utils::slurp_file($ENV{WARDEN_STAGE_CONF});
+my ($library) = $conf =~ /^shared_preload_libraries = '(.*)'/m;
+$node->append_conf('postgresql.conf',
+    "shared_preload_libraries = '$library, pg_stat_statements'");
+$node->restart;
+warden_shop($node);
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION pg_stat_statements;
+CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway;
+CREATE ROLE other_agent;
+GRANT SELECT ON customers TO other_agent;
+SECURITY LABEL FOR warden ON ROLE other_agent IS 'agent';
+SELECT warden.create_agent('other', 'other_agent');
+SELECT warden.allow_delegation('support', person) FROM unnest('{rita,ada}'::text[]) person;
+SELECT warden.set_mask('ssn', $$const('other')$$, 'other_agent');
+CREATE FUNCTION definer() RETURNS text LANGUAGE plpgsql STABLE
+    SECURITY DEFINER AS 'BEGIN RETURN (SELECT ssn FROM customers WHERE id = 1); END';
+SQL
+my %token = map {
+    $_ => $node->safe_psql('postgres', "SELECT warden.issue_token('$_')")
+} qw(support other);
+
+# ---- the protocol ----------------------------------------------------------
+
+sub message
+{
+    my ($type, $body) = @_;
+
+    return $type . pack('N', length($body) + 4) . $body;
+}
+
+# bound(name, values...): Bind, Execute of a statement that has been parsed
+sub bound
+{
+    my ($name, @values) = @_;
+    my $texts = join '', map { pack('N/a', $_) } @values;
+
+    return message('B', "\0$name\0" . pack('nn', 0, scalar @values) . $texts
+          . pack('n', 0))
+      . message('E', "\0" . pack('N', 0));
+}
+
+sub parsed
+{
+    my ($name, $sql) = @_;
+
+    return message('P', "$name\0$sql\0" . pack('n', 0));
+}
+
+my $socket = IO::Socket::UNIX->new(
+    Peer => $node->host . '/.s.PGSQL.' . $node->port)
+  or die "no connection: $!";
+$socket->autoflush(1);
+
+# Sends messages; returns the rows' values and the errors, until idle.
+sub converse
+{
+    my ($messages) = @_;
+    my @seen;
+
+    print $socket $messages;
+    while (1)
+    {
+        my ($head, $body) = ('', '');
+
+        read($socket, $head, 5) == 5 or die 'the server went away';
+        my ($type, $length) = unpack 'aN', $head;
+        read($socket, $body, $length - 4) if $length > 4;
+        push @seen, $body =~ /\0C(.....)\0/ if $type eq 'E';
+        if ($type eq 'D')
+        {
+            my ($count, @fields) = unpack 'n(N/a)*', $body;
+
+            push @seen, @fields;
+        }
+        return join '|', @seen if $type eq 'Z';
+    }
+}
+
+# One call: what its statements give, between enter and leave.
+sub call
+{
+    my ($agent, $statements, $person) = @_;
+    my $answer = converse(parsed('', 'BEGIN') . bound('')
+          . bound('enter', $token{$agent}, $person // '')
+          . $statements
+          . bound('leave') . parsed('', 'COMMIT') . bound('')
+          . message('S', ''));
+
+    converse(parsed('', 'ROLLBACK') . bound('') . message('S', ''));
+    $answer =~ s/\{.*?\}//g;
+    $answer =~ s/^\|+|\|+$//g;
+    return $answer;
+}
+
+my $startup = pack('N', 196608) . "user\0gateway\0database\0postgres\0\0";
+converse(pack('N', length($startup) + 4) . $startup);
+
+# ---- before badging in -----------------------------------------------------
+
+is( converse(parsed('enter', q{SELECT warden.enter($1, $2, '{}', 'key')})
+          . parsed('leave', q{SELECT warden.leave('key')})
+          . message('S', '')),
+    '', 'the statements of each call are prepared');
+
+# ---- one identity ----------------------------------------------------------
+
+my $select = 'SELECT ssn FROM customers WHERE id = 1';
+is(call('support', parsed('q', $select) . bound('q')),
+    '***-**-4801', 'an agent prepares a statement');
+is_deeply([ map { call('support', bound('q')) } 1 .. 9 ],
+    [ ('***-**-4801') x 9 ], 'and runs it in later calls');
+is( $node->safe_psql('postgres',
+        qq{SELECT plans, calls FROM pg_stat_statements
+            WHERE query LIKE '$select' OR query LIKE 'SELECT ssn FROM customers WHERE id = \$1'}),
+    '1|10', 'it is planned once');
+
+# ---- several ---------------------------------------------------------------
+
+is(converse(bound('q') . message('S', '')),
+    'WD001', 'who has not badged in can not run it');
+is( join(' ', map { call($_, bound('q')) } qw(support other support other)),
+    '***-**-4801 other ***-**-4801 other',
+    'each identity has a plan of its own');
+is( join(' ', map { call($_, parsed('', 'SELECT definer()') . bound('')) }
+            qw(support other support other)),
+    '***-**-4801 other ***-**-4801 other',
+    'in functions too that run as another role');
+$node->safe_psql('postgres',
+    q{SELECT warden.set_mask('ssn', 'full', 'support_agent',
+        $$current_setting('warden.on_behalf_of') = 'rita'$$)});
+is( join(' ', map { call('support', bound('q'), $_) } 'rita', 'ada', 'rita'),
+    '078-05-4801 ****** 078-05-4801', 'and each person');
+
+# ---- what changes ----------------------------------------------------------
+
+$node->safe_psql('postgres',
+    q{SELECT warden.set_mask('ssn', $$const('new')$$, 'support_agent')});
+is(call('support', bound('q')), 'new', 'a new mask is in the next call');
+$node->safe_psql('postgres', q{SELECT warden.grant_exemption('support_agent',
+    'customers.ssn', now() + interval '3 seconds', 'test')});
+is(call('support', bound('q')), '078-05-4801', 'an exemption too');
+sleep 4;
+is(call('support', bound('q')), 'new', 'and its end');
+$node->safe_psql('postgres', q{ALTER ROLE other_agent BYPASSRLS});
+is(call('other', bound('q')), 'WD001', 'a role that can not be an agent any more');
+$node->safe_psql('postgres', q{ALTER ROLE other_agent NOBYPASSRLS});
+$node->safe_psql('postgres', 'REVOKE SELECT ON customers FROM support_agent');
+is(call('support', bound('q')), '42501', 'a privilege that was revoked');
+$node->safe_psql('postgres', 'GRANT SELECT ON customers TO support_agent');
+
+# ---- portals ---------------------------------------------------------------
+
+is( call('support', parsed('', 'DECLARE c CURSOR FOR SELECT 1 AS kept')
+          . bound('') . bound('leave')
+          . bound('enter', $token{support}, '')
+          . parsed('', 'FETCH c') . bound('')),
+    'WD001', 'a cursor does not go from one binding to the next');
+
+done_testing();
