@@ -70,6 +70,7 @@ my $socket = IO::Socket::UNIX->new(
     Peer => $node->host . '/.s.PGSQL.' . $node->port)
   or die "no connection: $!";
 $socket->autoflush(1);
+my $backend;
 
 # Sends messages; returns the rows' values and the errors, until idle.
 sub converse
@@ -85,6 +86,7 @@ sub converse
         read($socket, $head, 5) == 5 or die 'the server went away';
         my ($type, $length) = unpack 'aN', $head;
         read($socket, $body, $length - 4) if $length > 4;
+        $backend = unpack 'N', $body if $type eq 'K';
         push @seen, $body =~ /\0C(.....)\0/ if $type eq 'E';
         if ($type eq 'D')
         {
@@ -117,6 +119,12 @@ converse(pack('N', length($startup) + 4) . $startup);
 
 # ---- before badging in -----------------------------------------------------
 
+is( converse(parsed('', 'SELECT pg_catalog.pg_backend_pid()') . bound('')
+          . message('S', '')),
+    $backend, 'a gateway may ask whether it talks to the backend itself');
+is( converse(parsed('', 'SELECT pg_catalog.pg_backend_pid() FROM customers')
+          . bound('') . message('S', '')),
+    'WD001', 'and for nothing with it');
 is( converse(parsed('enter', q{SELECT warden.enter($1, $2, '{}', 'key')})
           . parsed('leave', q{SELECT warden.leave('key')})
           . message('S', '')),
