@@ -24,9 +24,13 @@ def wait_for(condition, seconds=60):
     return False
 
 
-def is_stopped(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return "State:\tT" in status
+def state(pid):
+    """The letter of /proc/PID/status; that of a zombie for who is no more."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return "Z"
+    return status.split("State:\t")[1][0]
 
 
 class Load:
@@ -129,11 +133,11 @@ class Pair:
         return self.bench.stdio(*args, **self.env)
 
     def waiting(self):
-        """Commits that have waited for the standby longer than it takes."""
+        """Whose commits have waited for the standby longer than it takes."""
         return self.primary.psql(
-            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = "
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = "
             "'client backend' AND wait_event = 'SyncRep' AND "
-            "xact_start < clock_timestamp() - interval '1 s'")
+            "xact_start < clock_timestamp() - interval '1 s'").split()
 
     def kill(self):
         """With a commit under way that waits for a standby which is slow just
@@ -142,10 +146,13 @@ class Pair:
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
         os.kill(receiver, signal.SIGSTOP)
         try:
-            wait_for(lambda: is_stopped(receiver))
-            self.bench.check(wait_for(lambda: self.waiting() != "0"),
+            wait_for(lambda: state(receiver) == "T")
+            self.bench.check(wait_for(self.waiting),
                              "a commit waits for the standby")
+            backends = self.waiting()
             os.kill(pid, signal.SIGKILL)
+            # else the standby might still answer them before they notice
+            wait_for(lambda: all(state(b) == "Z" for b in backends))
         finally:
             os.kill(receiver, signal.SIGCONT)
 
