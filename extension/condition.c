@@ -3,9 +3,10 @@
  *	  Row conditions of mask rules.
  *
  * The text is policy, written by a member of warden_admin, and is parsed as
- * one expression with names resolved in pg_catalog alone; what it reads is
- * the row's raw columns.  A relation of which it does not make sense, or whose
- * labelled values an error could quote, keeps its mask.
+ * one expression with names resolved in pg_catalog alone and constants read
+ * under fixed settings; what it reads is the row's raw columns.  A relation
+ * of which it does not make sense, or whose labelled values an error could
+ * quote, keeps its mask.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -85,19 +86,35 @@ transform(const char *text, Relation rel)
 	return (Expr *) expr;
 }
 
-/* With search_path pinned, however it ends. */
-static Expr *
-transform_pinned(const char *text, Relation rel)
+/*
+ * Settings that decide what a text means, or a constant in it.  An agent may
+ * change most of them, and must not turn the day around on which its rows
+ * become clear.
+ */
+static const char *const pinned_settings[][2] = {
+	{"search_path", "pg_catalog, pg_temp"},
+	{"standard_conforming_strings", "on"},
+	{"backslash_quote", "safe_encoding"},
+	{"transform_null_equals", "off"},
+	{"array_nulls", "on"},
+	{"DateStyle", "ISO, MDY"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+	{"xmloption", "content"},
+};
+
+/* Until AtEOXact_GUC() of what it returns; an error ends them as well. */
+static int
+pin_settings(void)
 {
 	int			nestlevel = NewGUCNestLevel();
-	Expr	   *result;
+	int			i;
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	result = transform(text, rel);
-	AtEOXact_GUC(true, nestlevel);
-	return result;
+	for (i = 0; i < (int) lengthof(pinned_settings); i++)
+		(void) set_config_option(pinned_settings[i][0], pinned_settings[i][1],
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	return nestlevel;
 }
 
 /* Every column that the raw expression names exists in the relation. */
@@ -163,12 +180,13 @@ leaks(Expr *expr, Relation rel)
 Expr *
 warden_condition_build(const char *text, Relation rel, int varno)
 {
-	Expr	   *expr;
+	int			nestlevel = pin_settings();
+	Expr	   *expr = NULL;
 
-	if (names_walker(parse_text(text), rel))
-		return NULL;
-	expr = transform_pinned(text, rel);
-	if (leaks(expr, rel))
+	if (!names_walker(parse_text(text), rel))
+		expr = transform(text, rel);
+	AtEOXact_GUC(true, nestlevel);
+	if (expr == NULL || leaks(expr, rel))
 		return NULL;
 	if (varno != 1)
 		ChangeVarNodes((Node *) expr, 1, varno, 0);
@@ -208,8 +226,10 @@ void
 warden_condition_check(const char *text, Oid relid)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
-	Expr	   *expr = transform_pinned(text, rel);
+	int			nestlevel = pin_settings();
+	Expr	   *expr = transform(text, rel);
 
+	AtEOXact_GUC(true, nestlevel);
 	if (contain_volatile_functions((Node *) expr))
 		refuse(text, "it calls a volatile function");
 	if (leaks(expr, rel))
