@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -238,10 +239,15 @@ is_running(Oid function)
 	return false;
 }
 
-/* false when it failed, or would be a call inside itself */
+/*
+ * false when it failed, or would be a call inside itself.  What it says, as
+ * core's functions do of a word that is too long, may quote the value: the
+ * client hears none of it.
+ */
 static bool
 try_call(Call *call)
 {
+	CommandDest destination = whereToSendOutput;
 	bool done = false;
 
 	if (is_running(call->spec->function))
@@ -250,10 +256,12 @@ try_call(Call *call)
 	running = call;
 	PG_TRY();
 	{
+		whereToSendOutput = DestNone;
 		done = warden_mask_try(run_call, call);
 	}
 	PG_FINALLY();
 	{
+		whereToSendOutput = destination;
 		running = call->outer;
 	}
 	PG_END_TRY();
