@@ -484,8 +484,10 @@ BEGIN
 			RETURN NEXT;
 			CONTINUE;
 		END IF;
+		-- Policies call functions of the table's owner, with the caller's rights.
 		CONTINUE WHEN candidate.typcategory <> 'S'
-			OR NOT has_column_privilege(candidate.rel, candidate.attname, 'SELECT');
+			OR NOT has_column_privilege(candidate.rel, candidate.attname, 'SELECT')
+			OR row_security_active(candidate.rel);
 		FOR pattern IN
 			SELECT * FROM (VALUES
 				('ssn', '^[0-9]{3}-[0-9]{2}-[0-9]{4}$'),
@@ -509,7 +511,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION warden.suggest_labels(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION warden.suggest_labels(pg_catalog.int4)
-	IS 'unlabelled columns whose name or content suggests personal data; reads a sample of each text column that the caller may read';
+	IS 'unlabelled columns whose name or content suggests personal data; reads a sample of each text column that the caller may read past row security';
 
 GRANT EXECUTE ON FUNCTION warden.coverage(), warden.suggest_labels(pg_catalog.int4)
 	TO warden_admin;

@@ -33,6 +33,22 @@ RESET ROLE;
 
 SELECT * FROM warden.coverage() WHERE object LIKE '%rep.%' ORDER BY kind COLLATE "C", object COLLATE "C", "column", detail COLLATE "C";
 SELECT * FROM warden.suggest_labels() WHERE relation::text LIKE 'rep.%' ORDER BY relation::text COLLATE "C", "column";
+-- a policy's function does not run for an administrator who looks for data
+CREATE ROLE regress_rep_admin IN ROLE warden_admin;
+GRANT USAGE ON SCHEMA rep TO regress_rep_admin;
+CREATE FUNCTION rep.sprung() RETURNS boolean LANGUAGE plpgsql STABLE AS $$BEGIN RAISE WARNING 'run by %', current_user; RETURN true; END$$;
+CREATE TABLE rep.trap (phone text, contact text);
+INSERT INTO rep.trap SELECT phone, contact FROM rep.plain;
+ALTER TABLE rep.trap OWNER TO regress_rep_nobody;
+ALTER TABLE rep.trap ENABLE ROW LEVEL SECURITY;
+CREATE POLICY trap ON rep.trap USING (rep.sprung());
+GRANT SELECT ON rep.trap TO regress_rep_admin;
+SET ROLE regress_rep_admin;
+SELECT * FROM warden.suggest_labels() WHERE relation::text = 'rep.trap';
+RESET ROLE;
+DROP TABLE rep.trap;
+DROP OWNED BY regress_rep_admin;
+DROP ROLE regress_rep_admin;
 
 -- as the agent would see it
 SELECT * FROM warden.see_as('regress-rep', 'SELECT 1');
