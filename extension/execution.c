@@ -38,6 +38,7 @@
 #include "divert.h"
 #include "execution.h"
 #include "identity.h"
+#include "kept_rows.h"
 #include "message.h"
 #include "nesting.h"
 #include "pending.h"
@@ -660,6 +661,7 @@ warden_execution_start(const WardenPrincipal *principal,
 	principal = warden_principal_current();
 	warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
 	warden_plan_stamp_expire();
+	warden_kept_rows_check();
 	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		start_agent(queryDesc, eflags, next);
 	else if (warden_principal_current()->class == WARDEN_CLASS_MASKED)

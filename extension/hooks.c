@@ -40,6 +40,7 @@
 #include "gateway.h"
 #include "guc.h"
 #include "hooks.h"
+#include "kept_rows.h"
 #include "nesting.h"
 #include "pending.h"
 #include "planning.h"
@@ -100,6 +101,7 @@ warden_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
 	const WardenPrincipal *principal = warden_principal_current();
 
+	warden_kept_rows_note(principal);
 	if (principal->class != WARDEN_CLASS_NONE)
 		warden_execution_start(principal, queryDesc, eflags,
 							   prev_ExecutorStart);
@@ -131,6 +133,9 @@ warden_ExecutorFinish(QueryDesc *queryDesc)
 		prev_ExecutorFinish(queryDesc);
 	else
 		standard_ExecutorFinish(queryDesc);
+
+	/* set_config('role', ...) needs no statement of its own. */
+	warden_kept_rows_check();
 }
 
 static void
@@ -182,6 +187,8 @@ warden_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	}
 	else
 		warden_utility_record_way_out(&utility);
+	if (principal != NULL)
+		warden_kept_rows_note(principal);
 	if (principal != NULL && principal->class != WARDEN_CLASS_NONE)
 		warden_utility_govern(&utility, principal);
 	else
@@ -262,7 +269,7 @@ warden_get_relation_info(PlannerInfo *root, Oid relationObjectId,
 						 bool inhparent, RelOptInfo *rel)
 {
 	if (warden_planning_active())
-		warden_planning_check_relation(root, relationObjectId, rel);
+		warden_planning_check_relation(root, rel);
 	if (prev_get_relation_info != NULL)
 		prev_get_relation_info(root, relationObjectId, inhparent, rel);
 }

@@ -264,33 +264,56 @@ warden_plan_stamp_refuse_copies(const WardenRelation *relation)
 			 errhint("%s", relation->refused_hint)));
 }
 
-/* made_for is NULL while the plan is being made. */
+/* Does the entry scan what has masked columns, for this principal or not? */
+static bool
+has_labels(const RangeTblEntry *rte)
+{
+	if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+		return false;
+	return warden_policy_relation(rte->relid) != NULL ||
+		(warden_unlabelled_masked && rte->relid >= FirstNormalObjectId);
+}
+
 static void
-verify_rte(const RangeTblEntry *rte, const Stamp *made_for,
-		   const WardenPrincipal *principal)
+verify_rte(const RangeTblEntry *rte)
 {
 	const WardenRelation *relation;
 
-	if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+	if (!has_labels(rte) || warden_plan_stamp_marked(rte))
 		return;
 	relation = warden_policy_relation(rte->relid);
-	if (relation == NULL &&
-		(!warden_unlabelled_masked || rte->relid < FirstNormalObjectId))
-		return;
-	if (made_for != NULL &&
-		made_for->policy.labels != warden_policy_state(principal).labels)
-		refuse_stale("a label has changed since this statement or cursor was made",
-					 "Run the statement again, or declare the cursor again.");
-	if (warden_plan_stamp_marked(rte))
-		return;
 	if (relation != NULL && relation->refused)
 		warden_plan_stamp_refuse_copies(relation);
 	refuse_unmasked(rte->relid);
 }
 
-void
-warden_plan_stamp_verify(const PlannedStmt *pstmt,
-						 const WardenPrincipal *principal)
+/* Why a plan must not be used any more, for refuse_stale(). */
+typedef struct Staleness
+{
+	const char *message;
+	const char *hint;
+} Staleness;
+
+static const Staleness other_identity = {
+	"this statement or cursor was made under another identity",
+	"Prepare or declare it again in the session as it is now.",
+};
+static const Staleness other_policy = {
+	"policy has changed since this statement or cursor was made",
+	"Run the statement again, or declare the cursor again.",
+};
+static const Staleness exemption_ended = {
+	"an exemption that this statement relied on has ended",
+	"Run the statement again; what the exemption showed is masked now.",
+};
+static const Staleness other_labels = {
+	"a label has changed since this statement or cursor was made",
+	"Run the statement again, or declare the cursor again.",
+};
+
+/* NULL where it may be used. */
+static const Staleness *
+find_staleness(const PlannedStmt *pstmt, const WardenPrincipal *principal)
 {
 	Stamp		made_for;
 	WardenPolicyState now;
@@ -298,32 +321,60 @@ warden_plan_stamp_verify(const PlannedStmt *pstmt,
 
 	read_stamp(pstmt, &made_for);
 	if (made_for.id != principal->id)
-		refuse_stale("this statement or cursor was made under another identity",
-					 "Prepare or declare it again in the session as it is now.");
+		return &other_identity;
 	if (!warden_principal_masks(principal))
-		return;
+		return NULL;
 	now = warden_policy_state(principal);
 	if (made_for.policy.rules != now.rules ||
 		made_for.policy.reach != now.reach)
-		refuse_stale("policy has changed since this statement or cursor was made",
-					 "Run the statement again, or declare the cursor again.");
+		return &other_policy;
 	if (made_for.expires != DT_NOEND &&
 		made_for.expires <= GetCurrentTimestamp())
-		refuse_stale("an exemption that this statement relied on has ended",
-					 "Run the statement again; what the exemption showed is masked now.");
+		return &exemption_ended;
+	if (likely(made_for.policy.labels == now.labels))
+		return NULL;
 	foreach(lc, pstmt->rtable)
-		verify_rte(lfirst(lc), &made_for, principal);
+	{
+		if (has_labels(lfirst(lc)))
+			return &other_labels;
+	}
+	return NULL;
+}
+
+bool
+warden_plan_stamp_stale(const PlannedStmt *pstmt,
+						const WardenPrincipal *principal)
+{
+	return find_staleness(pstmt, principal) != NULL;
 }
 
 void
-warden_plan_stamp_verify_relation(PlannerInfo *root, Oid relid,
-								  RelOptInfo *rel,
+warden_plan_stamp_verify(const PlannedStmt *pstmt,
+						 const WardenPrincipal *principal)
+{
+	const Staleness *stale = find_staleness(pstmt, principal);
+	ListCell   *lc;
+
+	if (stale == NULL && warden_principal_masks(principal))
+	{
+		foreach(lc, pstmt->rtable)
+			verify_rte(lfirst(lc));
+
+		/* Looking labels up can bring news of them. */
+		stale = find_staleness(pstmt, principal);
+	}
+	if (stale != NULL)
+		refuse_stale(stale->message, stale->hint);
+}
+
+void
+warden_plan_stamp_verify_relation(PlannerInfo *root, RelOptInfo *rel,
 								  const WardenPrincipal *principal)
 {
 	if (!warden_principal_masks(principal) ||
-		warden_policy_relation(relid) == NULL)
+		!has_labels(root->simple_rte_array[rel->relid]))
 		return;
-	verify_rte(root->simple_rte_array[rel->relid], NULL, principal);
+	verify_rte(root->simple_rte_array[rel->relid]);
 
 	/* Extended statistics are of raw values, whatever they are asked for. */
 	rel->statlist = NIL;

@@ -38,6 +38,10 @@ extern void warden_plan_stamp_set(PlannedStmt *pstmt,
 extern void warden_plan_stamp_verify(const PlannedStmt *pstmt,
 									 const WardenPrincipal *principal);
 
+/* Whether _verify would raise WD001. */
+extern bool warden_plan_stamp_stale(const PlannedStmt *pstmt,
+									const WardenPrincipal *principal);
+
 /*
  * Resets the plan cache if an exemption that a plan relies on has ended, so
  * that what is executed below is planned anew.  A plan that the extended
@@ -46,7 +50,7 @@ extern void warden_plan_stamp_verify(const PlannedStmt *pstmt,
 extern void warden_plan_stamp_expire(void);
 
 /* The same as _verify for a relation that the planner is about to look at. */
-extern void warden_plan_stamp_verify_relation(PlannerInfo *root, Oid relid,
+extern void warden_plan_stamp_verify_relation(PlannerInfo *root,
 											  RelOptInfo *rel,
 											  const WardenPrincipal *principal);
 

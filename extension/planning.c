@@ -179,21 +179,55 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 }
 
 /*
+ * A foreign key's own query, which names its two tables and nothing else.
+ * What a rule of the table adds to it, or puts in its place, is a query like
+ * any other.
+ */
+static bool
+is_foreign_key_query(const Query *query)
+{
+	ListCell   *lc;
+
+	if (query->querySource != QSRC_ORIGINAL || query->hasSubLinks ||
+		query->cteList != NIL)
+		return false;
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind != RTE_RELATION && rte->rtekind != RTE_JOIN)
+			return false;
+	}
+	return true;
+}
+
+/*
  * Foreign key checks run as the table's owner on raw values, whoever wrote
  * the row; no row of theirs reaches the statement.  What such a query calls
  * is governed again.
  */
 static PlannedStmt *
-plan_foreign_key(Query *parse, const char *query_string, int cursorOptions,
+plan_foreign_key(const WardenPrincipal *principal, Query *parse,
+				 const char *query_string, int cursorOptions,
 				 ParamListInfo boundParams, planner_hook_type next)
 {
+	WardenPolicyState policy = {0, 0, 0};
 	WardenForeignKey saved;
 	PlannedStmt *volatile result = NULL;
 
 	warden_nesting_enter_query(&saved);
 	PG_TRY();
 	{
-		result = plan(parse, query_string, cursorOptions, boundParams, next);
+		if (!is_foreign_key_query(parse))
+			result = plan_governed(principal, parse, query_string,
+								   cursorOptions, boundParams, next);
+		else
+		{
+			result = plan(parse, query_string, cursorOptions, boundParams,
+						  next);
+			warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL,
+								  NIL);
+		}
 	}
 	PG_FINALLY();
 	{
@@ -219,20 +253,17 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 								  NIL);
 		return result;
 	}
-	if (!warden_nesting_foreign_key())
-		return plan_governed(principal, parse, query_string, cursorOptions,
-							 boundParams, next);
-	result = plan_foreign_key(parse, query_string, cursorOptions, boundParams,
-							  next);
-	warden_plan_stamp_set(result, principal, &policy, DT_NOEND, NIL, NIL);
-	return result;
+	if (warden_nesting_foreign_key())
+		return plan_foreign_key(principal, parse, query_string, cursorOptions,
+								boundParams, next);
+	return plan_governed(principal, parse, query_string, cursorOptions,
+						 boundParams, next);
 }
 
 void
-warden_planning_check_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
+warden_planning_check_relation(PlannerInfo *root, RelOptInfo *rel)
 {
-	warden_plan_stamp_verify_relation(root, relid, rel,
-									  warden_principal_current());
+	warden_plan_stamp_verify_relation(root, rel, warden_principal_current());
 }
 
 /* ----------------------------------------------------------------------

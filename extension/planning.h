@@ -27,7 +27,7 @@ extern PlannedStmt *warden_planning_run(const WardenPrincipal *principal,
 extern bool warden_planning_active(void);
 
 /* Raises WD008 for a labelled relation that escaped the rewrite. */
-extern void warden_planning_check_relation(PlannerInfo *root, Oid relid,
+extern void warden_planning_check_relation(PlannerInfo *root,
 										   RelOptInfo *rel);
 
 /* Statistics of this column hold values that the planner must not see. */

@@ -19,6 +19,7 @@
 #include "divert.h"
 #include "execution.h"
 #include "identity.h"
+#include "kept_rows.h"
 #include "message.h"
 #include "nesting.h"
 #include "plan_stamp.h"
@@ -56,6 +57,16 @@ run_role_change(WardenUtility *u)
 	PG_END_TRY();
 }
 
+/* A cursor that will have its rows when its transaction is over. */
+static void
+note_held(Node *stmt)
+{
+	if (IsA(stmt, DeclareCursorStmt) &&
+		(((DeclareCursorStmt *) stmt)->options & CURSOR_OPT_HOLD) != 0)
+		warden_kept_rows_add(((DeclareCursorStmt *) stmt)->portalname,
+							 warden_principal_current());
+}
+
 /*
  * Setting the session user resets the role as well, when the principal may be
  * a governed one already: for a person's own statement that is in order.
@@ -63,11 +74,15 @@ run_role_change(WardenUtility *u)
 void
 warden_utility_run_ungoverned(WardenUtility *u)
 {
-	if (IsA(u->pstmt->utilityStmt, VariableSetStmt) &&
-		warden_nesting_toplevel(u->pstmt))
+	Node	   *stmt = u->pstmt->utilityStmt;
+
+	note_held(stmt);
+	if (IsA(stmt, VariableSetStmt) && warden_nesting_toplevel(u->pstmt))
 		run_role_change(u);
 	else
 		run_statement(u);
+	if (IsA(stmt, VariableSetStmt) && IsTransactionState())
+		warden_kept_rows_check();
 }
 
 /*
@@ -328,6 +343,8 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 	/* So that EXECUTE meets the policy as it is now. */
 	AcceptInvalidationMessages();
 	warden_plan_stamp_expire();
+	warden_kept_rows_check();
+	note_held(stmt);
 
 	/* A way out of a failed state must stay open. */
 	if (!IsA(stmt, TransactionStmt) && !IsA(stmt, VariableSetStmt))
