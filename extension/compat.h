@@ -212,6 +212,28 @@ warden_schema_usage(Oid schema, Oid roleid)
 #define WARDEN_MERGE_CONDITION(query)	((Node *) NULL)
 #endif
 
+static inline void
+warden_set_merge_condition(Query *query, Node *condition)
+{
+#if PG_VERSION_NUM >= 170000
+	query->mergeJoinCondition = condition;
+#else
+	(void) query;
+	(void) condition;
+#endif
+}
+
+/* 18: RETURNING can name the old and the new row of the target. */
+#if PG_VERSION_NUM >= 180000
+#define replace_vars(node, varno, rte, outputs, sublinks) \
+	ReplaceVarsFromTargetList(node, varno, 0, rte, outputs, varno, \
+							  REPLACEVARS_CHANGE_VARNO, varno, sublinks)
+#else
+#define replace_vars(node, varno, rte, outputs, sublinks) \
+	ReplaceVarsFromTargetList(node, varno, 0, rte, outputs, \
+							  REPLACEVARS_CHANGE_VARNO, varno, sublinks)
+#endif
+
 /* 17 gave random() bounds. */
 #if PG_VERSION_NUM >= 170000
 #define WARDEN_RANDOM_FUNCTIONS F_RANDOM_, F_RANDOM_INT4_INT4, \

@@ -47,17 +47,18 @@
 
 #include "compat.h"
 #include "catalog.h"
-#include "condition.h"
 #include "function_gate.h"
 #include "lineage.h"
-#include "mask.h"
+#include "mask_output.h"
 #include "mask_rewrite.h"
 #include "plan_stamp.h"
 #include "policy.h"
+#include "row_rules.h"
 #include "warden.h"
 #include "write_gate.h"
 
 static void rewrite_query(Query *query, WardenRewrite *rewrite);
+static bool subquery_walker(Node *node, WardenRewrite *rewrite);
 
 static void
 mark(RangeTblEntry *rte)
@@ -228,73 +229,6 @@ add_system_columns(Query *outer, int rti, RangeTblEntry *rte, Query *inner,
  * One relation
  * ---------------------------------------------------------------------- */
 
-/* The masks of a relation's columns by attribute number. */
-static WardenMask *
-collect_masks(Relation rel, WardenRewrite *rewrite, bool *any)
-{
-	int			natts = RelationGetNumberOfAttributes(rel);
-	WardenMask *masks = palloc0((natts + 1) * sizeof(WardenMask));
-	AttrNumber	attnum;
-
-	*any = false;
-	for (attnum = 1; attnum <= natts; attnum++)
-	{
-		if (TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attisdropped)
-			continue;
-		masks[attnum] = warden_policy_rule(rewrite->principal,
-										   RelationGetRelid(rel), attnum,
-										   &rewrite->expires);
-		if (masks[attnum].spec != NULL)
-			*any = true;
-	}
-	return masks;
-}
-
-/* The mask, but the raw value in rows for which the rule's condition holds. */
-static Expr *
-make_conditional(const char *unless, Expr *raw, Expr *mask, Relation rel)
-{
-	Expr	   *condition = warden_condition_build(unless, rel, 1);
-	CaseExpr   *result;
-	CaseWhen   *when;
-
-	if (condition == NULL)
-		return mask;
-	when = makeNode(CaseWhen);
-	when->expr = condition;
-	when->result = copyObject(raw);
-	when->location = -1;
-	result = makeNode(CaseExpr);
-	result->casetype = exprType((Node *) raw);
-	result->casecollid = exprCollation((Node *) raw);
-	result->args = list_make1(when);
-	result->defresult = mask;
-	result->location = -1;
-	return (Expr *) result;
-}
-
-/* What stands for one column: itself, its mask, or NULL when dropped. */
-static TargetEntry *
-make_output(Form_pg_attribute att, WardenMask mask, Relation rel)
-{
-	Expr	   *raw;
-	Expr	   *expr;
-
-	if (att->attisdropped)
-		return makeTargetEntry((Expr *) makeNullConst(INT4OID, -1, InvalidOid),
-							   att->attnum, pstrdup(""), false);
-	raw = (Expr *) makeVar(1, att->attnum, att->atttypid, att->atttypmod,
-						   att->attcollation, 0);
-	expr = raw;
-	if (mask.spec != NULL)
-		expr = warden_mask_build(mask.spec, raw, att->atttypid,
-								 att->atttypmod, att->attcollation);
-	if (mask.spec != NULL && mask.unless != NULL)
-		expr = make_conditional(mask.unless, raw, expr, rel);
-	return makeTargetEntry(expr, att->attnum, pstrdup(NameStr(att->attname)),
-						   false);
-}
-
 /* The subquery's only range table entry takes over what the outer one had. */
 static RangeTblEntry *
 make_inner_entry(Query *outer, int rti, RangeTblEntry *rte, Query *inner)
@@ -307,7 +241,6 @@ make_inner_entry(Query *outer, int rti, RangeTblEntry *rte, Query *inner)
 	if (entry->securityQuals != NIL)
 	{
 		ChangeVarNodes((Node *) entry->securityQuals, rti, 1, 0);
-		(void) exempt_walker((Node *) entry->securityQuals, NULL);
 		inner->hasRowSecurity = true;
 		inner->hasSubLinks = checkExprHasSubLink((Node *) entry->securityQuals);
 	}
@@ -368,6 +301,27 @@ push_row_marks(Query *outer, int rti, Query *inner)
 	}
 }
 
+/*
+ * Policies that are not the owner's to declare see what the query sees;
+ * outputs are what stands for the entry's columns, the first of its query.
+ */
+static void
+rewrite_row_rules(RangeTblEntry *rte, List *outputs, WardenRewrite *rewrite)
+{
+	if (rte->securityQuals == NIL)
+		return;
+	if (warden_row_rules_trusted(rte->relid, rewrite->principal))
+	{
+		(void) exempt_walker((Node *) rte->securityQuals, NULL);
+		return;
+	}
+	(void) subquery_walker((Node *) rte->securityQuals, rewrite);
+	if (outputs != NIL)
+		rte->securityQuals = (List *)
+			warden_mask_output_replace((Node *) rte->securityQuals, 1, rte,
+									   outputs);
+}
+
 static void
 mask_relation(Query *query, int rti, RangeTblEntry *rte, Relation rel,
 			  WardenMask *masks, WardenRewrite *rewrite)
@@ -380,8 +334,10 @@ mask_relation(Query *query, int rti, RangeTblEntry *rte, Relation rel,
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
 		inner->targetList = lappend(inner->targetList,
-									make_output(att, masks[i + 1], rel));
+									warden_mask_output_make(att, masks[i + 1],
+															rel, 1));
 	}
+	rewrite_row_rules(linitial(inner->rtable), inner->targetList, rewrite);
 	add_system_columns(query, rti, rte, inner, rel);
 	push_row_marks(query, rti, inner);
 	replace_entry(rte, inner);
@@ -410,6 +366,7 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	Query	   *inner = make_inner_query(query, rti, rte);
 	Oid			funcid = warden_catalog_function(filter);
 	WardenMask	clear = {NULL, NULL};
+	RangeTblEntry *entry;
 	List	   *args;
 	int			i;
 
@@ -420,14 +377,19 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
 
 		inner->targetList = lappend(inner->targetList,
-									make_output(attribute, clear, rel));
+									warden_mask_output_make(attribute, clear,
+															rel, 1));
 	}
 	args = list_make1(makeVar(1, 1, OIDOID, -1, InvalidOid, 0));
 	if (rte->relid == StatisticRelationId)
 		args = lappend(args, makeVar(1, 2, INT2OID, -1, InvalidOid, 0));
-	inner->jointree->quals = (Node *)
-		makeFuncExpr(funcid, BOOLOID, args, InvalidOid, InvalidOid,
-					 COERCE_EXPLICIT_CALL);
+
+	/* Before whatever the query's conditions could tell of a hidden row. */
+	entry = linitial(inner->rtable);
+	entry->securityQuals = list_make1(makeFuncExpr(funcid, BOOLOID, args,
+												   InvalidOid, InvalidOid,
+												   COERCE_EXPLICIT_CALL));
+	inner->hasRowSecurity = true;
 	add_system_columns(query, rti, rte, inner, rel);
 	replace_entry(rte, inner);
 	table_close(rel, NoLock);
@@ -488,7 +450,7 @@ hide_missing_values(Query *query, int rti, RangeTblEntry *rte)
 	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-		TargetEntry *entry = make_output(att, clear, rel);
+		TargetEntry *entry = warden_mask_output_make(att, clear, rel, 1);
 
 		if (att->attnum == Anum_pg_attribute_attmissingval)
 			entry->expr = (Expr *) makeNullConst(att->atttypid, att->atttypmod,
@@ -538,7 +500,8 @@ rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
 	if (has_untrusted(relation))
 		rewrite->any_untrusted = true;
 	rel = table_open(rte->relid, NoLock);
-	masks = collect_masks(rel, rewrite, &any);
+	masks = warden_mask_output_collect(rel, rewrite->principal,
+									   &rewrite->expires, &any);
 	if (any && rewrite->principal->class == WARDEN_CLASS_MASKED)
 		warden_write_gate_check_rights(rte->relid, rewrite->principal);
 	if (any)
@@ -546,7 +509,7 @@ rewrite_relation(Query *query, int rti, RangeTblEntry *rte,
 	else
 	{
 		mark(rte);
-		(void) exempt_walker((Node *) rte->securityQuals, NULL);
+		rewrite_row_rules(rte, NIL, rewrite);
 	}
 	table_close(rel, NoLock);
 }
@@ -752,15 +715,70 @@ rewrite_entry_children(Query *query, RangeTblEntry *rte,
 		rewrite_query(rte->subquery, rewrite);
 }
 
+/*
+ * The target of a write.  Its columns stay raw where the write runs: the gate
+ * has decided what it may read of them.
+ */
+static void
+rewrite_target(Query *query, WardenRewrite *rewrite)
+{
+	RangeTblEntry *target = rt_fetch(query->resultRelation, query->rtable);
+	List	   *views = warden_row_rules_of_views(query, query->resultRelation);
+	List	   *policies = list_copy_head(target->securityQuals,
+										  list_length(target->securityQuals) -
+										  list_length(views));
+
+	mark(target);
+	if (warden_row_rules_trusted(target->relid, rewrite->principal))
+		(void) exempt_walker((Node *) policies, NULL);
+	else
+		(void) subquery_walker((Node *) policies, rewrite);
+	(void) subquery_walker((Node *) views, rewrite);
+	if (rewrite->principal->class == WARDEN_CLASS_AGENT)
+		warden_mask_output_target(query, rewrite->principal,
+								  &rewrite->expires);
+}
+
+/* Takes the owner's checks of new rows out of a query that is to be walked. */
+static List *
+detach_row_checks(Query *query, WardenRewrite *rewrite)
+{
+	List	   *policies = NIL;
+	List	   *views = NIL;
+	RangeTblEntry *target;
+	ListCell   *lc;
+
+	if (query->withCheckOptions == NIL)
+		return NIL;
+	target = rt_fetch(query->resultRelation, query->rtable);
+	if (!warden_row_rules_trusted(target->relid, rewrite->principal))
+		return NIL;
+	foreach(lc, query->withCheckOptions)
+	{
+		WithCheckOption *check = lfirst(lc);
+
+		if (warden_row_rules_check_of_policy(check))
+			policies = lappend(policies, check);
+		else
+			views = lappend(views, check);
+	}
+	(void) exempt_walker((Node *) policies, NULL);
+	query->withCheckOptions = views;
+	return policies;
+}
+
 static void
 rewrite_query(Query *query, WardenRewrite *rewrite)
 {
 	Bitmapset  *read = NULL;
 	int			rti;
 
+	List	   *checks;
+
 	if (query->commandType == CMD_UTILITY)
 		return;
 	check_stack_depth();
+	checks = detach_row_checks(query, rewrite);
 	(void) query_tree_walker(query, subquery_walker, rewrite,
 							 QTW_IGNORE_RANGE_TABLE);
 	for (rti = 1; rti <= list_length(query->rtable); rti++)
@@ -769,11 +787,8 @@ rewrite_query(Query *query, WardenRewrite *rewrite)
 	collect_read((Node *) query->jointree, &read);
 	if (query->resultRelation > 0)
 	{
-		RangeTblEntry *result = rt_fetch(query->resultRelation, query->rtable);
-
-		/* Columns of the target stay raw: the gates decide who may write. */
-		mark(result);
-		(void) exempt_walker((Node *) result->securityQuals, NULL);
+		rewrite_target(query, rewrite);
+		query->withCheckOptions = list_concat(checks, query->withCheckOptions);
 		read = bms_del_member(read, query->resultRelation);
 	}
 	for (rti = 1; rti <= list_length(query->rtable); rti++)

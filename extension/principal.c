@@ -182,6 +182,17 @@ load_role_labels(void)
 	pfree(labels);
 }
 
+static void
+require_role_labels(void)
+{
+	uint64		started = generation;
+
+	if (role_labels_valid)
+		return;
+	load_role_labels();
+	role_labels_valid = (generation == started);
+}
+
 /*
  * The strictest class of the labels that reach a role: its own, and those of
  * the roles whose privileges it inherits.  A superuser has everybody's
@@ -482,14 +493,7 @@ resolve(WardenPrincipal *result)
 	WardenClass login_class;
 	WardenClass class;
 
-	if (!role_labels_valid)
-	{
-		uint64		started = generation;
-
-		load_role_labels();
-		role_labels_valid = (generation == started);
-	}
-
+	require_role_labels();
 	memset(result, 0, sizeof(*result));
 	result->login_role = GetSessionUserId();
 	result->role = GetOuterUserId();
@@ -633,6 +637,13 @@ bool
 warden_principal_labels_exist(void)
 {
 	return !role_labels_valid || nrole_labels > 0;
+}
+
+bool
+warden_principal_governs(Oid roleid)
+{
+	require_role_labels();
+	return class_of_role(roleid) != WARDEN_CLASS_NONE;
 }
 
 bool

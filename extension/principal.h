@@ -58,6 +58,9 @@ extern bool warden_principal_labels_exist(void);
 /* Masks apply (masked, agent). */
 extern bool warden_principal_masks(const WardenPrincipal *principal);
 
+/* A label reaches the role, its own or one that it inherits. */
+extern bool warden_principal_governs(Oid roleid);
+
 /* True while the library itself runs SQL (see warden_principal_run_internal) */
 extern bool warden_principal_internal(void);
 

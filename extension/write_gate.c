@@ -25,6 +25,7 @@
 
 #include "compat.h"
 #include "policy.h"
+#include "row_rules.h"
 #include "warden.h"
 #include "write_gate.h"
 
@@ -130,9 +131,27 @@ check_assigned(const WardenPrincipal *principal, Oid relid, Bitmapset *columns)
 }
 
 /*
- * The owner's row rules, withCheckOptions and securityQuals, are not the
- * statement's and work on raw values.
+ * The conditions of views that the statement writes through: whether a row is
+ * written, or refused, would tell whether they are true.
  */
+static void
+check_views(Query *query, TargetReads *reads)
+{
+	ListCell   *lc;
+
+	(void) target_walker((Node *) warden_row_rules_of_views(query, reads->rti),
+						 reads);
+	foreach(lc, query->withCheckOptions)
+	{
+		WithCheckOption *check = lfirst(lc);
+
+		if (!warden_row_rules_check_of_policy(check) ||
+			!warden_row_rules_trusted(reads->relid, reads->principal))
+			(void) target_walker(check->qual, reads);
+	}
+}
+
+/* The owner's row rules are not the statement's and work on raw values. */
 static void
 check_write(Query *query, const WardenPrincipal *principal)
 {
@@ -147,6 +166,7 @@ check_write(Query *query, const WardenPrincipal *principal)
 	(void) target_walker((Node *) query->onConflict, &reads);
 	(void) target_walker((Node *) query->mergeActionList, &reads);
 	(void) target_walker(WARDEN_MERGE_CONDITION(query), &reads);
+	check_views(query, &reads);
 	if (perms != NULL)
 	{
 		check_assigned(principal, target->relid, perms->insertedCols);
