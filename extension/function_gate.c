@@ -49,6 +49,9 @@ static const Oid allowed_volatile[] = {
 	F_PG_SLEEP_FOR,
 	F_PG_SLEEP_UNTIL,
 	F_PG_IS_IN_RECOVERY,
+	F_PG_IS_WAL_REPLAY_PAUSED,
+	F_PG_GET_WAL_REPLAY_PAUSE_STATE,
+	F_PG_LAST_XACT_REPLAY_TIMESTAMP,
 	F_PG_JIT_AVAILABLE,
 	F_PG_SEQUENCE_LAST_VALUE,
 	F_PG_PARTITION_TREE,
@@ -106,6 +109,15 @@ static const char *const pure_extensions[] = {
 	"btree_gin", "btree_gist", "citext", "cube", "earthdistance",
 	"fuzzystrmatch", "hstore", "intarray", "isn", "ltree", "pg_trgm", "seg",
 	"tablefunc", "unaccent", "uuid-ossp", "vector",
+};
+
+/*
+ * What CREATE TYPE ... AS RANGE makes: aliases of these, which compute from
+ * their arguments.
+ */
+static const char *const range_constructors[] = {
+	"range_constructor2", "range_constructor3", "multirange_constructor0",
+	"multirange_constructor1", "multirange_constructor2",
 };
 
 /* The extension's own functions that an agent's statement may contain. */
@@ -240,13 +252,35 @@ warden_function_gate_language(Oid language)
 }
 
 static bool
-internal_function_allowed(Oid funcid, const FormData_pg_proc *proc)
+is_range_constructor(HeapTuple tuple)
 {
+	bool		isnull;
+	Datum		source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc,
+										 &isnull);
+	char	   *name;
+	int			i;
+
+	if (isnull)
+		return false;
+	name = TextDatumGetCString(source);
+	for (i = 0; i < (int) lengthof(range_constructors); i++)
+	{
+		if (strcmp(name, range_constructors[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+internal_function_allowed(Oid funcid, HeapTuple tuple)
+{
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+
 	if (proc->prokind == PROKIND_AGGREGATE)
 		return true;
 	/* A user's alias can stand for any C function of the server. */
 	if (funcid >= FirstNormalObjectId)
-		return false;
+		return is_range_constructor(tuple);
 	if (proc->provolatile == PROVOLATILE_VOLATILE)
 		return listed(allowed_volatile, lengthof(allowed_volatile), funcid);
 	return !listed(refused_stable, lengthof(refused_stable), funcid);
@@ -265,7 +299,7 @@ decide(Oid funcid)
 	switch (proc->prolang)
 	{
 		case INTERNALlanguageId:
-			allowed = internal_function_allowed(funcid, proc);
+			allowed = internal_function_allowed(funcid, tuple);
 			break;
 		case ClanguageId:
 			allowed = c_function_allowed(funcid, proc);
