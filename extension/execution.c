@@ -766,6 +766,10 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 	}
 	if (!IsParallelWorker() && !warden_nesting_foreign_key())
 	{
+		/* A portal that was bound, or suspended, before a change of policy. */
+		if (!warden_nesting_inside())
+			AcceptInvalidationMessages();
+		principal = warden_principal_current();
 		warden_principal_require(principal);
 		warden_plan_stamp_verify(queryDesc->plannedstmt, principal);
 		if (direction != NoMovementScanDirection &&
