@@ -205,6 +205,16 @@ warden_schema_usage(Oid schema, Oid roleid)
 #define WARDEN_GRANT_SET_ONLY	""
 #endif
 
+/* 17 has a third kind of WHEN clauses in a MERGE. */
+#if PG_VERSION_NUM >= 170000
+#define WARDEN_WHEN_MATCHED(when)	((when)->matchKind == MERGE_WHEN_MATCHED)
+#define WARDEN_WHEN_BY_SOURCE(when)	\
+	((when)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_SOURCE)
+#else
+#define WARDEN_WHEN_MATCHED(when)	((when)->matched)
+#define WARDEN_WHEN_BY_SOURCE(when)	((void) (when), false)
+#endif
+
 /* 17 keeps the condition of a MERGE apart from the jointree. */
 #if PG_VERSION_NUM >= 170000
 #define WARDEN_MERGE_CONDITION(query)	((query)->mergeJoinCondition)

@@ -5,10 +5,10 @@
  * To run a change and hide its values would still tell how many rows its
  * conditions find, how long that takes, and which constraint stops it; the
  * agent that wrote the conditions chooses what that gives away.  So nothing of
- * the change runs.  What an UPDATE, DELETE or INSERT would act on is selected
- * instead, as the caller: with the caller's rights, policies and masks, below
- * which every condition and expression works.  It shows what the caller could
- * have selected, and no more.
+ * the change runs.  What an UPDATE, DELETE, INSERT or MERGE would act on is
+ * selected instead (pending_masked_query.c), as the caller: with the caller's
+ * rights, policies and masks, below which every condition and expression works.
+ * It shows what the caller could have selected, and no more.
  *
  * Invariants:
  * - The caller's own query is planned and executed through the same hooks as
@@ -21,27 +21,19 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
-#include "access/sysattr.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
@@ -61,222 +53,19 @@ typedef struct Look
 	WardenMeasured *measured;
 	MemoryContext context;		/* of what is found */
 	RawStmt    *raw;
-	Oid			relid;			/* its target */
-	const char *table;			/* the name to show */
-	List	   *before;			/* of char *: names of the columns selected */
-	List	   *after;			/* the same, behind those */
+	const char *table;			/* name of its target, to be shown */
+	StringInfoData sample;
+	int			rows;			/* in it */
 	const char *reason;			/* why there is nothing to show */
 } Look;
 
-/* Puts the rows of the query into the sample. */
+/* Puts the rows of a query into the sample. */
 typedef struct SampleReceiver
 {
 	DestReceiver pub;
 	Look	   *look;
-	StringInfoData json;
-	int			rows;
+	const WardenRowQuery *query;
 } SampleReceiver;
-
-/* ---- the query ----------------------------------------------------------- */
-
-static void
-add_target(SelectStmt *select, Node *value)
-{
-	ResTarget  *target = makeNode(ResTarget);
-
-	target->val = value;
-	target->location = -1;
-	select->targetList = lappend(select->targetList, target);
-}
-
-/* The column of the target, by the name that the statement gives that. */
-static Node *
-column_of(const RangeVar *target, const char *column)
-{
-	ColumnRef  *ref = makeNode(ColumnRef);
-
-	ref->location = -1;
-	if (target->alias != NULL)
-		ref->fields = list_make1(makeString(pstrdup(target->alias->aliasname)));
-	else if (target->schemaname != NULL)
-		ref->fields = list_make2(makeString(pstrdup(target->schemaname)),
-								 makeString(pstrdup(target->relname)));
-	else
-		ref->fields = list_make1(makeString(pstrdup(target->relname)));
-	ref->fields = lappend(ref->fields, makeString(pstrdup(column)));
-	return (Node *) ref;
-}
-
-static bool
-is_readable(Oid relid, AttrNumber attnum)
-{
-	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-		pg_attribute_aclcheck(relid, attnum, GetUserId(),
-							  ACL_SELECT) == ACLCHECK_OK;
-}
-
-static bool
-is_assigned(List *targets, const char *column)
-{
-	ListCell   *cell;
-
-	foreach(cell, targets)
-	{
-		if (strcmp(lfirst_node(ResTarget, cell)->name, column) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Columns of the row as it is: of an UPDATE the key and what it assigns, else
- * all; as far as the caller may read them.
- */
-static void
-select_before(Look *look, SelectStmt *select, const RangeVar *target,
-			  List *targets)
-{
-	Relation	relation = relation_open(look->relid, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(relation);
-	Bitmapset  *key =
-		RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
-	int			i;
-
-	for (i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		char	   *name = NameStr(att->attname);
-
-		if (att->attisdropped || !is_readable(look->relid, att->attnum) ||
-			(targets != NIL && !is_assigned(targets, name) &&
-			 !bms_is_member(att->attnum - FirstLowInvalidHeapAttributeNumber,
-							key)))
-			continue;
-		look->before = lappend(look->before, pstrdup(name));
-		add_target(select, column_of(target, name));
-	}
-	relation_close(relation, AccessShareLock);
-}
-
-/* What an UPDATE assigns, where that is an expression of its own. */
-static void
-select_after(Look *look, SelectStmt *select, List *targets)
-{
-	ListCell   *cell;
-
-	foreach(cell, targets)
-	{
-		ResTarget  *target = lfirst_node(ResTarget, cell);
-
-		if (target->indirection != NIL || IsA(target->val, SetToDefault) ||
-			IsA(target->val, MultiAssignRef))
-			continue;
-		look->after = lappend(look->after, pstrdup(target->name));
-		add_target(select, copyObject(target->val));
-	}
-}
-
-static SelectStmt *
-select_for_update(Look *look, const UpdateStmt *stmt)
-{
-	SelectStmt *select = makeNode(SelectStmt);
-
-	select->fromClause = lcons(copyObject(stmt->relation),
-							   copyObject(stmt->fromClause));
-	select->whereClause = copyObject(stmt->whereClause);
-	select->withClause = copyObject(stmt->withClause);
-	select_before(look, select, stmt->relation, stmt->targetList);
-	select_after(look, select, stmt->targetList);
-	return select;
-}
-
-static SelectStmt *
-select_for_delete(Look *look, const DeleteStmt *stmt)
-{
-	SelectStmt *select = makeNode(SelectStmt);
-
-	select->fromClause = lcons(copyObject(stmt->relation),
-							   copyObject(stmt->usingClause));
-	select->whereClause = copyObject(stmt->whereClause);
-	select->withClause = copyObject(stmt->withClause);
-	select_before(look, select, stmt->relation, NIL);
-	return select;
-}
-
-/* The names that an INSERT gives its columns, or that it leaves out. */
-static void
-name_inserted(Look *look, const InsertStmt *stmt)
-{
-	Relation	relation;
-	ListCell   *cell;
-	int			i;
-
-	foreach(cell, stmt->cols)
-		look->after = lappend(look->after,
-							  pstrdup(lfirst_node(ResTarget, cell)->name));
-	if (stmt->cols != NIL)
-		return;
-	relation = relation_open(look->relid, AccessShareLock);
-	for (i = 0; i < RelationGetNumberOfAttributes(relation); i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(relation), i);
-
-		if (!att->attisdropped)
-			look->after = lappend(look->after, pstrdup(NameStr(att->attname)));
-	}
-	relation_close(relation, AccessShareLock);
-}
-
-static SelectStmt *
-select_for_insert(Look *look, const InsertStmt *stmt)
-{
-	SelectStmt *select = (SelectStmt *) copyObject(stmt->selectStmt);
-
-	if (select == NULL || !IsA(select, SelectStmt) ||
-		(stmt->withClause != NULL && select->withClause != NULL))
-	{
-		look->reason = "it is not an INSERT of one query";
-		return NULL;
-	}
-	if (stmt->withClause != NULL)
-		select->withClause = copyObject(stmt->withClause);
-	name_inserted(look, stmt);
-	return select;
-}
-
-/* What the statement would act on, or NULL and the reason. */
-static SelectStmt *
-select_for(Look *look)
-{
-	Node	   *stmt = look->raw->stmt;
-	RangeVar   *target;
-	char	   *schema;
-
-	switch (nodeTag(stmt))
-	{
-		case T_InsertStmt:
-			target = ((InsertStmt *) stmt)->relation;
-			break;
-		case T_UpdateStmt:
-			target = ((UpdateStmt *) stmt)->relation;
-			break;
-		case T_DeleteStmt:
-			target = ((DeleteStmt *) stmt)->relation;
-			break;
-		default:
-			look->reason = "this kind of statement is not shown";
-			return NULL;
-	}
-	look->relid = RangeVarGetRelid(target, AccessShareLock, false);
-	schema = get_namespace_name(get_rel_namespace(look->relid));
-	look->table = quote_qualified_identifier(schema,
-											 get_rel_name(look->relid));
-	if (IsA(stmt, InsertStmt))
-		return select_for_insert(look, (InsertStmt *) stmt);
-	if (IsA(stmt, UpdateStmt))
-		return select_for_update(look, (UpdateStmt *) stmt);
-	return select_for_delete(look, (DeleteStmt *) stmt);
-}
 
 /* ---- may it be executed? ------------------------------------------------- */
 
@@ -384,50 +173,50 @@ static bool
 sample_receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	SampleReceiver *receiver = (SampleReceiver *) self;
+	const WardenRowQuery *query = receiver->query;
 	Look	   *look = receiver->look;
 
 	slot_getallattrs(slot);
-	appendStringInfo(&receiver->json, "%s{\"table\": ",
-					 receiver->rows++ > 0 ? ", " : "");
-	escape_json(&receiver->json, look->table);
-	put_columns(&receiver->json, "before", slot, look->before, 0);
-	put_columns(&receiver->json, "after", slot, look->after,
-				list_length(look->before));
-	appendStringInfoChar(&receiver->json, '}');
+	appendStringInfo(&look->sample, "%s{\"table\": ",
+					 look->rows++ > 0 ? ", " : "[");
+	escape_json(&look->sample, look->table);
+	put_columns(&look->sample, "before", slot, query->before, 0);
+	put_columns(&look->sample, "after", slot, query->after,
+				list_length(query->before));
+	appendStringInfoChar(&look->sample, '}');
 	return true;
 }
 
 static void
-run_query(Look *look, Query *query, ParamListInfo params)
+run_query(Look *look, const WardenRowQuery *source, Query *query,
+		  ParamListInfo params)
 {
 	const char *text = look->measured->statement->statement;
 	PlannedStmt *plan = pg_plan_query(query, text, 0, params);
 	SampleReceiver receiver = {0};
 	QueryDesc  *desc;
 
+	look->measured->rows = Max(look->measured->rows, 0) +
+		clamp_row_est(plan->planTree->plan_rows);
+	if (look->rows >= WARDEN_SAMPLE_ROWS)
+		return;
 	receiver.pub.receiveSlot = sample_receive;
 	receiver.pub.rStartup = sample_startup;
 	receiver.pub.rShutdown = sample_shutdown;
 	receiver.pub.rDestroy = sample_shutdown;
 	receiver.pub.mydest = DestNone;
 	receiver.look = look;
-	initStringInfo(&receiver.json);
-	appendStringInfoChar(&receiver.json, '[');
-	look->measured->rows = clamp_row_est(plan->planTree->plan_rows);
+	receiver.query = source;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	desc = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
 						   (DestReceiver *) &receiver, params, NULL, 0);
 	ExecutorStart(desc, 0);
-	executor_run(desc, ForwardScanDirection, WARDEN_SAMPLE_ROWS);
+	executor_run(desc, ForwardScanDirection, WARDEN_SAMPLE_ROWS - look->rows);
 	ExecutorFinish(desc);
 	ExecutorEnd(desc);
 	FreeQueryDesc(desc);
 	PopActiveSnapshot();
-	appendStringInfoChar(&receiver.json, ']');
-	if (receiver.rows > 0)
-		look->measured->sample = MemoryContextStrdup(look->context,
-													 receiver.json.data);
 }
 
 static ParamListInfo
@@ -446,33 +235,53 @@ make_params(int n, const Oid *types, const Datum *values, const char *nulls)
 	return params;
 }
 
+/* Its analysed form, or NULL where it may not be executed. */
+static Query *
+analyse_query(Look *look, const WardenRowQuery *source, Oid *types, int n)
+{
+	const char *text = look->measured->statement->statement;
+	RawStmt    *raw = makeNode(RawStmt);
+	List	   *queries;
+
+	raw->stmt = (Node *) source->select;
+	queries = pg_analyze_and_rewrite_fixedparams(raw, text, types, n, NULL);
+	look->reason = list_length(queries) == 1 ?
+		query_bar(linitial_node(Query, queries)) : "it is not one query";
+	return look->reason == NULL ? linitial_node(Query, queries) : NULL;
+}
+
 static void
 show_rows(Look *look)
 {
 	const WardenStatement *statement = look->measured->statement;
-	SelectStmt *select = select_for(look);
-	RawStmt    *raw = makeNode(RawStmt);
+	List	   *sources = warden_masked_queries(look->raw->stmt, &look->table,
+												&look->reason);
+	List	   *queries = NIL;
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
-	List	   *queries;
-	int			n;
+	ListCell   *source;
+	ListCell   *query;
+	int			n = warden_capture_replay(statement->parameters, &types,
+										  &values, &nulls);
 
-	if (select == NULL)
-		return;
-	raw->stmt = (Node *) select;
-	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
-	queries = pg_analyze_and_rewrite_fixedparams(raw, statement->statement,
-												 types, n, NULL);
-	if (list_length(queries) != 1)
+	foreach(source, sources)
 	{
-		look->reason = "it is not one query";
-		return;
+		queries = lappend(queries, analyse_query(look, lfirst(source), types,
+												 n));
+		if (look->reason != NULL)
+			return;
 	}
-	look->reason = query_bar(linitial_node(Query, queries));
-	if (look->reason == NULL)
-		run_query(look, linitial_node(Query, queries),
+	initStringInfo(&look->sample);
+	forboth(source, sources, query, queries)
+		run_query(look, lfirst(source), lfirst_node(Query, query),
 				  n > 0 ? make_params(n, types, values, nulls) : NULL);
+	if (look->rows > 0)
+	{
+		appendStringInfoChar(&look->sample, ']');
+		look->measured->sample = MemoryContextStrdup(look->context,
+													 look->sample.data);
+	}
 }
 
 /* ---- one statement ------------------------------------------------------- */

@@ -47,4 +47,20 @@ extern void warden_preview_masked(const WardenChange *change,
 								  WardenMeasured *measured,
 								  MemoryContext context);
 
+/* Selects rows that a statement acts on, and what it would make of them. */
+typedef struct WardenRowQuery
+{
+	SelectStmt *select;
+	List	   *before;			/* of char *: names of its first columns */
+	List	   *after;			/* the same, of those behind them */
+} WardenRowQuery;
+
+/*
+ * The queries for a raw statement, together with the name of its target
+ * (pending_masked_query.c); NIL, perhaps with a reason, where there is nothing
+ * to select.
+ */
+extern List *warden_masked_queries(Node *stmt, const char **table,
+								   const char **reason);
+
 #endif							/* WARDEN_PENDING_PREVIEW_PRIVATE_H */

@@ -31,6 +31,7 @@ CREATE TRIGGER at_all AFTER UPDATE OR DELETE OR TRUNCATE ON regress_pm.traced
 CREATE TRIGGER asleep AFTER UPDATE ON regress_pm.traced
 	FOR EACH ROW EXECUTE FUNCTION regress_pm.trace();
 ALTER TABLE regress_pm.traced DISABLE TRIGGER asleep;
+CREATE PROCEDURE regress_pm.nothing() LANGUAGE sql AS 'SELECT 1';
 CREATE TABLE regress_pm.head (id int PRIMARY KEY, v int);
 CREATE TABLE regress_pm.tail (id int REFERENCES regress_pm.head ON DELETE CASCADE);
 CREATE TRIGGER on_tail AFTER DELETE ON regress_pm.tail
@@ -104,6 +105,28 @@ UPDATE regress_pm.parts SET v = 2;
 UPDATE regress_pm.parts SET k = 2;
 COMMENT ON TABLE regress_pm.traced IS 'traced';
 DO $do$BEGIN RAISE WARNING 'done'; END$do$ $$, 'triggers', NULL);
+-- each WHEN clause with the rows that no earlier one takes
+SELECT warden.propose($$
+MERGE INTO regress_pm.person p USING (VALUES (1, 5), (3, NULL), (4, 40), (77, 7), (101, 8)) v (id, n) ON p.id = v.id
+	WHEN MATCHED AND v.n IS NULL THEN DELETE
+	WHEN MATCHED AND p.ssn LIKE '078%' THEN UPDATE SET n = 0
+	WHEN MATCHED THEN UPDATE SET n = v.n, ssn = p.ssn || '!'
+	WHEN NOT MATCHED AND v.id > 100 THEN DO NOTHING
+	WHEN NOT MATCHED THEN INSERT (id, n, secret) VALUES (v.id, v.n, DEFAULT);
+WITH c AS (SELECT person AS id FROM regress_pm.child)
+	MERGE INTO regress_pm.traced USING c ON traced.id = c.id
+	WHEN MATCHED THEN DO NOTHING
+	WHEN NOT MATCHED THEN INSERT VALUES (c.id, 2);
+MERGE INTO regress_pm.person p USING regress_pm.child c ON p.id = c.person AND p.ssn LIKE '078%'
+	WHEN MATCHED THEN UPDATE SET n = 0 WHEN NOT MATCHED THEN INSERT (id, n) VALUES (c.id + 50, 1);
+MERGE INTO regress_pm.person p USING regress_pm.child c ON p.id = c.person
+	WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id, n) VALUES (c.id, (random() * 10)::int);
+MERGE INTO regress_pm.person p USING regress_pm.child c ON p.id = c.person
+	WHEN MATCHED THEN UPDATE SET secret = 'x';
+MERGE INTO regress_pm.person p USING regress_pm.tenants t ON p.id = t.id
+	WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT DEFAULT VALUES;
+TRUNCATE regress_pm.child;
+CALL regress_pm.nothing()$$, 'merge', NULL);
 
 --
 -- A masked reviewer
@@ -117,9 +140,12 @@ SELECT ordinal, s -> 'before' AS before, s -> 'after' AS after
 SELECT count(DISTINCT rows) FROM warden.preview(41001) WHERE ordinal IN (1, 2);
 SELECT ordinal, command, method, detail, s -> 'before' AS before, s -> 'after' AS after
 	FROM warden.preview(41002) LEFT JOIN jsonb_array_elements(sample) s ON true;
-SELECT ordinal, command, method, rows, detail, sample FROM warden.preview(41003);
+SELECT ordinal, command, method, rows IS NOT NULL AS estimated, detail, sample FROM warden.preview(41003);
 SELECT ordinal, command, triggers FROM warden.preview(41003);
-SELECT count(*) FROM warden.preview(41001) WHERE sample::text LIKE '%078-05%';
+SELECT ordinal, command, method, rows > 0 AS estimated, detail FROM warden.preview(41005);
+SELECT ordinal, s -> 'before' AS before, s -> 'after' AS after
+	FROM warden.preview(41005), jsonb_array_elements(sample) s;
+SELECT count(*) FROM generate_series(41001, 41005) id, warden.preview(id) WHERE sample::text LIKE '%078-05%';
 CALL warden.apply(41001);
 SELECT current_user, current_setting('transaction_read_only'), current_setting('client_min_messages');
 -- nothing of it is kept
