@@ -368,8 +368,14 @@ extern void warden_apply_lock_timeout(int limit);
 
 extern void warden_apply_set_running(bool now);
 
-/* Refuses a function that leaves something in the session, while running. */
+/*
+ * Refuse what leaves something in the session, while running
+ * (pending_lasting.c).
+ */
 extern void warden_apply_check_function(Oid function);
+extern void warden_lasting_check_utility(Node *stmt);
+extern void warden_lasting_check_object(ObjectAccessType access, Oid classid,
+										Oid objid);
 
 /* Refuses a query that touches the library's own tables, while running. */
 extern void warden_apply_check_relations(List *rangeTable, List *permInfos);
@@ -481,6 +487,16 @@ extern bool warden_toplevel_running(int64 change_id);
 extern ErrorData *warden_toplevel_run(const WardenStatement *statement,
 									  const char *context, Oid apply_role,
 									  MemoryContext memory, bool *committed);
+
+/* That is being done: what is made or dropped may be committed at once. */
+extern bool warden_toplevel_active(void);
+
+/*
+ * The settings of the session (pending_settings.c), in the context; set back
+ * outside a transaction.
+ */
+extern List *warden_settings_remember(MemoryContext context);
+extern void warden_settings_restore(List *settings);
 
 extern void warden_toplevel_init(void); /* called by warden_pending_init */
 

@@ -3,10 +3,11 @@
  *	  What a change that is being applied or previewed may not do, with
  *	  whoever's rights a function of its gives it.
  *
- * Invariants:
+ * Invariant:
  * - Nothing of schema warden is read, written, altered, dropped or given
  *	 away, and no group role of the library is granted.
- * - Nothing is left to the session that the change runs on.
+ *
+ * What would stay in the session is refused in pending_lasting.c.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -45,38 +46,6 @@
 #include "pending.h"
 #include "principal.h"
 #include "warden.h"
-
-/* They take or give back locks that last as long as the session. */
-static const Oid session_lock_functions[] = {
-	F_PG_ADVISORY_LOCK_INT8,
-	F_PG_ADVISORY_LOCK_INT4_INT4,
-	F_PG_ADVISORY_LOCK_SHARED_INT8,
-	F_PG_ADVISORY_LOCK_SHARED_INT4_INT4,
-	F_PG_TRY_ADVISORY_LOCK_INT8,
-	F_PG_TRY_ADVISORY_LOCK_INT4_INT4,
-	F_PG_TRY_ADVISORY_LOCK_SHARED_INT8,
-	F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4,
-	F_PG_ADVISORY_UNLOCK_INT8,
-	F_PG_ADVISORY_UNLOCK_INT4_INT4,
-	F_PG_ADVISORY_UNLOCK_SHARED_INT8,
-	F_PG_ADVISORY_UNLOCK_SHARED_INT4_INT4,
-	F_PG_ADVISORY_UNLOCK_ALL
-};
-
-void
-warden_apply_check_function(Oid function)
-{
-	int			i;
-
-	for (i = 0; i < (int) lengthof(session_lock_functions); i++)
-	{
-		if (function == session_lock_functions[i])
-			ereport(ERROR,
-					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-					 errmsg("a change can not take or release session locks"),
-					 errhint("Use pg_advisory_xact_lock(), which ends with the change.")));
-	}
-}
 
 static void
 refuse_own_schema(void)
@@ -236,6 +205,7 @@ warden_apply_check_object(ObjectAccessType access, Oid classid, Oid objid,
 {
 	if (warden_principal_internal())
 		return;
+	warden_lasting_check_object(access, classid, objid);
 	if (classid == InheritsRelationId)
 	{
 		/* a row of a child is a row of its parent */
@@ -455,65 +425,6 @@ check_publication(List *objects)
 	}
 }
 
-static void
-refuse_lasting(const char *what)
-{
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-			 errmsg("a change can not run %s", what),
-			 errdetail("It would reach beyond the change, into the session that applies it."),
-			 errhint("Leave it out.")));
-}
-
-/* CREATE TABLE AS or EXPLAIN of EXECUTE: what the session's owner prepared. */
-static void
-check_execute(Query *query)
-{
-	if (IsA(query, Query) && query->utilityStmt != NULL &&
-		IsA(query->utilityStmt, ExecuteStmt))
-		refuse_lasting("EXECUTE of a prepared statement");
-}
-
-/* What would stay in the session, or take from it what is not the change's. */
-static void
-check_lasting(Node *stmt)
-{
-	switch (nodeTag(stmt))
-	{
-		case T_DeclareCursorStmt:
-			if (((DeclareCursorStmt *) stmt)->options & CURSOR_OPT_HOLD)
-				refuse_lasting("DECLARE ... WITH HOLD");
-			break;
-		case T_ClosePortalStmt:
-			if (((ClosePortalStmt *) stmt)->portalname == NULL)
-				refuse_lasting("CLOSE ALL");
-			break;
-		case T_PrepareStmt:
-			refuse_lasting("PREPARE");
-			break;
-		case T_ExecuteStmt:
-			refuse_lasting("EXECUTE of a prepared statement");
-			break;
-		case T_DeallocateStmt:
-			refuse_lasting("DEALLOCATE");
-			break;
-		case T_ListenStmt:
-			refuse_lasting("LISTEN");
-			break;
-		case T_UnlistenStmt:
-			refuse_lasting("UNLISTEN");
-			break;
-		case T_DiscardStmt:
-			refuse_lasting("DISCARD");
-			break;
-		case T_LoadStmt:
-			refuse_lasting("LOAD");
-			break;
-		default:
-			break;
-	}
-}
-
 /* Who belongs to the roles of the library, and what they may do. */
 static void
 check_authority(Node *stmt)
@@ -562,7 +473,7 @@ check_authority(Node *stmt)
 void
 warden_apply_check_utility(Node *stmt)
 {
-	check_lasting(stmt);
+	warden_lasting_check_utility(stmt);
 	check_authority(stmt);
 	switch (nodeTag(stmt))
 	{
@@ -597,10 +508,6 @@ warden_apply_check_utility(Node *stmt)
 			break;
 		case T_CreateTableAsStmt:
 			check_created_relation(((CreateTableAsStmt *) stmt)->into->rel);
-			check_execute((Query *) ((CreateTableAsStmt *) stmt)->query);
-			break;
-		case T_ExplainStmt:
-			check_execute((Query *) ((ExplainStmt *) stmt)->query);
 			break;
 		case T_ViewStmt:
 			check_created_relation(((ViewStmt *) stmt)->view);

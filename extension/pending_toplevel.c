@@ -14,6 +14,8 @@
  * - The user id is switched without a security context, since StartTransaction
  *	 allows none; these statements run other people's code as the table's owner
  *	 in a restricted operation of their own, where role changes are refused.
+ * - Nothing of it stays in the session: neither settings, nor what
+ *	 pending_bind.c refuses.
  * - Whatever happens, the caller continues in a transaction that was started
  *	 under the original user, so that its abort restores that one.
  *-------------------------------------------------------------------------
@@ -42,6 +44,8 @@
 
 /* Commits since the statement started. */
 static int	commits = 0;
+
+static bool active = false;
 
 static void
 set_lock_tag(LOCKTAG *tag, int64 change_id)
@@ -76,6 +80,19 @@ warden_toplevel_running(int64 change_id)
 		return true;
 	warden_toplevel_unlock(change_id);
 	return false;
+}
+
+bool
+warden_toplevel_active(void)
+{
+	return active;
+}
+
+static void
+set_active(bool now)
+{
+	active = now;
+	warden_apply_set_running(now);
 }
 
 static PlannedStmt *
@@ -120,6 +137,7 @@ warden_toplevel_run(const WardenStatement *statement, const char *context,
 {
 	MemoryContext old = MemoryContextSwitchTo(memory);
 	ErrorData  *volatile error = NULL;
+	List	   *settings = warden_settings_remember(memory);
 	Oid			user;
 	int			security;
 
@@ -128,15 +146,15 @@ warden_toplevel_run(const WardenStatement *statement, const char *context,
 	PG_TRY();
 	{
 		SetUserIdAndSecContext(apply_role, 0);
-		warden_apply_set_running(true);
+		set_active(true);
 		run_statement(statement, context);
-		warden_apply_set_running(false);
+		set_active(false);
 		*committed = commits > 0;
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
 	{
-		warden_apply_set_running(false);
+		set_active(false);
 		MemoryContextSwitchTo(memory);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -145,6 +163,8 @@ warden_toplevel_run(const WardenStatement *statement, const char *context,
 	}
 	PG_END_TRY();
 	SetUserIdAndSecContext(user, security);
+	MemoryContextSwitchTo(memory);
+	warden_settings_restore(settings);
 	StartTransactionCommand();
 	MemoryContextSwitchTo(old);
 	return error;
