@@ -386,6 +386,14 @@ extern void warden_apply_check_object(ObjectAccessType access, Oid classid,
 extern void warden_apply_check_utility(Node *stmt);
 
 /*
+ * Refuse what would act beyond the change with the rights of a superuser
+ * (pending_powers.c).
+ */
+extern void warden_powers_check_utility(Node *stmt);
+extern void warden_powers_check_relation(Oid relid, AclMode required);
+extern void warden_powers_check_function(Oid function);
+
+/*
  * Where a change runs (pending_sandbox.c): from _enter to _leave the user is
  * the role, and nothing may outlive the statements.  On error the caller's
  * subtransaction restores the user.  In a block of the caller's, what that

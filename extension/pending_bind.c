@@ -7,7 +7,8 @@
  * - Nothing of schema warden is read, written, altered, dropped or given
  *	 away, and no group role of the library is granted.
  *
- * What would stay in the session is refused in pending_lasting.c.
+ * What would stay in the session is refused in pending_lasting.c, what would
+ * act with more rights later in pending_powers.c.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -72,9 +73,11 @@ warden_apply_check_relations(List *rangeTable, List *permInfos)
 		if (rte->rtekind != RTE_RELATION)
 			continue;
 		perms = warden_rte_perms(permInfos, rte);
-		if (perms != NULL && perms->requiredPerms != 0 &&
-			get_rel_namespace(rte->relid) == warden_catalog_schema())
+		if (perms == NULL || perms->requiredPerms == 0)
+			continue;
+		if (get_rel_namespace(rte->relid) == warden_catalog_schema())
 			refuse_own_schema();
+		warden_powers_check_relation(rte->relid, perms->requiredPerms);
 	}
 }
 
@@ -170,6 +173,7 @@ is_own_object(Oid classid, Oid objid)
 		is_own_seen(classid, objid, SnapshotSelf);
 }
 
+/* A group of the library, or one who has its authority or could take it. */
 static bool
 is_own_role(const char *name)
 {
@@ -179,12 +183,14 @@ is_own_role(const char *name)
 	};
 	int			i;
 
-	for (i = 0; name != NULL && i < (int) lengthof(groups); i++)
+	Oid			role = name != NULL ? get_role_oid(name, true) : InvalidOid;
+
+	for (i = 0; OidIsValid(role) && i < (int) lengthof(groups); i++)
 	{
-		if (strcmp(name, groups[i]) == 0)
+		if (warden_principal_is_member(role, groups[i]))
 			return true;
 	}
-	return false;
+	return OidIsValid(role) && superuser_arg(role);
 }
 
 static void
@@ -300,13 +306,6 @@ check_created_relation(RangeVar *relation)
 		refuse_own_schema();
 }
 
-static void
-check_extension(const char *name)
-{
-	if (strcmp(name, WARDEN_EXTENSION) == 0)
-		refuse_own_schema();
-}
-
 /* One object of GRANT or REVOKE, or with "whole" the name of a schema. */
 static void
 check_granted(ObjectType type, bool whole, Node *object)
@@ -357,8 +356,10 @@ check_roles(List *roles)
 
 	foreach(cell, roles)
 	{
-		if (lfirst_node(RoleSpec, cell)->roletype == ROLESPEC_CSTRING)
-			check_role(lfirst_node(RoleSpec, cell)->rolename);
+		RoleSpec   *role = lfirst_node(RoleSpec, cell);
+
+		if (role->roletype != ROLESPEC_PUBLIC)
+			check_role(get_rolespec_name(role));
 	}
 }
 
@@ -368,7 +369,6 @@ check_create_role(CreateRoleStmt *stmt)
 {
 	ListCell   *cell;
 
-	check_role(stmt->role);
 	foreach(cell, stmt->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
@@ -408,6 +408,17 @@ check_setting(VariableSetStmt *stmt)
 		refuse_own_schema();
 }
 
+static Oid
+published_schema(const PublicationObjSpec *object)
+{
+	List	   *path;
+
+	if (object->name != NULL)
+		return get_namespace_oid(object->name, true);
+	path = fetch_search_path(false);
+	return path != NIL ? linitial_oid(path) : InvalidOid;
+}
+
 static void
 check_publication(List *objects)
 {
@@ -419,8 +430,7 @@ check_publication(List *objects)
 
 		if (object->pubtable != NULL)
 			check_relation(object->pubtable->relation);
-		else if (object->name != NULL &&
-				 strcmp(object->name, WARDEN_SCHEMA) == 0)
+		else if (is_own_schema(published_schema(object)))
 			refuse_own_schema();
 	}
 }
@@ -515,13 +525,8 @@ warden_apply_check_utility(Node *stmt)
 		case T_IndexStmt:
 			check_relation(((IndexStmt *) stmt)->relation);
 			break;
-		case T_AlterExtensionStmt:
-			check_extension(((AlterExtensionStmt *) stmt)->extname);
-			break;
-		case T_AlterExtensionContentsStmt:
-			check_extension(((AlterExtensionContentsStmt *) stmt)->extname);
-			break;
 		default:
 			break;
 	}
+	warden_powers_check_utility(stmt);
 }

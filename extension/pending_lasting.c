@@ -80,6 +80,7 @@ warden_apply_check_function(Oid function)
 {
 	int			i;
 
+	warden_powers_check_function(function);
 	if (keeps_connection(function))
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),

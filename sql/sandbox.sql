@@ -199,6 +199,82 @@ ROLLBACK;
 CALL warden.apply(17126);
 SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
 	WHERE id BETWEEN 17101 AND 17126 GROUP BY 1, 2 ORDER BY 2;
+
+--
+-- What would act later, elsewhere or on everything with the rights that a
+-- superuser's function lends
+--
+\c - :superuser
+SET client_min_messages = error;
+CREATE VIEW regress_a.existing AS SELECT * FROM warden.tokens;
+GRANT SELECT ON regress_a.existing TO PUBLIC;
+SET ROLE regress_a_writer;
+CREATE VIEW regress_a.mine AS SELECT 1 AS a;
+CREATE FUNCTION regress_a.mine() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_a.event() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE FUNCTION regress_a.row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TABLE regress_a.parts (id int) PARTITION BY LIST (id);
+RESET ROLE;
+CREATE ROLE regress_a_super SUPERUSER;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17201;
+\c - regress_a_bot
+\o /dev/null
+SELECT warden.propose('SELECT regress_a.run(' || quote_literal(sql) || ')', sql, '')
+FROM (VALUES
+	(1, 'CREATE PUBLICATION regress_p FOR ALL TABLES'),
+	(2, 'SET LOCAL search_path = warden; CREATE PUBLICATION regress_p FOR TABLES IN SCHEMA CURRENT_SCHEMA'),
+	(3, 'CREATE SUBSCRIPTION regress_s CONNECTION ''dbname=x'' PUBLICATION x WITH (connect = false)'),
+	(4, 'CREATE VIEW regress_a.peek AS SELECT * FROM warden.tokens'),
+	(5, 'CREATE MATERIALIZED VIEW regress_a.peek AS SELECT * FROM warden.tokens WITH NO DATA'),
+	(6, 'CREATE RULE peek AS ON INSERT TO regress_a.people DO ALSO DELETE FROM warden.tokens'),
+	(7, 'CREATE FUNCTION regress_a.peek() RETURNS SETOF warden.tokens LANGUAGE sql SECURITY DEFINER AS ''SELECT * FROM warden.tokens'''),
+	(8, 'ALTER FUNCTION regress_a.mine() SECURITY DEFINER'),
+	(9, 'ALTER FUNCTION regress_a.mine() OWNER TO regress_a_super'),
+	(10, 'ALTER VIEW regress_a.mine OWNER TO regress_a_super'),
+	(11, 'REASSIGN OWNED BY regress_a_writer TO regress_a_super'),
+	(12, 'CREATE EVENT TRIGGER regress_e ON ddl_command_end EXECUTE FUNCTION regress_a.event()'),
+	(13, 'CREATE TRIGGER mine BEFORE INSERT ON regress_a.people FOR EACH ROW EXECUTE FUNCTION regress_a.row()'),
+	(14, 'ALTER SYSTEM SET work_mem = ''5MB'''),
+	(15, 'ALTER ROLE regress_a_ann SET search_path = regress_a'),
+	(16, 'ALTER ROLE regress_a_bob VALID UNTIL ''infinity'''),
+	(17, 'GRANT regress_a_ann TO regress_a_writer'),
+	(18, 'GRANT pg_read_server_files TO regress_a_writer'),
+	(19, 'CREATE ROLE regress_a_new SUPERUSER'),
+	(20, 'UPDATE pg_catalog.pg_authid SET rolsuper = true WHERE rolname = ''regress_a_writer'''),
+	(21, 'COPY regress_a.pair TO PROGRAM ''true'''),
+	(22, 'SELECT lo_export(1, ''/nowhere'')'),
+	(23, 'CREATE EXTENSION hstore'),
+	(24, 'CREATE TABLE regress_a.peeked AS SELECT * FROM regress_a.existing'),
+	-- what such a function is for
+	(25, 'CREATE TABLE regress_a.part1 PARTITION OF regress_a.parts FOR VALUES IN (1); ALTER TABLE regress_a.part1 OWNER TO regress_a_writer; GRANT SELECT ON regress_a.part1 TO PUBLIC'),
+	(26, 'CREATE PUBLICATION regress_p FOR TABLE regress_a.pair'),
+	(27, 'UPDATE pg_settings SET setting = ''5MB'' WHERE name = ''work_mem''')) AS attack (n, sql)
+ORDER BY n;
+-- and what the apply role can do itself
+SELECT warden.propose($do$DO $$BEGIN
+	CREATE VIEW regress_a.own AS SELECT 1 AS a;
+	CREATE FUNCTION regress_a.own() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	ALTER VIEW regress_a.own OWNER TO CURRENT_USER;
+	CREATE TRIGGER own BEFORE INSERT ON regress_a.people FOR EACH ROW EXECUTE FUNCTION regress_a.row();
+END$$$do$, 'its own', '');
+\o
+\c - regress_a_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM generate_series(17201, 17228) id;
+\c - regress_a_bob
+SELECT warden.approve(id, 'ok') FROM generate_series(17201, 17228) id;
+\o
+SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes
+	WHERE id BETWEEN 17201 AND 17228 ORDER BY id
+\gexec
+SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
+	WHERE id BETWEEN 17201 AND 17228 GROUP BY 1, 2 ORDER BY 1, 2;
+\c - :superuser
+SET client_min_messages = error;
+SHOW work_mem;
+DROP PUBLICATION regress_p;
+DROP VIEW regress_a.existing;
+DROP ROLE regress_a_super;
 \c - :superuser
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17140;
 
