@@ -38,6 +38,14 @@ extern Expr *warden_mask_build(const char *spec, Expr *value, Oid type,
 /* OIDs of the functions that a func() mask could call, for any column. */
 extern List *warden_mask_functions(const char *spec);
 
+/*
+ * Would a mask of text show this text for a value of its own, so that whoever
+ * read the column could have got it from there?  The masks that leave ordinary
+ * values as they are (date, bucket, hash, ...) show nothing that can be told.
+ */
+extern bool warden_mask_shows(const char *spec, const char *text, Oid type,
+							  int32 typmod, Oid collation);
+
 /* true for "clear" */
 extern bool warden_mask_is_clear(const char *spec);
 

@@ -205,6 +205,52 @@ warden_mask_build(const char *spec, Expr *value, Oid type, int32 typmod,
 	return guard_domain(masked, &column);
 }
 
+static bool
+is_telling(WardenMaskKind kind)
+{
+	switch (kind)
+	{
+		case WARDEN_MASK_EMAIL:
+		case WARDEN_MASK_PARTIAL:
+		case WARDEN_MASK_SSN:
+		case WARDEN_MASK_CARD:
+		case WARDEN_MASK_PHONE:
+		case WARDEN_MASK_NAME:
+		case WARDEN_MASK_CONST:
+		case WARDEN_MASK_FULL:
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+warden_mask_shows(const char *spec, const char *text, Oid type, int32 typmod,
+				  Oid collation)
+{
+	WardenMask *mask = warden_mask_parse(spec);
+	WardenMaskColumn column = warden_mask_describe(type, typmod, collation);
+	WardenMaskSpec *compiled;
+	WardenMaskBytes shown;
+	const char *problem;
+	void	   *cache = NULL;
+	bool		isnull = false;
+	Datum		masked;
+
+	if (!is_telling(mask->kind) || !WARDEN_VALUE_IS_TEXT(column.class))
+		return false;
+	compiled = warden_mask_compile(mask, spec, &column, &problem);
+	if (compiled == NULL)
+		return false;
+	masked = warden_mask_apply(compiled, CStringGetTextDatum(text), &cache,
+							   CurrentMemoryContext, &isnull);
+	if (isnull)
+		return false;
+	shown = warden_mask_open(compiled, masked);
+	return shown.len == (int) strlen(text) &&
+		memcmp(shown.data, text, shown.len) == 0;
+}
+
 bool
 warden_mask_is_function(Oid funcid)
 {

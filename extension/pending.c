@@ -81,8 +81,7 @@ static void
 refuse_masks(const WardenPrepared *prepared)
 {
 	bool		writes_labelled = false;
-	bool		masked = prepared->row.parameters != NULL &&
-	strstr(prepared->row.parameters, "***") != NULL;
+	bool		masked = false;
 	ListCell   *cell;
 
 	foreach(cell, prepared->findings)
@@ -122,8 +121,7 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 	prepared->row.expected_rows = capture->expected_rows;
 	prepared->estimated_rows = capture->estimated_rows;
 	prepared->findings = warden_review_statement(review, capture->raw,
-												 capture->statement,
-												 prepared->row.objects,
+												 &prepared->row,
 												 capture->estimated_rows,
 												 &prepared->risk);
 	warden_look_end(&look);

@@ -184,7 +184,7 @@ extern char *warden_capture_params(ParamListInfo params);
 extern int	warden_capture_replay(const char *parameters, Oid **types,
 								  Datum **values, char **nulls);
 
-/* The values of recorded parameters (of char *), but for NULLs and images. */
+/* The values of recorded parameters (of char *), NULL for NULLs and images. */
 extern List *warden_capture_values(const char *parameters);
 
 /*

@@ -418,12 +418,7 @@ warden_capture_values(const char *parameters)
 	ListCell   *cell;
 
 	foreach(cell, parameters != NULL ? json_elements(parameters) : NIL)
-	{
-		char	   *value = json_member(lfirst(cell), "value");
-
-		if (value != NULL)
-			values = lappend(values, value);
-	}
+		values = lappend(values, json_member(lfirst(cell), "value"));
 	return values;
 }
 

@@ -470,7 +470,10 @@ reach_literals(Reach *reach, const char *text, const char *parameters)
 
 	warden_reach_text(reach, warden_statement_literals(text));
 	foreach(cell, values)
-		warden_reach_text(reach, lfirst(cell));
+	{
+		if (lfirst(cell) != NULL)
+			warden_reach_text(reach, lfirst(cell));
+	}
 }
 
 /* ---- all of it ---------------------------------------------------------- */

@@ -478,12 +478,13 @@ review_dynamic(WardenReviewContext *context, const char *objects)
 
 List *
 warden_review_statement(WardenReviewContext *context, RawStmt *raw,
-						const char *statement, const char *objects,
+						const WardenStatement *statement,
 						double estimated_rows, WardenRisk *risk)
 {
 	Node	   *stmt = raw->stmt;
 
-	context->statement = statement;
+	context->statement = statement->statement;
+	context->params = warden_capture_values(statement->parameters);
 	context->rows = estimated_rows;
 	context->risk = WARDEN_RISK_LOW;
 	context->findings = NIL;
@@ -499,7 +500,7 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 						  pstrdup("no rule knows this kind of statement"),
 						  "Read it with care: nothing was checked.");
 	review_new_names(context, stmt);
-	review_dynamic(context, objects);
+	review_dynamic(context, statement->objects);
 	*risk = context->risk;
 	return context->findings;
 }
@@ -644,9 +645,8 @@ review_statements(ReviewJob *job)
 		List	   *findings = NIL;
 
 		if (raw != NULL)
-			findings = warden_review_statement(context, raw,
-											   statement->statement,
-											   statement->objects, -1, &risk);
+			findings = warden_review_statement(context, raw, statement, -1,
+											   &risk);
 		job->findings = lappend(job->findings, findings);
 	}
 	warden_look_end(&look);

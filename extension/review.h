@@ -41,13 +41,15 @@ typedef struct WardenReviewContext WardenReviewContext;
 /* Allocated, with all that it will hold, in the current memory context. */
 extern WardenReviewContext *warden_review_begin(void);
 
+struct WardenStatement;
+
 /*
- * List of WardenFinding * of one raw statement, with its recorded objects;
- * estimated_rows < 0: unknown.
+ * List of WardenFinding * of one raw statement, with its text, objects and
+ * parameters; estimated_rows < 0: unknown.
  */
 extern List *warden_review_statement(WardenReviewContext *context,
-									 RawStmt *raw, const char *statement,
-									 const char *objects,
+									 RawStmt *raw,
+									 const struct WardenStatement *statement,
 									 double estimated_rows, WardenRisk *risk);
 
 /* The statement may not run inside a transaction block. */

@@ -531,6 +531,17 @@ review_insert_source(WardenReviewContext *context, ReviewTable *table,
 		warden_review_assignment(context, table, NULL, NULL, stmt);
 }
 
+/* Of (a, b) = (1, 2) its own part, of a query all of it. */
+static Node *
+assigned_value(const MultiAssignRef *ref)
+{
+	RowExpr    *row = (RowExpr *) ref->source;
+
+	if (IsA(row, RowExpr) && ref->colno <= list_length(row->args))
+		return list_nth(row->args, ref->colno - 1);
+	return ref->source;
+}
+
 static void
 review_targets(WardenReviewContext *context, ReviewTable *table,
 			   List *targets, Node *stmt)
@@ -545,7 +556,7 @@ review_targets(WardenReviewContext *context, ReviewTable *table,
 		if (target->name == NULL)
 			continue;
 		if (value != NULL && IsA(value, MultiAssignRef))
-			value = ((MultiAssignRef *) value)->source;
+			value = assigned_value((MultiAssignRef *) value);
 		warden_review_assignment(context, table, target->name, value, stmt);
 	}
 }

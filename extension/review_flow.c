@@ -145,28 +145,7 @@ warden_review_flow(WardenReviewContext *context, const char *source,
 					  "Label the target as its source, or leave the column out.");
 }
 
-/* ---- masks in literals --------------------------------------------------- */
-
-/* "***" in a literal is what a mask shows, not what a row holds. */
-static bool
-mask_walker(Node *node, int *position)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, A_Const))
-	{
-		A_Const    *constant = (A_Const *) node;
-
-		if (!constant->isnull && IsA(&constant->val, String) &&
-			strstr(strVal(&constant->val), "***") != NULL)
-		{
-			*position = constant->location;
-			return true;
-		}
-		return false;
-	}
-	return raw_expression_tree_walker(node, mask_walker, position);
-}
+/* ---- writing ------------------------------------------------------------ */
 
 static bool
 has_finding(WardenReviewContext *context, const char *rule,
@@ -214,7 +193,11 @@ warden_review_assignment(WardenReviewContext *context, ReviewTable *table,
 					 column != NULL ? message : NULL))
 		warden_review_add(context, "dml.writes_labelled", -1, message,
 						  "Check that the new value is a real one and not a masked one.");
-	if (mask_walker(elsewhere ? stmt : value, &position) &&
+	if ((warden_review_has_stars(context, elsewhere ? stmt : value,
+								 &position) ||
+		 (column != NULL && value != NULL &&
+		  warden_review_is_own_mask(context, table->relid, column, value,
+									&position))) &&
 		!has_finding(context, "dml.mask_literal", NULL))
 		warden_review_add(context, "dml.mask_literal", position,
 						  column == NULL ?
@@ -268,7 +251,7 @@ warden_review_condition(WardenReviewContext *context, Node *stmt,
 					  psprintf("its rows depend on %s, which carries a label",
 							   source),
 					  "The agent tried it on masked values, the apply will compare the real ones: look at the preview.");
-	if (mask_walker(condition, &position))
+	if (warden_review_has_stars(context, condition, &position))
 		warden_review_add(context, "dml.condition_mask", position,
 						  psprintf("compares %s with a mask, which is in no row",
 								   source),

@@ -28,6 +28,7 @@ struct WardenReviewContext
 
 	/* of the current statement */
 	const char *statement;
+	List	   *params;			/* of char *: parameters as text, or NULL */
 	double		rows;			/* estimate, -1: unknown */
 	WardenRisk	risk;
 	List	   *findings;		/* of WardenFinding * */
@@ -101,6 +102,16 @@ extern char *warden_review_labelled_target(Node *stmt);
 extern void warden_review_flow(WardenReviewContext *context,
 							   const char *source, ReviewTable *table,
 							   const char *column);
+
+/*
+ * What is written is what a mask shows, by its stars or by the column's own
+ * mask (review_mask.c).
+ */
+extern bool warden_review_has_stars(WardenReviewContext *context, Node *node,
+									int *position);
+extern bool warden_review_is_own_mask(WardenReviewContext *context, Oid relid,
+									  const char *column, Node *value,
+									  int *position);
 
 /* A value goes into a column; NULL: somewhere in the statement. */
 extern void warden_review_assignment(WardenReviewContext *context,

@@ -32,7 +32,7 @@ SELECT FROM warden.create_agent('barred bot', 'regress_b_bot', 'regress_b_writer
 SELECT FROM warden.add_person('b ann', 'regress_b_ann');
 SELECT FROM warden.add_person('b bob', 'regress_b_bob');
 CREATE EXTENSION dblink SCHEMA regress_b;
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 42001;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2401;
 
 \c - regress_b_bot
 \o /dev/null
@@ -43,11 +43,11 @@ SELECT warden.propose('SELECT regress_b.dblink_disconnect()', 'disconnect', '');
 \o
 \c - regress_b_bob
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM generate_series(42001, 42011) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(2401, 2411) id;
 \c - regress_b_ann
-SELECT warden.approve(id, 'ok') FROM generate_series(42001, 42011) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(2401, 2411) id;
 \o
-SELECT DISTINCT status FROM warden.pending_changes WHERE id BETWEEN 42001 AND 42011;
+SELECT DISTINCT status FROM warden.pending_changes WHERE id BETWEEN 2401 AND 2411;
 
 --
 -- Settings, of its own and of others
@@ -71,7 +71,7 @@ SET TimeZone = 'Europe/Berlin';
 SET enable_seqscan = on;
 DO 'BEGIN END';
 CREATE TEMP TABLE before AS SELECT name, setting FROM pg_settings;
-CALL warden.apply(42001);
+CALL warden.apply(2401);
 SELECT name, b.setting, s.setting FROM before b FULL JOIN pg_settings s USING (name)
 	WHERE b.setting IS DISTINCT FROM s.setting;
 SELECT current_setting('regress.mine'), current_setting('regress.left', true), current_user;
@@ -85,7 +85,7 @@ SELECT name, b.setting, s.setting FROM before b FULL JOIN pg_settings s USING (n
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'SELECT 1/0' WHERE sql = 'RESET ALL';
 RESET ROLE;
-CALL warden.apply(42002);
+CALL warden.apply(2402);
 SELECT name, b.setting, s.setting FROM before b FULL JOIN pg_settings s USING (name)
 	WHERE b.setting IS DISTINCT FROM s.setting;
 SELECT current_setting('regress.mine'), current_setting('regress.left', true), current_user;
@@ -97,53 +97,53 @@ SET ROLE regress_b_writer;
 TRUNCATE regress_b.todo;
 INSERT INTO regress_b.todo VALUES ('ddl_command_start', 'LISTEN regress');
 RESET ROLE;
-CALL warden.apply(42003);
+CALL warden.apply(2403);
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'PREPARE regress AS SELECT 1';
 RESET ROLE;
-CALL warden.apply(42003);
+CALL warden.apply(2403);
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'SELECT pg_advisory_lock(1)';
 RESET ROLE;
-CALL warden.apply(42003);
+CALL warden.apply(2403);
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'CREATE TEMP TABLE left_behind (n int)';
 RESET ROLE;
-CALL warden.apply(42003);
+CALL warden.apply(2403);
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'CREATE TYPE pg_temp.left_behind AS ENUM ()';
 RESET ROLE;
-CALL warden.apply(42003);
-SELECT status, last_sqlstate, attempts FROM warden.pending_changes WHERE id = 42003;
+CALL warden.apply(2403);
+SELECT status, last_sqlstate, attempts FROM warden.pending_changes WHERE id = 2403;
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'DECLARE regress CURSOR WITH HOLD FOR SELECT 1';
 RESET ROLE;
-CALL warden.apply(42004);
+CALL warden.apply(2404);
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'SET ROLE regress_b_bob';
 RESET ROLE;
-CALL warden.apply(42004);
+CALL warden.apply(2404);
 -- what is left when it is too late
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET event = 'ddl_command_end', sql = 'CREATE TEMP TABLE left_behind (n int)';
 RESET ROLE;
-CALL warden.apply(42005);
+CALL warden.apply(2405);
 SELECT relname FROM pg_class WHERE relname = 'left_behind';
 SELECT count(*) FROM pg_listening_channels();
 SELECT count(*) FROM pg_prepared_statements;
 SELECT count(*) FROM pg_cursors WHERE is_holdable;
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
-SELECT id, status, last_sqlstate FROM warden.pending_changes WHERE id BETWEEN 42001 AND 42005 ORDER BY id;
+SELECT id, status, last_sqlstate FROM warden.pending_changes WHERE id BETWEEN 2401 AND 2405 ORDER BY id;
 -- a near miss: a lock of the transaction, a cursor of the block
 SET ROLE regress_b_writer;
 UPDATE regress_b.todo SET sql = 'SELECT pg_advisory_xact_lock(1)';
 INSERT INTO regress_b.todo VALUES ('ddl_command_end', 'DO ''DECLARE c refcursor; BEGIN OPEN c FOR SELECT 1; END''');
 RESET ROLE;
-CALL warden.apply(42006);
+CALL warden.apply(2406);
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 -- connections that a library keeps
-CALL warden.apply(42010);
-CALL warden.apply(42011);
+CALL warden.apply(2410);
+CALL warden.apply(2411);
 
 \c - :superuser
 SET client_min_messages = error;

@@ -135,6 +135,88 @@ PREPARE up AS UPDATE regress_shop.t SET ssn = $1 WHERE id = 1;
 EXECUTE up ('***-**-4801');
 
 --
+-- Masks that are not told by their stars
+--
+\c - :superuser
+SET client_min_messages = warning;
+INSERT INTO warden.semantic_types (name, mask, description) VALUES
+	('regress_const', 'const(''n/a'')', 'a constant'), ('regress_doc', 'json(ssn)', 'a document');
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.m (id int PRIMARY KEY, code text, two varchar(2), tags text[], doc jsonb, ssn text, note text, born date, nick char(4));
+GRANT SELECT ON regress_shop.m TO regress_bot;
+RESET ROLE;
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.code IS 'regress_const';
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.two IS 'full';
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.tags IS 'full';
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.doc IS 'regress_doc';
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.born IS 'birth_date';
+SECURITY LABEL FOR warden ON COLUMN regress_shop.m.nick IS 'regress_const';
+TRUNCATE public.cases;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2301;
+INSERT INTO public.cases (what, script) VALUES
+('const', 'UPDATE regress_shop.m SET code = ''n/a'' WHERE id = 1'),
+('const', 'UPDATE regress_shop.m SET code = (''n/a''::text) WHERE id = 1'),
+('const', 'UPDATE regress_shop.m SET code = coalesce(NULL, ''n/a'') WHERE id = 1'),
+('const', 'UPDATE regress_shop.m SET code = CASE id WHEN 1 THEN ''n/a'' ELSE code END WHERE id < 3'),
+('const', 'UPDATE regress_shop.m SET code = CASE id WHEN 1 THEN code ELSE ''n/a'' END WHERE id < 3'),
+('const', 'UPDATE regress_shop.m SET code = ''n'' || ''/'' || ''a'' WHERE id = 1'),
+('const', 'UPDATE regress_shop.m SET (note, code) = (''x'', ''n/a'') WHERE id = 1'),
+('const', 'INSERT INTO regress_shop.m (id, code) VALUES (1, ''x''), (2, ''n/a'')'),
+('const', 'INSERT INTO regress_shop.m SELECT 1, ''n/a'''),
+('const', 'INSERT INTO regress_shop.m (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET code = ''n/a'''),
+('const', 'MERGE INTO regress_shop.m USING (VALUES (1)) v (i) ON id = i WHEN NOT MATCHED THEN INSERT (id, code) VALUES (i, ''n/a'')'),
+('const', 'UPDATE regress_shop.m SET nick = ''n/a'' WHERE id = 1'),
+('short', 'UPDATE regress_shop.m SET two = ''**'' WHERE id = 1'),
+('joined', 'UPDATE regress_shop.m SET ssn = ''**'' || ''*-**-4801'' WHERE id = 1'),
+('joined', 'UPDATE regress_shop.m SET ssn = note || ''**'' || ''*-**-4801'' WHERE id = 1'),
+('joined', 'UPDATE regress_shop.m SET ssn = concat(''*'', ''*'', ''*-**-4801'') WHERE id = 1'),
+('inside', 'UPDATE regress_shop.m SET tags = ''{a,***-**-4801}'' WHERE id = 1'),
+('inside', 'UPDATE regress_shop.m SET tags = ARRAY[''a'', ''******''] WHERE id = 1'),
+('inside', 'UPDATE regress_shop.m SET tags = tags || ''******'' WHERE id = 1'),
+('inside', 'UPDATE regress_shop.m SET doc = ''{"ssn": "******", "n": 1}'' WHERE id = 1'),
+('inside', 'UPDATE regress_shop.m SET doc = jsonb_build_object(''ssn'', ''******'') WHERE id = 1'),
+('inside', 'UPDATE regress_shop.m SET doc = jsonb_set(doc, ''{ssn}'', ''"******"'') WHERE id = 1');
+INSERT INTO public.cases (what, script, allowed) VALUES
+('const', 'UPDATE regress_shop.m SET code = ''n/a '' WHERE id = 1', true),
+('const', 'UPDATE regress_shop.m SET code = ''N/A'' WHERE id = 1', true),
+('const', 'UPDATE regress_shop.m SET note = ''n/a'' WHERE id = 1', true),
+('const', 'UPDATE regress_shop.m SET code = code || ''n/a'' WHERE id = 1', true),
+('const', 'UPDATE regress_shop.m SET code = CASE note WHEN ''n/a'' THEN ''x'' ELSE ''y'' END WHERE id = 1', true),
+('const', 'UPDATE regress_shop.m SET (note, code) = (''n/a'', ''x'') WHERE id = 1', true),
+('const', 'INSERT INTO regress_shop.m (id, note, code) VALUES (1, ''n/a'', ''x'')', true),
+('const', 'DELETE FROM regress_shop.m WHERE code = ''x'' AND note = ''n/a''', true),
+('null', 'UPDATE regress_shop.m SET code = NULL, tags = NULL WHERE id = 1', true),
+('short', 'UPDATE regress_shop.m SET two = ''*a'' WHERE id = 1', true),
+('date', 'UPDATE regress_shop.m SET born = ''1984-01-01'' WHERE id = 1', true),
+('joined', 'UPDATE regress_shop.m SET ssn = ''**'' || note || ''*'' WHERE id = 1', true),
+('inside', 'UPDATE regress_shop.m SET tags = ''{a,b}'', note = ''{***}'' WHERE id = 1', true),
+('inside', 'UPDATE regress_shop.m SET doc = ''{"ssn": "078-05-4801"}'' WHERE id = 1', true),
+('inside', 'UPDATE regress_shop.m SET (note, ssn) = (''*** new ***'', ''078-05-4801'') WHERE id = 1', true);
+\c - regress_bot
+SELECT what, script, public.try(script) AS answer FROM public.cases WHERE NOT allowed ORDER BY n;
+SELECT what, script, public.try(script) AS answer FROM public.cases WHERE allowed ORDER BY n;
+-- parameters, each by the column that it goes to
+PREPARE pair(text, text) AS UPDATE regress_shop.m SET ssn = $1, note = $2 WHERE id = 1;
+EXECUTE pair('078-05-4801', '*** new ***');
+EXECUTE pair('***-**-4801', 'new');
+PREPARE code(text) AS UPDATE regress_shop.m SET code = coalesce($1, 'x') WHERE id = 1;
+EXECUTE code('n/a');
+EXECUTE code('n/b');
+PREPARE tail(text) AS UPDATE regress_shop.m SET ssn = '**' || $1 WHERE id = 1;
+EXECUTE tail('*-**-4801');
+EXECUTE tail('-4801');
+-- the agent's own mask
+\c - :superuser
+SELECT warden.set_mask('regress_const', 'const(''gone'')', 'regress_bot');
+\c - regress_bot
+SELECT public.try('UPDATE regress_shop.m SET code = ''gone'' WHERE id = 1'),
+	public.try('UPDATE regress_shop.m SET code = ''n/a'' WHERE id = 1');
+\c - :superuser
+SELECT warden.set_mask('regress_const', NULL, 'regress_bot');
+\c - regress_bot
+
+--
 -- Large scripts, and where they are wrong
 --
 SELECT warden.propose((SELECT string_agg('UPDATE regress_shop.t SET n = ' || i || ' WHERE id = ' || i, E';\n')
@@ -160,5 +242,6 @@ DROP SCHEMA regress_shop CASCADE;
 DROP TABLE public.cases;
 DROP FUNCTION public.try(text);
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
+DELETE FROM warden.semantic_types WHERE name LIKE 'regress\_%';
 DELETE FROM warden.agents WHERE agent = 'door bot';
 DROP ROLE regress_bot, regress_writer;
