@@ -159,7 +159,12 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 			warden_write_gate_check(parse, &self);
 		if (warden_principal_masks(&self))
 			warden_mask_rewrite(parse, &rewrite);
-		result = plan(parse, query_string, cursorOptions, boundParams, next);
+		/* Another library's planner wants to see every query. */
+		if (next == NULL && (cursorOptions & CURSOR_OPT_SCROLL) == 0)
+			result = warden_gateway_plan(parse);
+		if (result == NULL)
+			result = plan(parse, query_string, cursorOptions, boundParams,
+						  next);
 	}
 	PG_CATCH();
 	{

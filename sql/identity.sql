@@ -145,6 +145,9 @@ SELECT warden.enter(:'token', 'ann', '{"tool": 7}', 'k');
 ROLLBACK;
 BEGIN \; SELECT warden.enter(:'token', 'ann', '{}', 'k') \; SELECT 1;
 ROLLBACK;
+BEGIN;
+SELECT warden.enter(:'token', 'ann', '{}', 'k') \; /* and more */ SELECT 1;
+ROLLBACK;
 
 --
 -- Bound: the agent, and for whom
@@ -234,6 +237,39 @@ ROLLBACK;
 SHOW role;
 SELECT current_user;
 \echo :LAST_ERROR_SQLSTATE
+
+-- However it is spelled
+BEGIN;
+SELECT warden.enter(leave_key => 'k', token => :'token', request => NULL,
+	on_behalf_of => 'ann') AS entered, 1 AS one;
+DECLARE c SCROLL CURSOR FOR SELECT warden.leave('k');
+FETCH c;
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+BEGIN;
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+EXPLAIN (COSTS OFF) SELECT warden.leave('k');
+SELECT warden.leave(leave_key => 'k') AS left;
+COMMIT;
+-- Only who may execute them
+\c - :superuser
+REVOKE EXECUTE ON FUNCTION warden.leave(text) FROM PUBLIC;
+\c - regress_gate
+BEGIN;
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+SELECT warden.leave('k');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+\c - :superuser
+GRANT EXECUTE ON FUNCTION warden.leave(text) TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION warden.enter(text, text, jsonb, text) FROM PUBLIC;
+\c - regress_gate
+BEGIN;
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+\c - :superuser
+GRANT EXECUTE ON FUNCTION warden.enter(text, text, jsonb, text) TO PUBLIC;
 
 --
 -- Direct logins need no badge
