@@ -49,8 +49,11 @@ static void
 require_lone_statement(void)
 {
 	const char *text = ActivePortal->sourceText;
+	const char *semicolon = strchr(text, ';');
 
-	if (strchr(text, ';') == NULL)
+	/* Where nothing follows the first one there is no other statement. */
+	if (semicolon == NULL ||
+		semicolon[1 + strspn(semicolon + 1, " \t\r\n")] == '\0')
 		return;
 	if (list_length(raw_parser(text, RAW_PARSE_DEFAULT)) != 1)
 		ereport(ERROR,
