@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -53,15 +54,18 @@ limit_action(void)
 		GUC_ACTION_LOCAL : GUC_ACTION_SET;
 }
 
-/* Brings a setting down to the limit, never up.  0 or -1 is no limit. */
+/*
+ * Brings a setting down to the limit, never up, both in the setting's own
+ * unit.  0 or -1 is no limit.
+ */
 static bool
-lower_setting(const char *name, int current, int limit, const char *unit)
+lower_setting(const char *name, int current, int limit)
 {
 	char		value[32];
 
 	if (limit <= 0 || (current > 0 && current <= limit))
 		return false;
-	snprintf(value, sizeof(value), "%d%s", limit, unit);
+	(void) pg_ltoa(limit, value);
 	set_limit(name, value, limit_action());
 	return true;
 }
@@ -69,13 +73,12 @@ lower_setting(const char *name, int current, int limit, const char *unit)
 bool
 warden_limits_lower(const WardenAgent *agent)
 {
-	(void) lower_setting("lock_timeout", LockTimeout, agent->lock_timeout,
-						 "ms");
-	(void) lower_setting("work_mem", work_mem, agent->work_mem, "kB");
+	(void) lower_setting("lock_timeout", LockTimeout, agent->lock_timeout);
+	(void) lower_setting("work_mem", work_mem, agent->work_mem);
 	(void) lower_setting("temp_file_limit", temp_file_limit,
-						 agent->temp_file_limit, "kB");
+						 agent->temp_file_limit);
 	return lower_setting("statement_timeout", StatementTimeout,
-						 agent->statement_timeout, "ms");
+						 agent->statement_timeout);
 }
 
 static void

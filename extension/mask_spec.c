@@ -392,7 +392,11 @@ warden_mask_parse(const char *spec)
 bool
 warden_mask_is_clear(const char *spec)
 {
-	return warden_mask_parse(spec)->kind == WARDEN_MASK_CLEAR;
+	const char *word = spec + strspn(spec, " \t");
+
+	/* Asked for each labelled column of each query: most begin otherwise. */
+	return pg_tolower((unsigned char) *word) == 'c' &&
+		warden_mask_parse(spec)->kind == WARDEN_MASK_CLEAR;
 }
 
 int

@@ -73,14 +73,26 @@ warden_plan_stamp_marked(const RangeTblEntry *rte)
 		strcmp(rte->enrname, mark) == 0;
 }
 
-static PlanInvalItem *
-stamp(int cacheid, uint32 value)
+static void
+stamp(PlannedStmt *pstmt, int cacheid, uint32 value)
 {
 	PlanInvalItem *item = makeNode(PlanInvalItem);
 
 	item->cacheId = cacheid;
 	item->hashValue = value;
-	return item;
+	pstmt->invalItems = lappend(pstmt->invalItems, item);
+}
+
+/* No entry says zero as well, and is nothing to copy with the plan. */
+static void
+stamp_policy(PlannedStmt *pstmt, const WardenPolicyState *policy)
+{
+	if (policy->rules != 0)
+		stamp(pstmt, STAMP_RULES, policy->rules);
+	if (policy->labels != 0)
+		stamp(pstmt, STAMP_LABELS, policy->labels);
+	if (policy->reach != 0)
+		stamp(pstmt, STAMP_REACH, policy->reach);
 }
 
 void
@@ -98,33 +110,20 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 	/* Made ungoverned: that is what no stamp says. */
 	if (principal->id == 0)
 		return;
-	pstmt->invalItems = lappend(pstmt->invalItems,
-								stamp(STAMP_PRINCIPAL, principal->id));
+	stamp(pstmt, STAMP_PRINCIPAL, principal->id);
 	if (last_serial != PG_UINT32_MAX)
-		pstmt->invalItems = lappend(pstmt->invalItems,
-									stamp(STAMP_SERIAL, ++last_serial));
-	pstmt->invalItems = lappend(pstmt->invalItems,
-								stamp(STAMP_RULES, policy->rules));
-	pstmt->invalItems = lappend(pstmt->invalItems,
-								stamp(STAMP_LABELS, policy->labels));
-	pstmt->invalItems = lappend(pstmt->invalItems,
-								stamp(STAMP_REACH, policy->reach));
+		stamp(pstmt, STAMP_SERIAL, ++last_serial);
+	stamp_policy(pstmt, policy);
 	earliest_expiry = Min(earliest_expiry, expires);
 	if (expires != DT_NOEND)
 	{
-		pstmt->invalItems = lappend(pstmt->invalItems,
-									stamp(STAMP_EXPIRES_HIGH,
-										  (uint32) ((uint64) expires >> 32)));
-		pstmt->invalItems = lappend(pstmt->invalItems,
-									stamp(STAMP_EXPIRES_LOW,
-										  (uint32) expires));
+		stamp(pstmt, STAMP_EXPIRES_HIGH, (uint32) ((uint64) expires >> 32));
+		stamp(pstmt, STAMP_EXPIRES_LOW, (uint32) expires);
 	}
 	foreach(lc, masked)
-		pstmt->invalItems = lappend(pstmt->invalItems,
-									stamp(STAMP_MASKED, lfirst_int(lc)));
+		stamp(pstmt, STAMP_MASKED, lfirst_int(lc));
 	foreach(lc, untrusted)
-		pstmt->invalItems = lappend(pstmt->invalItems,
-									stamp(STAMP_UNTRUSTED, lfirst_int(lc)));
+		stamp(pstmt, STAMP_UNTRUSTED, lfirst_int(lc));
 }
 
 void
