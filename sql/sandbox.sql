@@ -276,7 +276,7 @@ DROP PUBLICATION regress_p;
 DROP VIEW regress_a.existing;
 DROP ROLE regress_a_super;
 \c - :superuser
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17140;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 17340;
 
 --
 -- What an agent is told of a failure carries no data
@@ -291,15 +291,15 @@ SELECT warden.propose('INSERT INTO regress_a.people VALUES (1, ''x'')', 'a dupli
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM generate_series(17140, 17141) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17340, 17341) id;
 \c - regress_a_bob
-SELECT warden.approve(17140, 'ok');
+SELECT warden.approve(17340, 'ok');
 \o
-CALL warden.apply(17140);
-CALL warden.apply(17141);
-SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17140, 17141) ORDER BY id;
+CALL warden.apply(17340);
+CALL warden.apply(17341);
+SELECT id, last_sqlstate, last_error FROM warden.pending_changes WHERE id IN (17340, 17341) ORDER BY id;
 \c - regress_a_bot
-SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17140, 17141) ORDER BY id;
+SELECT id, status, last_sqlstate FROM warden.my_changes WHERE id IN (17340, 17341) ORDER BY id;
 
 --
 -- Rules that have become stricter since, and objects that have gone
@@ -310,22 +310,22 @@ SELECT warden.propose('INSERT INTO regress_a.pair VALUES (50, 50)', 'rules', '')
 SELECT warden.propose('INSERT INTO regress_a.uniq VALUES (50)', 'gone', '');
 \o
 \c - regress_a_ann
-SELECT warden.approve(17142, 'ok');
-SELECT warden.approve(17143, 'ok');
+SELECT warden.approve(17342, 'ok');
+SELECT warden.approve(17343, 'ok');
 \c - :superuser
 INSERT INTO warden.approval_rules (risk, scope, approvals)
 	VALUES ('low', 'schema:regress_a', 2);
 DROP TABLE regress_a.uniq;
 \c - regress_a_ann
 \set VERBOSITY default
-CALL warden.apply(17142);
-CALL warden.apply(17143);
+CALL warden.apply(17342);
+CALL warden.apply(17343);
 \set VERBOSITY terse
 \c - :superuser
 DELETE FROM warden.approval_rules WHERE scope = 'schema:regress_a';
 \c - regress_a_ann
-CALL warden.apply(17142);
-SELECT id, status FROM warden.pending_changes WHERE id IN (17142, 17143) ORDER BY id;
+CALL warden.apply(17342);
+SELECT id, status FROM warden.pending_changes WHERE id IN (17342, 17343) ORDER BY id;
 
 \c - :superuser
 SET client_min_messages = error;
