@@ -26,6 +26,7 @@
 #include "catalog/heap.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext_data.h"
 #include "catalog/pg_operator.h"
@@ -51,6 +52,7 @@
 #include "lineage.h"
 #include "mask_output.h"
 #include "mask_rewrite.h"
+#include "nesting.h"
 #include "plan_stamp.h"
 #include "policy.h"
 #include "row_rules.h"
@@ -715,9 +717,27 @@ rewrite_entry_children(Query *query, RangeTblEntry *rte,
 		rewrite_query(rte->subquery, rewrite);
 }
 
+/* Would planning the target ask a foreign server? */
+static bool
+reads_foreign(RangeTblEntry *target)
+{
+	ListCell   *lc;
+
+	if (!target->inh)
+		return target->relkind == RELKIND_FOREIGN_TABLE;
+	foreach(lc, find_all_inheritors(target->relid, NoLock, NULL))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The target of a write.  Its columns stay raw where the write runs: the gate
- * has decided what it may read of them.
+ * has decided what it may read of them.  An agent's does not: EXPLAIN shows
+ * its plan, and one that is recorded has its number of rows estimated, with
+ * statistics hidden, which no raw value decides but at a foreign server.
  */
 static void
 rewrite_target(Query *query, WardenRewrite *rewrite)
@@ -734,7 +754,8 @@ rewrite_target(Query *query, WardenRewrite *rewrite)
 	else
 		(void) subquery_walker((Node *) policies, rewrite);
 	(void) subquery_walker((Node *) views, rewrite);
-	if (rewrite->principal->class == WARDEN_CLASS_AGENT)
+	if (rewrite->principal->class == WARDEN_CLASS_AGENT &&
+		(warden_nesting_inside() || reads_foreign(target)))
 		warden_mask_output_target(query, rewrite->principal,
 								  &rewrite->expires);
 }
