@@ -421,6 +421,15 @@ SELECT DISTINCT 'policy', y.polrelid::regclass::text || '.' || quote_ident(y.pol
 FROM dependent d JOIN pg_policy y ON y.oid = d.objid
 WHERE d.classid = 'pg_policy'::regclass
 UNION ALL
+SELECT DISTINCT 'column of rows', a.attrelid::regclass::text, a.attname::text, NULL,
+	'can hold rows of ' || l.relid::regclass::text || ', and is not labelled'
+FROM labelled l
+JOIN pg_type r ON r.typrelid = l.relid
+JOIN pg_type t ON r.oid IN (t.oid, t.typelem, t.typbasetype)
+JOIN pg_attribute a ON a.atttypid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'f', 'm')
+WHERE NOT EXISTS (SELECT FROM labelled x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
+UNION ALL
 SELECT DISTINCT 'publication', quote_ident(p.pubname), NULL, NULL,
 	'replicates raw values of ' || l.relid::regclass::text
 FROM labelled l

@@ -6,6 +6,7 @@ CREATE ROLE regress_rep_nobody;
 CREATE SCHEMA rep;
 CREATE TABLE rep.person (id int PRIMARY KEY, ssn text UNIQUE, email text, area text GENERATED ALWAYS AS (left(ssn, 3)) STORED, note text CHECK (note <> ''));
 INSERT INTO rep.person (id, ssn, email, note) VALUES (1, '078-05-4801', 'alice@example.com', 'x'), (2, '111-22-2210', 'mallory@example.com', 'y');
+CREATE TABLE rep.boxed (id int, p rep.person, ps rep.person[]);
 CREATE VIEW rep.person_view AS SELECT id, ssn FROM rep.person;
 CREATE VIEW rep.view_on_view AS SELECT ssn FROM rep.person_view;
 CREATE MATERIALIZED VIEW rep.copied AS SELECT id, ssn FROM rep.person;
