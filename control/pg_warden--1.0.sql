@@ -2009,12 +2009,12 @@ CREATE FUNCTION warden.preview(id bigint, OUT ordinal integer,
 		OUT command text, OUT method text, OUT rows bigint,
 		OUT duration_ms double precision, OUT locks text[],
 		OUT rewritten text[], OUT detail text, OUT sample jsonb,
-		OUT triggers text[])
+		OUT triggers text[], OUT compared text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'warden_sql_preview'
 	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.preview(bigint) FROM PUBLIC;
-COMMENT ON FUNCTION warden.preview(bigint) IS 'runs a change as its apply role and rolls it back: what each statement does, or an estimate where it can not be taken back or the caller reads masks';
+COMMENT ON FUNCTION warden.preview(bigint) IS 'runs a change as its apply role and rolls it back: what each statement does, or an estimate where it can not be taken back or the caller reads masks; and what an apply will compare with that';
 
 CREATE FUNCTION warden.effective_status(status text, expires_at timestamptz)
 	RETURNS text

@@ -478,6 +478,10 @@ extern void warden_footprint_end(int ordinal, uint64 rows,
 extern void warden_footprint_store(int64 change_id, List *footprints);
 extern List *warden_footprint_load(int64 change_id, MemoryContext context);
 
+/* What an apply will compare with them: "nothing", "number of rows", ... */
+extern const char *warden_footprint_compared(const WardenStatement *statement,
+											 List *footprints);
+
 /* Raises WD007 where a stored one is there and differs. */
 extern void warden_footprint_require(int64 change_id, List *footprints,
 									 const WardenFootprint *now);

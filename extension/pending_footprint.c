@@ -172,6 +172,42 @@ warden_footprint_load(int64 change_id, MemoryContext context)
 
 /* ---- compared ------------------------------------------------------------ */
 
+static const WardenFootprint *
+find_footprint(List *footprints, int ordinal)
+{
+	ListCell   *cell;
+
+	foreach(cell, footprints)
+	{
+		if (((WardenFootprint *) lfirst(cell))->ordinal == ordinal)
+			return lfirst(cell);
+	}
+	return NULL;
+}
+
+static bool
+is_dml(const char *command)
+{
+	return strcmp(command, "INSERT") == 0 || strcmp(command, "UPDATE") == 0 ||
+		strcmp(command, "DELETE") == 0 || strcmp(command, "MERGE") == 0;
+}
+
+const char *
+warden_footprint_compared(const WardenStatement *statement, List *footprints)
+{
+	const WardenFootprint *then = find_footprint(footprints,
+												 statement->ordinal);
+
+	if (!is_dml(statement->command))
+		return "nothing";
+	if (then == NULL)
+		return statement->expected_rows != 0 ? "number of rows" : "nothing";
+	if (then->hash[0] == '\0')
+		return "number of rows, but for a tenth";
+	return strcmp(statement->command, "INSERT") == 0 ?
+		"number of rows" : "rows and contents";
+}
+
 static bool
 is_same_number(const WardenFootprint *then, const WardenFootprint *now)
 {
@@ -187,14 +223,8 @@ void
 warden_footprint_require(int64 change_id, List *footprints,
 						 const WardenFootprint *now)
 {
-	const WardenFootprint *then = NULL;
-	ListCell   *cell;
+	const WardenFootprint *then = find_footprint(footprints, now->ordinal);
 
-	foreach(cell, footprints)
-	{
-		if (((WardenFootprint *) lfirst(cell))->ordinal == now->ordinal)
-			then = lfirst(cell);
-	}
 	if (then == NULL)
 		return;
 	if (!is_same_number(then, now))

@@ -28,7 +28,11 @@ typedef struct WardenMeasured
 	WardenFootprint footprint;	/* where it was executed */
 } WardenMeasured;
 
-/* Does an expression or query call what may not run for a preview? */
+/*
+ * Why a statement is not executed, or NULL; and does an expression or query
+ * call what may not run for a preview (pending_preview_bar.c)?
+ */
+extern const char *warden_preview_bar(WardenStatement *statement);
 extern bool warden_preview_unsafe(Node *node);
 
 /*

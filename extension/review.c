@@ -14,21 +14,16 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -36,7 +31,6 @@
 
 #include "compat.h"
 #include "pending.h"
-#include "principal.h"
 #include "review.h"
 #include "review_private.h"
 #include "statement.h"
@@ -59,6 +53,7 @@ typedef struct Rule
 
 /* Alphabetical. */
 static const Rule rules[] = {
+	{"apply.not_compared", INFO_LEVEL, LOW},
 	{"code.call", WARN_LEVEL, HIGH},
 	{"code.cast", WARN_LEVEL, HIGH},
 	{"code.do", WARN_LEVEL, HIGH},
@@ -505,78 +500,7 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 	return context->findings;
 }
 
-/* ---- as rows ------------------------------------------------------------ */
-
-/* Level by warden.review_rules, NULL: the built-in one. */
-static char *
-configured_level(const char *rule)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			type = TEXTOID;
-	Datum		value = CStringGetTextDatum(rule);
-
-	if (plan == NULL)
-	{
-		SPIPlanPtr	made;
-
-		made = SPI_prepare_cursor("SELECT level FROM warden.review_rules"
-								  " WHERE rule OPERATOR(pg_catalog.=) $1",
-								  1, &type, CURSOR_OPT_GENERIC_PLAN);
-		if (made == NULL || SPI_keepplan(made) != 0)
-			elog(ERROR, "could not read the review rules");
-		plan = made;
-	}
-	if (SPI_execute_plan(plan, &value, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the review rules");
-	if (SPI_processed == 0)
-		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-}
-
-/* The level to show, NULL where the rule is switched off. */
-static const char *
-shown_level(const WardenFinding *finding)
-{
-	char	   *level = configured_level(finding->rule);
-
-	if (level == NULL)
-		return level_names[finding->level];
-	return strcmp(level, "off") == 0 ? NULL : level;
-}
-
-char *
-warden_review_json(List *findings)
-{
-	StringInfoData json;
-	ListCell   *cell;
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '[');
-	foreach(cell, findings)
-	{
-		WardenFinding *finding = lfirst(cell);
-		const char *level = shown_level(finding);
-
-		if (level == NULL)
-			continue;
-		if (json.len > 1)
-			appendStringInfoString(&json, ", ");
-		appendStringInfoString(&json, "{\"rule\": ");
-		escape_json(&json, finding->rule);
-		appendStringInfoString(&json, ", \"level\": ");
-		escape_json(&json, level);
-		appendStringInfoString(&json, ", \"message\": ");
-		escape_json(&json, finding->message);
-		appendStringInfoString(&json, ", \"advice\": ");
-		escape_json(&json, finding->advice);
-		if (finding->position >= 0)
-			appendStringInfo(&json, ", \"position\": %d",
-							 finding->position + 1);
-		appendStringInfoChar(&json, '}');
-	}
-	appendStringInfoChar(&json, ']');
-	return json.data;
-}
+/* ---- the rules as rows --------------------------------------------------- */
 
 PG_FUNCTION_INFO_V1(warden_sql_review_rule_defaults);
 Datum
@@ -596,115 +520,5 @@ warden_sql_review_rule_defaults(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 nulls);
 	}
-	return (Datum) 0;
-}
-
-/* ---- warden.review() ----------------------------------------------------- */
-
-typedef struct ReviewJob
-{
-	int64		id;
-	bool		found;
-	WardenChange change;
-	List	   *statements;
-	List	   *findings;		/* per statement: List of WardenFinding * */
-	MemoryContext context;
-	ReturnSetInfo *result;
-} ReviewJob;
-
-static void
-load_review_internally(void *arg)
-{
-	ReviewJob  *job = arg;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	job->found = warden_pending_load(job->id, false, job->context,
-									 &job->change);
-	if (job->found)
-		job->statements = warden_pending_statements(job->id, job->context);
-	SPI_finish();
-}
-
-/* Looks names up as they were meant when the change was proposed. */
-static void
-review_statements(ReviewJob *job)
-{
-	WardenReviewContext *context = warden_review_begin();
-	int			nest = NewGUCNestLevel();
-	WardenLook	look;
-	WardenRisk	risk;
-	ListCell   *cell;
-
-	warden_capture_restore(job->change.context);
-	warden_look_begin(&look, "looking at the objects of the change");
-	foreach(cell, job->statements)
-	{
-		WardenStatement *statement = lfirst(cell);
-		RawStmt    *raw = warden_statement_parse(statement->statement);
-		List	   *findings = NIL;
-
-		if (raw != NULL)
-			findings = warden_review_statement(context, raw, statement, -1,
-											   &risk);
-		job->findings = lappend(job->findings, findings);
-	}
-	warden_look_end(&look);
-	AtEOXact_GUC(false, nest);
-}
-
-static void
-put_findings_internally(void *arg)
-{
-	ReviewJob  *job = arg;
-	ListCell   *statement;
-	ListCell   *findings;
-	ListCell   *cell;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	forboth(statement, job->statements, findings, job->findings)
-	{
-		foreach(cell, (List *) lfirst(findings))
-		{
-			WardenFinding *finding = lfirst(cell);
-			const char *level = shown_level(finding);
-			Datum		values[5];
-			bool		nulls[5] = {false};
-
-			if (level == NULL)
-				continue;
-			values[0] = Int32GetDatum(((WardenStatement *)
-									   lfirst(statement))->ordinal);
-			values[1] = CStringGetTextDatum(finding->rule);
-			values[2] = CStringGetTextDatum(level);
-			values[3] = CStringGetTextDatum(finding->message);
-			values[4] = CStringGetTextDatum(finding->advice);
-			tuplestore_putvalues(job->result->setResult,
-								 job->result->setDesc, values, nulls);
-		}
-	}
-	SPI_finish();
-}
-
-PG_FUNCTION_INFO_V1(warden_sql_review);
-Datum
-warden_sql_review(PG_FUNCTION_ARGS)
-{
-	ReviewJob	job = {0};
-
-	warden_pending_require_reviewer();
-	InitMaterializedSRF(fcinfo, 0);
-	job.id = PG_GETARG_INT64(0);
-	job.context = CurrentMemoryContext;
-	job.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	warden_principal_run_internal(load_review_internally, &job);
-	if (!job.found)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_TRANSITION),
-				 errmsg("change " INT64_FORMAT " does not exist", job.id),
-				 errhint("List the changes to find its number.")));
-	review_statements(&job);
-	warden_principal_run_internal(put_findings_internally, &job);
 	return (Datum) 0;
 }

@@ -162,7 +162,7 @@ SELECT ordinal, method, rows, detail, triggers, jsonb_array_length(sample) AS sa
 SELECT ordinal, command, method, triggers FROM warden.preview(41004);
 -- a masked look does not loosen what an apply is held to
 \c - regress_dim
-SELECT count(*) FROM warden.preview(41001);
+SELECT ordinal, command, compared FROM warden.preview(41001);
 \c - :superuser
 SELECT ordinal, rows FROM warden.change_footprints WHERE change_id = 41001 ORDER BY 1;
 \c - :superuser

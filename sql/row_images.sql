@@ -80,19 +80,30 @@ SELECT FROM warden.add_person('i bob', 'regress_i_bob');
 -- What a preview saw is what an apply may touch
 --
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 18001;
+SET ROLE regress_i_writer;
+CREATE TABLE regress_i.many (i int);
+INSERT INTO regress_i.many SELECT generate_series(1, 10001);
+GRANT SELECT ON regress_i.many TO regress_i_bot;
 \c - regress_i_bot
 \o /dev/null
 SELECT warden.propose('UPDATE regress_i.items SET name = upper(name), at = now() WHERE id < 4; DELETE FROM regress_i.items WHERE at IS NOT NULL AND id = 1', 'drift', '');
 SELECT warden.propose('INSERT INTO regress_i.heap SELECT id, name FROM regress_i.items', 'count', '');
 SELECT warden.propose('UPDATE regress_i.part SET v = v || ''!'' WHERE id > 1', 'partitions', '');
+SELECT warden.propose('COMMENT ON TABLE regress_i.items IS ''x''; UPDATE regress_i.items SET name = name WHERE id = 2; UPDATE regress_i.traced SET id = id WHERE id = 3; UPDATE regress_i.items SET name = name WHERE id = 3', 'not all of it', '');
+SELECT warden.propose('DELETE FROM regress_i.many WHERE i > 0', 'many', '');
 \o
 \c - regress_i_ann
 \o /dev/null
 SELECT warden.approve(id, 'ok') FROM generate_series(18001, 18003) id;
 \o
-SELECT ordinal, method, rows FROM warden.preview(18001);
-SELECT ordinal, method, rows FROM warden.preview(18002);
-SELECT ordinal, method, rows FROM warden.preview(18003);
+-- which comparison an apply will make, before a preview and after it
+SELECT id, ordinal, level FROM generate_series(18001, 18005) id, warden.review(id) WHERE rule = 'apply.not_compared';
+SELECT ordinal, method, rows, compared FROM warden.preview(18001);
+SELECT ordinal, method, rows, compared FROM warden.preview(18002);
+SELECT ordinal, method, rows, compared FROM warden.preview(18003);
+SELECT ordinal, command, method, compared FROM warden.preview(18004);
+SELECT ordinal, method, rows, compared FROM warden.preview(18005);
+SELECT id, ordinal, message FROM generate_series(18001, 18005) id, warden.review(id) WHERE rule = 'apply.not_compared';
 SELECT * FROM warden.change_footprints;
 -- the same rows with other contents
 BEGIN;
