@@ -69,6 +69,7 @@ typedef struct DbOutcome
 	long long	change_id;		/* 0: nothing was diverted or proposed */
 	char		risk[16];
 	bool		borrowed;		/* the results are a ticket's */
+	bool		stale;			/* nothing was done: db_call may do better */
 	unsigned char masked[(DB_MAX_COLUMNS + 7) / 8];
 	unsigned char untrusted[(DB_MAX_COLUMNS + 7) / 8];
 } DbOutcome;

@@ -13,8 +13,8 @@ SHIM_LEAVES = auth buf config json_load json_util jsonrpc log metrics session
 SHIM_CORE = $(SHIM_LEAVES) mcp_ask mcp_batch mcp_dispatch mcp_features \
 	mcp_headers mcp_methods mcp_stream worker
 SHIM_TRANSPORTS = http_guard http_server http_transport loop stdio_transport
-SHIM_DATABASE = db db_connect db_plain keys pg_types prompts resources rows \
-	tools tools_change tools_read tools_task watch
+SHIM_DATABASE = db_call db_connect db_names db_plain db_pool keys pg_types \
+	prompts resources rows tools tools_change tools_read tools_task watch
 SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)
 
 # A build with a sanitizer has objects of its own.
@@ -63,7 +63,7 @@ $(SHIM_OBJDIR):
 # ---- tests -----------------------------------------------------------------
 
 SHIM_TEST_OBJS = $(filter-out %/main.o %/http_transport.o %/stdio_transport.o \
-	%/db.o,$(SHIM_OBJS))
+	%/db_call.o %/db_pool.o,$(SHIM_OBJS))
 
 shim/test/unit_%: shim/test/unit_%.c shim/test/unit.h $(SHIM_OBJS)
 	$(CC) $(SHIM_CFLAGS) -Ishim/test $(SHIM_LDFLAGS) -o $@ $< \

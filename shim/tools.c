@@ -603,14 +603,15 @@ bool
 tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	McpVerdict	verdict;
+	bool		unpark = call->parked != NULL && !call->unparked &&
+		call->phase != MCP_PHASE_START;
 
-	if (call->parked != NULL && !call->unparked &&
-		call->phase != MCP_PHASE_START)
+	if (unpark)
 	{
 		call->unparked = true;
 		db_finish(call->parked, atomic_load(&call->wake_fd), outcome);
 	}
-	else
+	if (!unpark || outcome->stale)
 		run_request(call, run, outcome);
 	verdict = verdict_of(outcome);
 	if (verdict != MCP_UNJUDGED)

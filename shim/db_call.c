@@ -1,33 +1,32 @@
 /*
- * db.c
- *		Connections to PostgreSQL and the one transaction that a call is.
+ * db_call.c
+ *		The one transaction that a call is.
  *
- * A call is one flush: BEGIN; enter; the statements; leave; COMMIT; sync.  The
- * extension leaves nothing behind on a connection, whatever was run.  Should it
- * fail in that, one identity must not meet what another one left: unless the
+ * A call is one flush: BEGIN; enter; the statements; leave; COMMIT; sync.  What
+ * comes again on a connection is prepared, if that leads to the backend itself:
+ * behind a pooler our names would meet those of others.
+ *
+ * The extension leaves nothing behind on a connection, whatever was run.
+ * Should it fail in that, one identity must not meet what another one left: unless the
  * call before was the same one's and ended well, DISCARD ALL goes first, and if
  * that fails, the server skips everything up to the sync.  After an error the
  * transaction is rolled back at once; the answer to that is read when the
  * connection is next wanted.  A connection that is not outside a transaction
- * then is closed.  The pool's lock is never held across a libpq call.
+ * then is closed.
  *
  * A call that was started is a DbTicket.  Whoever holds it reads what came so
  * far and goes on to other things, or waits for the rest; what a wait can end
  * on is looked at only by those who wait.
  */
-#include "db.h"
+#include "db_internal.h"
 
-#include "auth.h"
-#include "db_connect.h"
 #include "db_sql.h"
 #include "json_util.h"
 #include "log.h"
 #include "metrics.h"
-#include "pg_types.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,12 +34,6 @@
 #include <unistd.h>
 
 #define LEAVE_KEY_BYTES 16
-#define SECOND UINT64_C(1000000000)
-
-/* A result may take up this many times max_result in libpq's memory. */
-#define RECEIVE_FACTOR 4
-
-#define MAX_LEARNED_TYPES 512
 
 /* Seconds for which a replica that is not there is not tried again. */
 #define REPLICA_PAUSE 5
@@ -51,65 +44,12 @@
 /* Small results come in this many reads; only more are counted. */
 #define FREE_READS 2
 
-/* What is started without waiting is at most this long. */
-#define MAX_SHORT 8192
-
 /* of pg_type, and never any other */
 #define TYPE_TEXT 25
 #define TYPE_JSONB 3802
 
-/* places in the pipeline */
-#define AT_BEGIN 1
-#define AT_ENTER 2
-#define AT_STEPS 3
-
-typedef struct LearnedType
-{
-	unsigned	oid;
-	char	   *name;
-} LearnedType;
-
-typedef struct DbTarget
-{
-	char	   *name;			/* NULL: the main one */
-	char	   *dsn;
-	struct DbConn *idle;
-	_Atomic(uint64_t) down_until;	/* of the replica, when it was not there */
-	LearnedType types[MAX_LEARNED_TYPES];
-	size_t		type_count;
-} DbTarget;
-
-/* who a call was made for, as far as the request says it */
-typedef struct Identity
-{
-	AuthDigest	credential;
-	AuthDigest	person;
-} Identity;
-
-typedef struct DbConn
-{
-	PGconn	   *pg;
-	PGcancel   *cancel;
-	DbTarget   *target;
-	bool		rolling_back;	/* the answer to a ROLLBACK is not read yet */
-	bool		clean;			/* as far as we know */
-	Identity	user;			/* of the last call */
-	uint64_t	used;			/* when it was last given back */
-	DbOutcome  *outcome;		/* of the running call, for notices */
-	struct DbConn *next;
-} DbConn;
-
-struct DbPool
-{
-	pthread_mutex_t lock;		/* guards idle lists and learned types */
-	DbTarget   *targets;		/* the main one, those by name, the replica */
-	size_t		target_count;
-	DbTarget   *replica;		/* or NULL */
-	long		connect_timeout;
-	long		call_timeout;
-	long		cancel_timeout;
-	size_t		max_receive;
-};
+/* Commands of a call: at most nine, and one more for each that gets a name. */
+#define MAX_COMMANDS 16
 
 /* what a wait for PostgreSQL ends on, besides input */
 typedef struct Wait
@@ -134,263 +74,36 @@ typedef enum Reading
 	READING_BROKEN				/* the connection has to be given up */
 } Reading;
 
+/* What a command in the pipeline is, for who reads its result. */
+typedef enum Command
+{
+	COMMAND_OTHER,
+	COMMAND_BACKEND,			/* asks whom we talk to */
+	COMMAND_ENTER,
+	COMMAND_LAST_STEP,
+	COMMAND_LEAVE
+} Command;
+
+typedef struct Sent
+{
+	Command		command;
+	bool		by_name;		/* that an earlier call gave it */
+} Sent;
+
 struct DbTicket
 {
 	DbPool	   *pool;
 	DbConn	   *conn;			/* NULL once it is all read */
 	Wait		wait;
-	int			step_count;
+	bool		use_names;
 	bool		prepared;		/* a step leaves a statement behind */
+	DbName	   *fresh[MAX_COMMANDS];	/* what was sent the first time */
+	int			fresh_count;
+	Sent		commands[MAX_COMMANDS];
+	int			sent;			/* of them */
 	int			index;			/* of the command whose result comes next */
 	DbOutcome	outcome;
 };
-
-/* ------------------------------------------------------------------------
- * Pool
- * ------------------------------------------------------------------------
- */
-
-static bool
-add_target(DbPool *pool, const char *name, size_t name_len, const char *dsn)
-{
-	DbTarget   *target = &pool->targets[pool->target_count];
-
-	target->dsn = strdup(dsn);
-	if (name != NULL)
-		target->name = strndup(name, name_len);
-	pool->target_count++;
-	return target->dsn != NULL && (name == NULL || target->name != NULL);
-}
-
-static bool
-check_dsn(const char *dsn, Buf *error)
-{
-	char	   *message = NULL;
-	PQconninfoOption *options = PQconninfoParse(dsn, &message);
-
-	/* libpq quotes the string, which may hold a password */
-	if (options == NULL && *dsn != '\0' &&
-		(strchr(dsn, '=') != NULL || strstr(dsn, "://") != NULL))
-	{
-		buf_puts(error, "a dsn can not be parsed as conninfo or URI");
-		PQfreemem(message);
-		return false;
-	}
-	PQconninfoFree(options);
-	PQfreemem(message);
-	return true;
-}
-
-static bool
-add_targets(DbPool *pool, const Config *cf, Buf *error)
-{
-	pool->targets = calloc(cf->databases.count + 2, sizeof(DbTarget));
-	if (pool->targets == NULL || !check_dsn(cf->dsn, error) ||
-		!add_target(pool, NULL, 0, cf->dsn))
-		return false;
-	for (size_t i = 0; i < cf->databases.count; i++)
-	{
-		const char *item = cf->databases.items[i];
-		const char *equals = strchr(item, '=');
-
-		if (equals == NULL || equals == item)
-		{
-			buf_puts(error, "database must be given as name=conninfo");
-			return false;
-		}
-		if (!check_dsn(equals + 1, error) ||
-			!add_target(pool, item, (size_t) (equals - item), equals + 1))
-			return false;
-	}
-	if (cf->read_dsn == NULL)
-		return true;
-	pool->replica = &pool->targets[pool->target_count];
-	return check_dsn(cf->read_dsn, error) &&
-		add_target(pool, NULL, 0, cf->read_dsn);
-}
-
-DbPool *
-db_pool_create(const Config *cf, Buf *error)
-{
-	DbPool	   *pool = calloc(1, sizeof(*pool));
-
-	if (pool == NULL)
-		return NULL;
-	pthread_mutex_init(&pool->lock, NULL);
-	pool->connect_timeout = cf->connect_timeout;
-	pool->call_timeout = cf->call_timeout;
-	pool->cancel_timeout = cf->cancel_timeout;
-	pool->max_receive = (size_t) cf->max_result * RECEIVE_FACTOR;
-	if (!add_targets(pool, cf, error))
-	{
-		db_pool_free(pool);
-		return NULL;
-	}
-	return pool;
-}
-
-static void
-close_conn(DbConn *conn)
-{
-	if (conn == NULL)
-		return;
-	PQfreeCancel(conn->cancel);
-	PQfinish(conn->pg);
-	free(conn);
-	metrics_gauge_add(METRICS_POOL_OPEN, -1);
-}
-
-static void
-free_target(DbTarget *target)
-{
-	while (target->idle != NULL)
-	{
-		DbConn	   *conn = target->idle;
-
-		target->idle = conn->next;
-		close_conn(conn);
-	}
-	for (size_t i = 0; i < target->type_count; i++)
-		free(target->types[i].name);
-	if (target->dsn != NULL)
-		explicit_bzero(target->dsn, strlen(target->dsn));
-	free(target->dsn);
-	free(target->name);
-}
-
-void
-db_pool_free(DbPool *pool)
-{
-	if (pool == NULL)
-		return;
-	for (size_t i = 0; i < pool->target_count; i++)
-		free_target(&pool->targets[i]);
-	free(pool->targets);
-	pthread_mutex_destroy(&pool->lock);
-	free(pool);
-}
-
-static DbTarget *
-find_target(const DbPool *pool, const char *name)
-{
-	if (name == NULL)
-		return &pool->targets[0];
-	for (size_t i = 1; i < pool->target_count; i++)
-		if (pool->targets[i].name != NULL &&
-			strcmp(pool->targets[i].name, name) == 0)
-			return &pool->targets[i];
-	return NULL;
-}
-
-bool
-db_has_database(const DbPool *pool, const char *name)
-{
-	return find_target(pool, name) != NULL;
-}
-
-bool
-db_has_replica(const DbPool *pool)
-{
-	return pool->replica != NULL;
-}
-
-/* ------------------------------------------------------------------------
- * Notices
- * ------------------------------------------------------------------------
- */
-
-/* "change=42 statement=1 risk=high" */
-static void
-parse_change_detail(DbOutcome *outcome, const char *detail)
-{
-	const char *change = strstr(detail, "change=");
-	const char *risk = strstr(detail, "risk=");
-	size_t		n;
-
-	if (change != NULL)
-		outcome->change_id = strtoll(change + 7, NULL, 10);
-	if (risk == NULL)
-		return;
-	n = strspn(risk + 5, "abcdefghijklmnopqrstuvwxyz");
-	if (n >= sizeof(outcome->risk))
-		n = sizeof(outcome->risk) - 1;
-	memcpy(outcome->risk, risk + 5, n);
-	outcome->risk[n] = '\0';
-}
-
-static void
-receive_notice(void *arg, const PGresult *notice)
-{
-	DbConn	   *conn = arg;
-	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
-	const char *detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
-
-	if (conn->outcome == NULL || sqlstate == NULL)
-		return;
-	if (strcmp(sqlstate, "01WD1") == 0 && detail != NULL)
-		parse_change_detail(conn->outcome, detail);
-	else if (strcmp(sqlstate, "01WD2") == 0)
-		conn->outcome->truncated = true;
-}
-
-/* ------------------------------------------------------------------------
- * Connecting
- * ------------------------------------------------------------------------
- */
-
-static DbConn *
-open_conn(DbPool *pool, DbTarget *target)
-{
-	DbConn	   *conn = calloc(1, sizeof(*conn));
-
-	if (conn == NULL)
-		return NULL;
-	metrics_gauge_add(METRICS_POOL_OPEN, 1);
-	metrics_count(METRICS_DB_CONNECTS);
-	conn->target = target;
-	conn->pg = db_connect(target->dsn, pool->connect_timeout);
-	if (PQstatus(conn->pg) == CONNECTION_OK)
-		conn->cancel = PQgetCancel(conn->pg);
-	if (conn->cancel == NULL || !PQenterPipelineMode(conn->pg))
-	{
-		log_event(LOG_LEVEL_ERROR, "connect_failed", "database", target->name,
-				  "message", PQerrorMessage(conn->pg), NULL);
-		metrics_count(METRICS_DB_FAILURES);
-		close_conn(conn);
-		return NULL;
-	}
-	PQsetNoticeReceiver(conn->pg, receive_notice, conn);
-	return conn;
-}
-
-static DbConn *
-take_idle(DbPool *pool, DbTarget *target)
-{
-	DbConn	   *conn;
-
-	pthread_mutex_lock(&pool->lock);
-	conn = target->idle;
-	if (conn != NULL)
-		target->idle = conn->next;
-	pthread_mutex_unlock(&pool->lock);
-	return conn;
-}
-
-static void
-put_idle(DbPool *pool, DbConn *conn)
-{
-	pthread_mutex_lock(&pool->lock);
-	conn->next = conn->target->idle;
-	conn->target->idle = conn;
-	pthread_mutex_unlock(&pool->lock);
-}
-
-static void
-give_back(DbPool *pool, DbConn *conn)
-{
-	conn->used = metrics_clock();
-	put_idle(pool, conn);
-}
 
 /* ------------------------------------------------------------------------
  * Waiting
@@ -559,18 +272,25 @@ lease(DbPool *pool, DbTarget *target)
 {
 	DbConn	   *conn;
 
-	while ((conn = take_idle(pool, target)) != NULL)
+	while ((conn = db_take_idle(pool, target)) != NULL)
 	{
 		if (finish_rollback(pool, conn) && is_quiet(conn))
 			return conn;
-		close_conn(conn);
+		db_close_conn(conn);
 	}
 	if (target == pool->replica && metrics_clock() < target->down_until)
 		return NULL;
-	conn = open_conn(pool, target);
+	conn = db_open_conn(pool, target);
 	if (conn == NULL)
 		target->down_until = metrics_clock() + REPLICA_PAUSE * SECOND;
 	return conn;
+}
+
+static void
+give_back(DbPool *pool, DbConn *conn)
+{
+	conn->used = metrics_clock();
+	db_put_idle(pool, conn);
 }
 
 bool
@@ -614,43 +334,117 @@ fail_with_result(DbOutcome *outcome, DbStatus status, PGresult *res)
 	outcome->error.position = position != NULL ? atol(position) : 0;
 }
 
+/* Notes what was sent, if it was. */
 static bool
-send_step(DbConn *conn, const DbStep *step)
+note_sent(DbTicket *ticket, Command command, int ok)
 {
-	if (step->prepare)
-		return PQsendPrepare(conn->pg, SQL_PREPARED, step->sql, 0, NULL) == 1;
-	return PQsendQueryParams(conn->pg, step->sql, step->param_count, NULL,
-							 step->params, NULL, NULL, 0) == 1;
+	if (ok != 1 || ticket->sent == MAX_COMMANDS)
+		return false;
+	ticket->commands[ticket->sent++] = (Sent) {command, false};
+	return true;
+}
+
+static bool
+send_plain(DbTicket *ticket, Command command, const char *sql)
+{
+	return note_sent(ticket, command, send_text(ticket->conn, sql));
+}
+
+static bool
+send_by_name(DbTicket *ticket, Command command, const DbName *name,
+			 const char *const *params)
+{
+	return note_sent(ticket, command,
+					 PQsendQueryPrepared(ticket->conn->pg, name->name,
+										 name->param_count, params, NULL,
+										 NULL, 0));
 }
 
 /*
- * One of our own statements.  Its parameters' types are said, which spares the
- * server the casts.
+ * Sends a statement: by its name, with a name from now on, or as it is.  types
+ * may be NULL; where they are said the server is spared the casts.
  */
 static bool
-send_typed(DbConn *conn, const char *sql, int count, const Oid *types,
-		   const char *const *params)
+send_statement(DbTicket *ticket, Command command, const char *sql, int count,
+			   const Oid *types, const char *const *params)
 {
-	return PQsendQueryParams(conn->pg, sql, count, types, params, NULL, NULL,
-							 0) == 1;
+	DbConn	   *conn = ticket->conn;
+	DbName	   *name = ticket->use_names ?
+		db_names_find(&conn->names, sql, count) : NULL;
+	bool		ok;
+
+	if (name != NULL && name->prepared)
+	{
+		ok = send_by_name(ticket, command, name, params);
+		if (ok)
+			ticket->commands[ticket->sent - 1].by_name = true;
+		return ok;
+	}
+	if (name != NULL)
+	{
+		name->prepared = true;
+		return note_sent(ticket, COMMAND_OTHER,
+						 PQsendPrepare(conn->pg, name->name, sql,
+									   types != NULL ? count : 0, types)) &&
+			send_by_name(ticket, command, name, params);
+	}
+	if (ticket->use_names)
+		name = db_names_add(&conn->names, sql, count);
+	if (name != NULL)
+		ticket->fresh[ticket->fresh_count++] = name;
+	return note_sent(ticket, command,
+					 PQsendQueryParams(conn->pg, sql, count, types, params,
+									   NULL, NULL, 0));
 }
 
 static bool
-send_call(DbConn *conn, const DbRequest *request, const char *key, bool reset)
+send_steps(DbTicket *ticket, const DbRequest *request)
+{
+	bool		ok = true;
+
+	for (int i = 0; ok && i < request->step_count; i++)
+	{
+		const DbStep *step = &request->steps[i];
+		Command		command = i == request->step_count - 1 ?
+			COMMAND_LAST_STEP : COMMAND_OTHER;
+
+		if (step->prepare)
+			ok = note_sent(ticket, command,
+						   PQsendPrepare(ticket->conn->pg, SQL_PREPARED,
+										 step->sql, 0, NULL));
+		else
+			ok = send_statement(ticket, command, step->sql, step->param_count,
+								NULL, step->params);
+	}
+	return ok;
+}
+
+static bool
+send_reset(DbTicket *ticket)
+{
+	db_names_clear(&ticket->conn->names);
+	return send_plain(ticket, COMMAND_OTHER, SQL_RESET);
+}
+
+static bool
+send_call(DbTicket *ticket, const DbRequest *request, const char *key,
+		  bool reset)
 {
 	static const Oid types[4] = {TYPE_TEXT, TYPE_TEXT, TYPE_JSONB, TYPE_TEXT};
 	const char *enter[4] = {request->credential, request->on_behalf_of,
 	request->request, key};
 	const char *leave[1] = {key};
-	bool		ok = (!reset || send_text(conn, SQL_RESET)) &&
-		send_text(conn, SQL_BEGIN) &&
-		send_typed(conn, SQL_ENTER, 4, types, enter);
+	bool		asked = ticket->conn->asked;
 
-	for (int i = 0; ok && i < request->step_count; i++)
-		ok = send_step(conn, &request->steps[i]);
-	return ok && send_typed(conn, SQL_LEAVE, 1, types, leave) &&
-		send_text(conn, SQL_COMMIT) &&
-		PQpipelineSync(conn->pg) == 1;
+	ticket->conn->asked = true;
+	return (!reset || send_reset(ticket)) &&
+		send_plain(ticket, COMMAND_OTHER, SQL_BEGIN) &&
+		(asked || send_plain(ticket, COMMAND_BACKEND, SQL_BACKEND)) &&
+		send_statement(ticket, COMMAND_ENTER, SQL_ENTER, 4, types, enter) &&
+		send_steps(ticket, request) &&
+		send_statement(ticket, COMMAND_LEAVE, SQL_LEAVE, 1, types, leave) &&
+		send_plain(ticket, COMMAND_OTHER, SQL_COMMIT) &&
+		PQpipelineSync(ticket->conn->pg) == 1;
 }
 
 /* A list of booleans, one per column, as bits. */
@@ -684,24 +478,55 @@ read_leave(DbOutcome *outcome, const PGresult *res)
 	json_decref(root);
 }
 
+/* Between us and the backend itself nobody hands out numbers. */
+static void
+read_backend(DbConn *conn, const PGresult *res)
+{
+	conn->direct = PQntuples(res) == 1 &&
+		atoi(PQgetvalue(res, 0, 0)) == PQbackendPID(conn->pg);
+}
+
 /*
- * Takes the result of the command whose turn it is: the reset, BEGIN, enter,
- * the steps, leave and COMMIT.  False when the protocol itself can not go on.
+ * Whether a call may do better without names.  A prepared statement can be
+ * gone, or what it gives have changed; nothing of the call has been done then.
+ */
+static bool
+is_stale(const Sent *sent, const char *sqlstate)
+{
+	if (!sent->by_name)
+		return false;
+	return strcmp(sqlstate, "26000") == 0 ||
+		(sent->command == COMMAND_LAST_STEP &&
+		 (strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "WD001") == 0));
+}
+
+static void
+take_failure(DbOutcome *outcome, const Sent *sent, PGresult *res)
+{
+	fail_with_result(outcome, DB_FAILED, res);
+	if (sent->command == COMMAND_ENTER &&
+		strcmp(outcome->error.sqlstate, "WD001") == 0)
+		outcome->status = DB_REFUSED;
+	outcome->stale = is_stale(sent, outcome->error.sqlstate);
+}
+
+/*
+ * Takes the result of the command whose turn it is.  False when the protocol
+ * itself can not go on.
  */
 static bool
 take_result(DbTicket *ticket, PGresult *res)
 {
 	DbOutcome  *outcome = &ticket->outcome;
 	ExecStatusType status = PQresultStatus(res);
-	int			leave = AT_STEPS + ticket->step_count;
+	static const Sent nothing = {COMMAND_OTHER, false};
+	const Sent *sent = ticket->index < ticket->sent ?
+		&ticket->commands[ticket->index] : &nothing;
+	Command		command = sent->command;
 
 	if (status == PGRES_FATAL_ERROR && outcome->status == DB_DONE)
 	{
-		const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-		bool		refused = ticket->index == AT_ENTER && sqlstate != NULL &&
-			strcmp(sqlstate, "WD001") == 0;
-
-		fail_with_result(outcome, refused ? DB_REFUSED : DB_FAILED, res);
+		take_failure(outcome, sent, res);
 		return true;
 	}
 	if (status == PGRES_EMPTY_QUERY && outcome->status == DB_DONE)
@@ -713,11 +538,13 @@ take_result(DbTicket *ticket, PGresult *res)
 		PQclear(res);
 		return false;
 	}
-	if (ticket->index == AT_ENTER && status == PGRES_TUPLES_OK)
+	if (status == PGRES_TUPLES_OK && command == COMMAND_BACKEND)
+		read_backend(ticket->conn, res);
+	if (status == PGRES_TUPLES_OK && command == COMMAND_ENTER)
 		outcome->entered = true;
-	if (ticket->index == leave && status == PGRES_TUPLES_OK)
+	if (status == PGRES_TUPLES_OK && command == COMMAND_LEAVE)
 		read_leave(outcome, res);
-	if (ticket->index == leave - 1 && outcome->status == DB_DONE)
+	if (command == COMMAND_LAST_STEP && outcome->status == DB_DONE)
 		outcome->result = res;
 	else
 		PQclear(res);
@@ -745,14 +572,13 @@ static Reading
 read_arrived(DbTicket *ticket)
 {
 	PGconn	   *pg = ticket->conn->pg;
-	int			last = AT_STEPS + ticket->step_count + 2;
 
 	while (!PQisBusy(pg))
 	{
 		bool		lost = PQstatus(pg) != CONNECTION_OK;
 		PGresult   *res = PQgetResult(pg);
 
-		if (res == NULL && (lost || ticket->index > last))
+		if (res == NULL && (lost || ticket->index > ticket->sent))
 		{
 			fail_lost(ticket);
 			return READING_BROKEN;
@@ -775,6 +601,14 @@ read_arrived(DbTicket *ticket)
 	return READING_MORE;
 }
 
+/* Writes are not prepared: each is a change of its own. */
+static void
+forget_fresh(DbTicket *ticket)
+{
+	for (int i = 0; i < ticket->fresh_count; i++)
+		db_names_forget(ticket->fresh[i]);
+}
+
 /*
  * The end of a call's use of its connection.  Whatever went wrong between enter
  * and COMMIT, nothing of it was committed; the result is given out only if
@@ -788,7 +622,10 @@ part(DbTicket *ticket, bool usable)
 
 	ticket->conn = NULL;
 	conn->outcome = NULL;
-	conn->clean = !ticket->prepared && outcome->status == DB_DONE;
+	conn->clean = !ticket->prepared && outcome->status == DB_DONE &&
+		!conn->names.full;
+	if (outcome->change_id != 0)
+		forget_fresh(ticket);
 
 	/* an error of libpq's own, for want of memory: it may have lost count */
 	if (outcome->failure != NULL &&
@@ -799,7 +636,7 @@ part(DbTicket *ticket, bool usable)
 	if (usable)
 		give_back(ticket->pool, conn);
 	else
-		close_conn(conn);
+		db_close_conn(conn);
 	if (outcome->status == DB_DONE && outcome->result == NULL)
 		fail(outcome, DB_FAILED, "XX000", "the statement gave no result", NULL);
 }
@@ -831,7 +668,8 @@ change_user(DbConn *conn, const DbRequest *request)
 
 /* Sends the call.  Where that fails the outcome says so, without a conn. */
 static void
-begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
+begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request,
+	  bool use_names)
 {
 	char		key[2 * LEAVE_KEY_BYTES + 1];
 	bool		reset = change_user(conn, request) || !conn->clean;
@@ -839,10 +677,9 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
 	memset(ticket, 0, sizeof(*ticket));
 	ticket->pool = pool;
 	ticket->conn = conn;
-	ticket->step_count = request->step_count;
+	ticket->use_names = use_names && conn->direct;
 	for (int i = 0; i < request->step_count; i++)
 		ticket->prepared = ticket->prepared || request->steps[i].prepare;
-	ticket->index = reset ? 0 : AT_BEGIN;
 	ticket->wait = (Wait) {
 		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
 		.watch_fd = request->watch_fd,.limit = pool->max_receive,
@@ -855,7 +692,7 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request)
 			 NULL);
 		part(ticket, false);
 	}
-	else if (!send_call(conn, request, key, reset))
+	else if (!send_call(ticket, request, key, reset))
 	{
 		/* parts of it may have been sent, up to the COMMIT */
 		fail_lost(ticket);
@@ -882,31 +719,44 @@ wait_for_rest(DbTicket *ticket)
 	}
 }
 
-void
-db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
+/* True if it may do better without names. */
+static bool
+try_call(DbPool *pool, DbTarget *target, const DbRequest *request,
+		 bool use_names, DbOutcome *outcome)
 {
-	DbTarget   *target = request->replica ? pool->replica :
-		find_target(pool, request->database);
 	DbTicket	ticket;
-	DbConn	   *conn;
+	DbConn	   *conn = lease(pool, target);
 
 	memset(outcome, 0, sizeof(*outcome));
-	if (target == NULL)
-	{
-		fail(outcome, DB_FAILED, "3D000", "no database of that name is configured",
-			 "Leave the argument \"database\" out for the main one.");
-		return;
-	}
-	conn = lease(pool, target);
 	if (conn == NULL)
 	{
 		fail(outcome, DB_UNREACHABLE, "08001", "PostgreSQL can not be reached",
 			 "Try again later; the operator of this server finds the cause in its log.");
-		return;
+		return false;
 	}
-	begin(&ticket, pool, conn, request);
+	begin(&ticket, pool, conn, request, use_names);
 	wait_for_rest(&ticket);
 	*outcome = ticket.outcome;
+	return outcome->stale;
+}
+
+void
+db_call(DbPool *pool, const DbRequest *request, DbOutcome *outcome)
+{
+	DbTarget   *target = request->replica ? pool->replica :
+		db_find_target(pool, request->database);
+
+	if (target == NULL)
+	{
+		memset(outcome, 0, sizeof(*outcome));
+		fail(outcome, DB_FAILED, "3D000", "no database of that name is configured",
+			 "Leave the argument \"database\" out for the main one.");
+		return;
+	}
+	if (!try_call(pool, target, request, true, outcome))
+		return;
+	db_outcome_free(outcome);
+	(void) try_call(pool, target, request, false, outcome);
 }
 
 /* ------------------------------------------------------------------------
@@ -929,13 +779,13 @@ is_short(const DbRequest *request)
 		for (int k = 0; k < step->param_count; k++)
 			size += length_of(step->params[k]);
 	}
-	return size <= MAX_SHORT;
+	return size <= DB_MAX_SHORT;
 }
 
 DbTicket *
 db_start(DbPool *pool, const DbRequest *request)
 {
-	DbTarget   *target = find_target(pool, request->database);
+	DbTarget   *target = db_find_target(pool, request->database);
 	DbConn	   *conn = NULL;
 	DbTicket   *ticket;
 
@@ -943,7 +793,7 @@ db_start(DbPool *pool, const DbRequest *request)
 		return NULL;
 	ticket = malloc(sizeof(*ticket));
 	if (ticket != NULL)
-		conn = take_idle(pool, target);
+		conn = db_take_idle(pool, target);
 	if (conn == NULL)
 	{
 		free(ticket);
@@ -951,11 +801,11 @@ db_start(DbPool *pool, const DbRequest *request)
 	}
 	if (conn->rolling_back || !is_quiet(conn))
 	{
-		put_idle(pool, conn);
+		db_put_idle(pool, conn);
 		free(ticket);
 		return NULL;
 	}
-	begin(ticket, pool, conn, request);
+	begin(ticket, pool, conn, request, true);
 	return ticket;
 }
 
@@ -1005,7 +855,7 @@ db_ticket_free(DbTicket *ticket)
 	if (ticket->conn != NULL)
 	{
 		ticket->conn->outcome = NULL;
-		close_conn(ticket->conn);
+		db_close_conn(ticket->conn);
 	}
 	db_outcome_free(&ticket->outcome);
 	free(ticket);
@@ -1022,45 +872,3 @@ db_outcome_free(DbOutcome *outcome)
 	memset(outcome, 0, sizeof(*outcome));
 }
 
-/* ------------------------------------------------------------------------
- * Names of types
- * ------------------------------------------------------------------------
- */
-
-const char *
-db_type_name(DbPool *pool, const char *database, unsigned type)
-{
-	DbTarget   *target = find_target(pool, database);
-	const char *name = pg_type_name(type);
-
-	if (name != NULL)
-		return name;
-	pthread_mutex_lock(&pool->lock);
-	for (size_t i = 0; name == NULL && i < target->type_count; i++)
-		if (target->types[i].oid == type)
-			name = target->types[i].name;
-	pthread_mutex_unlock(&pool->lock);
-	return name;
-}
-
-/* Learned names are never dropped, so that callers may keep the pointer. */
-void
-db_learn_type(DbPool *pool, const char *database, unsigned type,
-			  const char *name)
-{
-	DbTarget   *target = find_target(pool, database);
-
-	if (db_type_name(pool, database, type) != NULL)
-		return;
-	pthread_mutex_lock(&pool->lock);
-	if (target->type_count < MAX_LEARNED_TYPES)
-	{
-		LearnedType *slot = &target->types[target->type_count];
-
-		slot->oid = type;
-		slot->name = strdup(name);
-		if (slot->name != NULL)
-			target->type_count++;
-	}
-	pthread_mutex_unlock(&pool->lock);
-}

@@ -1,0 +1,120 @@
+/*
+ * db_internal.h
+ *		Shared by the files of a call: db_call.c, db_pool.c (connections) and
+ *		db_names.c (prepared statements).
+ */
+#ifndef DB_INTERNAL_H
+#define DB_INTERNAL_H
+
+#include "auth.h"
+#include "db.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* How long a statement may be whose text is kept. */
+#define DB_MAX_SHORT 8192
+
+#define DB_MAX_TYPES 512
+
+typedef struct LearnedType
+{
+	unsigned	oid;
+	char	   *name;
+} LearnedType;
+
+typedef struct DbTarget
+{
+	char	   *name;			/* NULL: the main one */
+	char	   *dsn;
+	struct DbConn *idle;
+	_Atomic(uint64_t) down_until;	/* of the replica, when it was not there */
+	LearnedType types[DB_MAX_TYPES];
+	size_t		type_count;
+} DbTarget;
+
+/* who a call was made for, as far as the request says it */
+typedef struct Identity
+{
+	AuthDigest	credential;
+	AuthDigest	person;
+} Identity;
+
+/*
+ * Statements that were sent on a connection since it was reset.  One that comes
+ * again is prepared under a name, and after that only its name is sent.
+ */
+#define DB_NAMES 16
+
+typedef struct DbName
+{
+	char	   *sql;			/* NULL: a free place */
+	size_t		len;
+	int			param_count;
+	bool		prepared;
+	char		name[24];
+} DbName;
+
+typedef struct DbNames
+{
+	DbName		places[DB_NAMES];
+	unsigned	given;			/* names so far */
+	unsigned	next;			/* place to be looked at for the next one */
+	bool		full;			/* of prepared statements */
+} DbNames;
+
+typedef struct DbConn
+{
+	PGconn	   *pg;
+	PGcancel   *cancel;
+	DbTarget   *target;
+	bool		rolling_back;	/* the answer to a ROLLBACK is not read yet */
+	bool		clean;			/* as far as we know */
+	bool		asked;			/* whom we are connected to */
+	bool		direct;			/* to the backend itself: no pooler between */
+	DbNames		names;
+	Identity	user;			/* of the last call */
+	uint64_t	used;			/* when it was last given back */
+	DbOutcome  *outcome;		/* of the running call, for notices */
+	struct DbConn *next;
+} DbConn;
+
+struct DbPool
+{
+	pthread_mutex_t lock;		/* guards idle lists and learned types */
+	DbTarget   *targets;		/* the main one, those by name, the replica */
+	size_t		target_count;
+	DbTarget   *replica;		/* or NULL */
+	long		connect_timeout;
+	long		call_timeout;
+	long		cancel_timeout;
+	size_t		max_receive;
+};
+
+/* The target of that name, NULL for the main one; NULL if there is none. */
+extern DbTarget *db_find_target(const DbPool *pool, const char *name);
+
+/* Connects, which may take as long as connect_timeout. */
+extern DbConn *db_open_conn(DbPool *pool, DbTarget *target);
+extern void db_close_conn(DbConn *conn);
+
+/* An idle connection, taken off the list, or NULL; and its way back. */
+extern DbConn *db_take_idle(DbPool *pool, DbTarget *target);
+extern void db_put_idle(DbPool *pool, DbConn *conn);
+
+/* The statement's place, NULL if it has none. */
+extern DbName *db_names_find(DbNames *names, const char *sql, int param_count);
+
+/* Gives a statement a place; NULL where that can not be. */
+extern DbName *db_names_add(DbNames *names, const char *sql, int param_count);
+
+/* It may not be prepared. */
+extern void db_names_forget(DbName *name);
+
+/* After DISCARD ALL. */
+extern void db_names_clear(DbNames *names);
+
+#endif							/* DB_INTERNAL_H */

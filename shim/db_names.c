@@ -1,0 +1,71 @@
+/*
+ * db_names.c
+ *		Which statements a connection knows by a name.
+ *
+ * Half of what PostgreSQL does for a short statement is reading and planning
+ * it.  The first time a statement is sent as it is, and its text is kept; the
+ * second time it gets a name.  Places are taken over from statements that came
+ * once only.
+ */
+#include "db_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+DbName *
+db_names_find(DbNames *names, const char *sql, int param_count)
+{
+	size_t		len = strlen(sql);
+
+	for (int i = 0; i < DB_NAMES; i++)
+	{
+		DbName	   *name = &names->places[i];
+
+		if (name->sql != NULL && name->len == len &&
+			name->param_count == param_count &&
+			memcmp(name->sql, sql, len) == 0)
+			return name;
+	}
+	return NULL;
+}
+
+void
+db_names_forget(DbName *name)
+{
+	free(name->sql);
+	memset(name, 0, sizeof(*name));
+}
+
+DbName *
+db_names_add(DbNames *names, const char *sql, int param_count)
+{
+	DbName	   *name = NULL;
+	size_t		len = strlen(sql);
+
+	if (len > DB_MAX_SHORT)
+		return NULL;
+	for (int i = 0; i < DB_NAMES && name == NULL; i++)
+	{
+		name = &names->places[names->next++ % DB_NAMES];
+		if (name->prepared)
+			name = NULL;
+	}
+	names->full = name == NULL;
+	if (name == NULL)
+		return NULL;
+	db_names_forget(name);
+	name->sql = strdup(sql);
+	name->len = len;
+	name->param_count = param_count;
+	snprintf(name->name, sizeof(name->name), "warden_mcp_%u", names->given++);
+	return name->sql != NULL ? name : NULL;
+}
+
+void
+db_names_clear(DbNames *names)
+{
+	for (int i = 0; i < DB_NAMES; i++)
+		db_names_forget(&names->places[i]);
+	names->full = false;
+}

@@ -1,0 +1,301 @@
+/*
+ * db_pool.c
+ *		Connections to PostgreSQL: where to, those that are idle, and what was
+ *		learned of each database.  The lock is never held across a libpq call.
+ */
+#include "db_internal.h"
+
+#include "db_connect.h"
+#include "log.h"
+#include "metrics.h"
+#include "pg_types.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A result may take up this many times max_result in libpq's memory. */
+#define RECEIVE_FACTOR 4
+
+/* ------------------------------------------------------------------------
+ * Pool
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+add_target(DbPool *pool, const char *name, size_t name_len, const char *dsn)
+{
+	DbTarget   *target = &pool->targets[pool->target_count];
+
+	target->dsn = strdup(dsn);
+	if (name != NULL)
+		target->name = strndup(name, name_len);
+	pool->target_count++;
+	return target->dsn != NULL && (name == NULL || target->name != NULL);
+}
+
+static bool
+check_dsn(const char *dsn, Buf *error)
+{
+	char	   *message = NULL;
+	PQconninfoOption *options = PQconninfoParse(dsn, &message);
+
+	/* libpq quotes the string, which may hold a password */
+	if (options == NULL && *dsn != '\0' &&
+		(strchr(dsn, '=') != NULL || strstr(dsn, "://") != NULL))
+	{
+		buf_puts(error, "a dsn can not be parsed as conninfo or URI");
+		PQfreemem(message);
+		return false;
+	}
+	PQconninfoFree(options);
+	PQfreemem(message);
+	return true;
+}
+
+static bool
+add_targets(DbPool *pool, const Config *cf, Buf *error)
+{
+	pool->targets = calloc(cf->databases.count + 2, sizeof(DbTarget));
+	if (pool->targets == NULL || !check_dsn(cf->dsn, error) ||
+		!add_target(pool, NULL, 0, cf->dsn))
+		return false;
+	for (size_t i = 0; i < cf->databases.count; i++)
+	{
+		const char *item = cf->databases.items[i];
+		const char *equals = strchr(item, '=');
+
+		if (equals == NULL || equals == item)
+		{
+			buf_puts(error, "database must be given as name=conninfo");
+			return false;
+		}
+		if (!check_dsn(equals + 1, error) ||
+			!add_target(pool, item, (size_t) (equals - item), equals + 1))
+			return false;
+	}
+	if (cf->read_dsn == NULL)
+		return true;
+	pool->replica = &pool->targets[pool->target_count];
+	return check_dsn(cf->read_dsn, error) &&
+		add_target(pool, NULL, 0, cf->read_dsn);
+}
+
+DbPool *
+db_pool_create(const Config *cf, Buf *error)
+{
+	DbPool	   *pool = calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	pool->connect_timeout = cf->connect_timeout;
+	pool->call_timeout = cf->call_timeout;
+	pool->cancel_timeout = cf->cancel_timeout;
+	pool->max_receive = (size_t) cf->max_result * RECEIVE_FACTOR;
+	if (!add_targets(pool, cf, error))
+	{
+		db_pool_free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+void
+db_close_conn(DbConn *conn)
+{
+	if (conn == NULL)
+		return;
+	db_names_clear(&conn->names);
+	PQfreeCancel(conn->cancel);
+	PQfinish(conn->pg);
+	free(conn);
+	metrics_gauge_add(METRICS_POOL_OPEN, -1);
+}
+
+static void
+free_target(DbTarget *target)
+{
+	while (target->idle != NULL)
+	{
+		DbConn	   *conn = target->idle;
+
+		target->idle = conn->next;
+		db_close_conn(conn);
+	}
+	for (size_t i = 0; i < target->type_count; i++)
+		free(target->types[i].name);
+	if (target->dsn != NULL)
+		explicit_bzero(target->dsn, strlen(target->dsn));
+	free(target->dsn);
+	free(target->name);
+}
+
+void
+db_pool_free(DbPool *pool)
+{
+	if (pool == NULL)
+		return;
+	for (size_t i = 0; i < pool->target_count; i++)
+		free_target(&pool->targets[i]);
+	free(pool->targets);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+DbTarget *
+db_find_target(const DbPool *pool, const char *name)
+{
+	if (name == NULL)
+		return &pool->targets[0];
+	for (size_t i = 1; i < pool->target_count; i++)
+		if (pool->targets[i].name != NULL &&
+			strcmp(pool->targets[i].name, name) == 0)
+			return &pool->targets[i];
+	return NULL;
+}
+
+bool
+db_has_database(const DbPool *pool, const char *name)
+{
+	return db_find_target(pool, name) != NULL;
+}
+
+bool
+db_has_replica(const DbPool *pool)
+{
+	return pool->replica != NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Notices
+ * ------------------------------------------------------------------------
+ */
+
+/* "change=42 statement=1 risk=high" */
+static void
+parse_change_detail(DbOutcome *outcome, const char *detail)
+{
+	const char *change = strstr(detail, "change=");
+	const char *risk = strstr(detail, "risk=");
+	size_t		n;
+
+	if (change != NULL)
+		outcome->change_id = strtoll(change + 7, NULL, 10);
+	if (risk == NULL)
+		return;
+	n = strspn(risk + 5, "abcdefghijklmnopqrstuvwxyz");
+	if (n >= sizeof(outcome->risk))
+		n = sizeof(outcome->risk) - 1;
+	memcpy(outcome->risk, risk + 5, n);
+	outcome->risk[n] = '\0';
+}
+
+static void
+receive_notice(void *arg, const PGresult *notice)
+{
+	DbConn	   *conn = arg;
+	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+	const char *detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
+
+	if (conn->outcome == NULL || sqlstate == NULL)
+		return;
+	if (strcmp(sqlstate, "01WD1") == 0 && detail != NULL)
+		parse_change_detail(conn->outcome, detail);
+	else if (strcmp(sqlstate, "01WD2") == 0)
+		conn->outcome->truncated = true;
+}
+
+/* ------------------------------------------------------------------------
+ * Connecting
+ * ------------------------------------------------------------------------
+ */
+
+DbConn *
+db_open_conn(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn = calloc(1, sizeof(*conn));
+
+	if (conn == NULL)
+		return NULL;
+	metrics_gauge_add(METRICS_POOL_OPEN, 1);
+	metrics_count(METRICS_DB_CONNECTS);
+	conn->target = target;
+	conn->pg = db_connect(target->dsn, pool->connect_timeout);
+	if (PQstatus(conn->pg) == CONNECTION_OK)
+		conn->cancel = PQgetCancel(conn->pg);
+	if (conn->cancel == NULL || !PQenterPipelineMode(conn->pg))
+	{
+		log_event(LOG_LEVEL_ERROR, "connect_failed", "database", target->name,
+				  "message", PQerrorMessage(conn->pg), NULL);
+		metrics_count(METRICS_DB_FAILURES);
+		db_close_conn(conn);
+		return NULL;
+	}
+	PQsetNoticeReceiver(conn->pg, receive_notice, conn);
+	return conn;
+}
+
+DbConn *
+db_take_idle(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn;
+
+	pthread_mutex_lock(&pool->lock);
+	conn = target->idle;
+	if (conn != NULL)
+		target->idle = conn->next;
+	pthread_mutex_unlock(&pool->lock);
+	return conn;
+}
+
+void
+db_put_idle(DbPool *pool, DbConn *conn)
+{
+	pthread_mutex_lock(&pool->lock);
+	conn->next = conn->target->idle;
+	conn->target->idle = conn;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Names of types
+ * ------------------------------------------------------------------------
+ */
+
+const char *
+db_type_name(DbPool *pool, const char *database, unsigned type)
+{
+	DbTarget   *target = db_find_target(pool, database);
+	const char *name = pg_type_name(type);
+
+	if (name != NULL)
+		return name;
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; name == NULL && i < target->type_count; i++)
+		if (target->types[i].oid == type)
+			name = target->types[i].name;
+	pthread_mutex_unlock(&pool->lock);
+	return name;
+}
+
+/* Learned names are never dropped, so that callers may keep the pointer. */
+void
+db_learn_type(DbPool *pool, const char *database, unsigned type,
+			  const char *name)
+{
+	DbTarget   *target = db_find_target(pool, database);
+
+	if (db_type_name(pool, database, type) != NULL)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	if (target->type_count < DB_MAX_TYPES)
+	{
+		LearnedType *slot = &target->types[target->type_count];
+
+		slot->oid = type;
+		slot->name = strdup(name);
+		if (slot->name != NULL)
+			target->type_count++;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
