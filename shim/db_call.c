@@ -48,7 +48,7 @@
 #define TYPE_TEXT 25
 #define TYPE_JSONB 3802
 
-/* Commands of a call: at most nine, and one more for each that gets a name. */
+/* Commands of a call: at most eight, and one more for each that gets a name. */
 #define MAX_COMMANDS 16
 
 /* what a wait for PostgreSQL ends on, besides input */
@@ -438,12 +438,12 @@ send_call(DbTicket *ticket, const DbRequest *request, const char *key,
 
 	ticket->conn->asked = true;
 	return (!reset || send_reset(ticket)) &&
-		send_plain(ticket, COMMAND_OTHER, SQL_BEGIN) &&
+		send_statement(ticket, COMMAND_OTHER, SQL_BEGIN, 0, NULL, NULL) &&
 		(asked || send_plain(ticket, COMMAND_BACKEND, SQL_BACKEND)) &&
 		send_statement(ticket, COMMAND_ENTER, SQL_ENTER, 4, types, enter) &&
 		send_steps(ticket, request) &&
 		send_statement(ticket, COMMAND_LEAVE, SQL_LEAVE, 1, types, leave) &&
-		send_plain(ticket, COMMAND_OTHER, SQL_COMMIT) &&
+		send_statement(ticket, COMMAND_OTHER, SQL_COMMIT, 0, NULL, NULL) &&
 		PQpipelineSync(ticket->conn->pg) == 1;
 }
 

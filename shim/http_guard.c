@@ -56,7 +56,8 @@ look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
 		framing->bad = true;
 	for (size_t i = 0; i < sizeof(single_headers) / sizeof(char *); i++)
 	{
-		if (strcasecmp(name, single_headers[i]) != 0)
+		if ((name[0] | 0x20) != (single_headers[i][0] | 0x20) ||
+			strcasecmp(name, single_headers[i]) != 0)
 			continue;
 		if ((framing->seen & (1u << i)) != 0)
 			framing->bad = true;

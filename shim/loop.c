@@ -27,6 +27,9 @@
 #define SLOW_NS UINT64_C(20000000)
 #define SLOW_MS 20
 
+/* How long a client is taken to be there without a look. */
+#define PATIENCE_NS UINT64_C(10000000)
+
 typedef struct Parked
 {
 	McpCall    *call;
@@ -49,7 +52,7 @@ struct Loop
 	pthread_t	thread;
 	int			epoll_fd;
 	int			wake_fd;
-	bool		again;			/* the thread woke itself */
+	bool		again;			/* the thread woke itself after loop_wait */
 	char		sources[SOURCES];
 	size_t		count;
 	Parked	   *parked;			/* as many as there are places */
@@ -192,12 +195,14 @@ begin(Loop *loop, McpCall *call)
 	return false;
 }
 
+/* Whose call has just come is there. */
 static bool
 has_hung_up(const McpCall *call)
 {
 	struct pollfd fd = {call->watch_fd, POLLRDHUP, 0};
 
-	return call->watch_fd >= 0 && poll(&fd, 1, 0) > 0;
+	return call->watch_fd >= 0 &&
+		metrics_clock() - call->accepted > PATIENCE_NS && poll(&fd, 1, 0) > 0;
 }
 
 /*
@@ -229,7 +234,10 @@ bool
 loop_submit(Loop *loop, McpCall *call)
 {
 	if (!worker_claim(loop->server->workers))
+	{
+		call->accepted = metrics_clock();
 		return worker_submit(loop->server->workers, call);
+	}
 	if (begin(loop, call))
 		leave_place(loop);
 	return true;
@@ -322,7 +330,6 @@ loop_wait(Loop *loop, int ms)
 		ms = SLOW_MS;
 	if (loop->again)
 		ms = 0;
-	loop->again = false;
 	n = epoll_wait(loop->epoll_fd, events, MAX_EVENTS, ms);
 	for (int i = 0; i < n; i++)
 	{
@@ -334,5 +341,6 @@ loop_wait(Loop *loop, int ms)
 			advance(loop, events[i].data.ptr);
 	}
 	hand_over_slow(loop);
+	loop->again = false;
 	return seen;
 }

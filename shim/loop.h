@@ -33,7 +33,10 @@ extern void loop_wake(Loop *loop);
 #define LOOP_STOP 1				/* told once */
 #define LOOP_RELOAD 2
 
-/* Waits for at most ms, and goes on with the calls whose answers came. */
+/*
+ * Waits for at most ms, and goes on with the calls whose answers came.  What
+ * they wake is for the caller to see to before it waits again.
+ */
 extern unsigned loop_wait(Loop *loop, int ms);
 
 #endif							/* LOOP_H */

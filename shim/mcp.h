@@ -230,6 +230,7 @@ struct McpCall
 	bool		stopped;		/* where it may not wait: answer nothing */
 	void	   *parked;			/* what it waits for */
 	bool		unparked;		/* the handler has been given it */
+	uint64_t	accepted;		/* where it has to wait for a place */
 	uint64_t	started;
 	McpCall    *next;
 	McpCall    *prev;
