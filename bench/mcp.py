@@ -302,7 +302,7 @@ class Mcp:
         if os.path.isdir(os.path.join(self.peers, "node_modules", "node")):
             return
         try:
-            run(["npm", "ci", "--no-audit", "--no-fund"], cwd=self.peers)
+            run(["npm", "install", "--no-audit", "--no-fund"], cwd=self.peers)
         except (OSError, RuntimeError) as error:
             self.no_peers = str(error).strip().splitlines()[-1]
 
