@@ -161,41 +161,6 @@ auth_equal(const AuthDigest *a, const AuthDigest *b)
  * ------------------------------------------------------------------------
  */
 
-/* Of RFC 4648's alphabet for URLs; -1 for anything else. */
-static int
-base64url_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-static bool
-decode_base64url(const char *s, size_t n, Buf *out)
-{
-	unsigned	word = 0;
-	int			bits = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		int			value = base64url_value(s[i]);
-
-		if (value < 0)
-			return false;
-		word = word << 6 | (unsigned) value;
-		bits += 6;
-		if (bits < 8)
-			continue;
-		bits -= 8;
-		buf_putc(out, (char) (word >> bits & 0xff));
-	}
-	return buf_ok(out);
-}
-
 /* The claims of a JWT, unverified; NULL if it is none, or without memory. */
 static json_t *
 read_claims(const char *credential, bool *memory)
@@ -209,7 +174,7 @@ read_claims(const char *credential, bool *memory)
 	if (last == NULL)
 		return NULL;
 	buf_init(&text);
-	if (decode_base64url(first + 1, (size_t) (last - first - 1), &text))
+	if (buf_base64(&text, first + 1, (size_t) (last - first - 1), true))
 		claims = json_util_load(buf_cstr(&text), text.len, &fault);
 	*memory = buf_ok(&text) && fault != JSON_FAULT_MEMORY;
 	buf_wipe(&text);

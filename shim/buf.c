@@ -157,6 +157,36 @@ buf_cstr(const Buf *b)
 	return b->len > 0 ? b->data : "";
 }
 
+bool
+buf_base64(Buf *b, const char *s, size_t n, bool url)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	unsigned	word = 0;
+	int			bits = 0;
+
+	if (!url && n % 4 != 0)
+		return false;
+	for (int pad = 0; !url && pad < 2 && n > 0 && s[n - 1] == '='; pad++)
+		n--;
+	for (size_t i = 0; i < n; i++)
+	{
+		const char *at = s[i] != '\0' ? strchr(digits, s[i]) : NULL;
+		unsigned	value = at != NULL ? (unsigned) (at - digits) :
+			s[i] == (url ? '-' : '+') ? 62 : 63;
+
+		if (value == 63 && s[i] != (url ? '_' : '/'))
+			return false;
+		word = word << 6 | value;
+		bits += 6;
+		if (bits < 8)
+			continue;
+		bits -= 8;
+		buf_putc(b, (char) (word >> bits & 0xff));
+	}
+	return buf_ok(b);
+}
+
 /* ------------------------------------------------------------------------
  * JSON strings
  * ------------------------------------------------------------------------

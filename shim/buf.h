@@ -70,6 +70,12 @@ buf_putc(Buf *b, char c)
 	b->data[b->len] = '\0';
 }
 
+/*
+ * Appends what base64 text stands for: the kind of URLs, without padding, or
+ * the usual one, which needs it.  False where it is not that.
+ */
+extern bool buf_base64(Buf *b, const char *s, size_t n, bool url);
+
 /* JSON text: quoted and escaped; bytes that are no UTF-8 become U+FFFD */
 extern void buf_json_chars(Buf *b, const char *s, size_t n);
 extern void buf_json_string(Buf *b, const char *s, size_t n);

@@ -30,8 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #define LEAVE_KEY_BYTES 16
 
@@ -171,6 +171,7 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 		{cancelling ? -1 : wait->watch_fd, POLLRDHUP, 0}
 	};
 	int			n = poll(fds, 3, milliseconds_left(wait));
+	eventfd_t	stale;
 
 	if (n < 0)
 		return errno == EINTR;
@@ -184,12 +185,7 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 	if (fds[2].revents != 0 || was_cancelled(wait))
 		send_cancel(pool, conn, wait);
 	else if (fds[1].revents != 0)
-	{
-		uint64_t	stale;
-		ssize_t		ignored = read(wait->wake_fd, &stale, sizeof(stale));
-
-		(void) ignored;			/* meant for an earlier call */
-	}
+		eventfd_read(wait->wake_fd, &stale);	/* meant for an earlier call */
 	if (fds[0].revents == 0)
 		return true;
 	wait->reads++;

@@ -16,14 +16,12 @@
 
 #include <malloc.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #ifndef WARDEN_VERSION
 #error "WARDEN_VERSION comes from the control file through make"
@@ -54,11 +52,7 @@ typedef struct Startup
 static void
 on_signal(int signum)
 {
-	uint64_t	one = 1;
-	ssize_t		ignored = write(signum == SIGHUP ? reload_fd : stop_fd, &one,
-								sizeof(one));
-
-	(void) ignored;
+	eventfd_write(signum == SIGHUP ? reload_fd : stop_fd, 1);
 }
 
 static bool

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #define META_VERSION "io.modelcontextprotocol/protocolVersion"
 #define META_CAPABILITIES "io.modelcontextprotocol/clientCapabilities"
@@ -33,19 +33,25 @@ static const char default_legacy_version[] = "2025-03-26";
  * ------------------------------------------------------------------------
  */
 
+/* {"name":... of whatever has a name and perhaps a title */
+void
+mcp_put_names(Buf *out, const char *name, const char *title)
+{
+	buf_puts(out, "{\"name\":");
+	buf_json_cstr(out, name);
+	if (title == NULL)
+		return;
+	buf_puts(out, ",\"title\":");
+	buf_json_cstr(out, title);
+}
+
 static char *
 make_server_info(const McpHost *host)
 {
 	Buf			b;
 
 	buf_init(&b);
-	buf_puts(&b, "{\"name\":");
-	buf_json_cstr(&b, host->name);
-	if (host->title != NULL)
-	{
-		buf_puts(&b, ",\"title\":");
-		buf_json_cstr(&b, host->title);
-	}
+	mcp_put_names(&b, host->name, host->title);
 	buf_puts(&b, ",\"version\":");
 	buf_json_cstr(&b, host->version);
 	buf_putc(&b, '}');
@@ -188,17 +194,12 @@ mcp_running(Mcp *mcp)
 void
 mcp_cancel(McpCall *call)
 {
-	uint64_t	one = 1;
 	int			fd;
 
 	atomic_store(&call->cancelled, true);
 	fd = atomic_load(&call->wake_fd);
 	if (fd >= 0)
-	{
-		ssize_t		ignored = write(fd, &one, sizeof(one));
-
-		(void) ignored;			/* the counter is already up */
-	}
+		eventfd_write(fd, 1);
 }
 
 void
@@ -331,6 +332,17 @@ mcp_bad_request(McpCall *call, int code, const char *message)
 {
 	mcp_error(call, code, message, NULL);
 	call->http_status = 400;
+}
+
+/* Of lists that fit in one page: no cursor was ever handed out. */
+bool
+mcp_refuse_cursor(McpCall *call)
+{
+	if (json_object_get(call->msg.params, "cursor") == NULL)
+		return false;
+	mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown cursor",
+			  NULL);
+	return true;
 }
 
 void

@@ -48,11 +48,8 @@ resources_list(McpCall *call)
 static void
 resources_templates_list(McpCall *call)
 {
-	if (json_object_get(call->msg.params, "cursor") != NULL)
-	{
-		invalid_params(call, "Invalid params: unknown cursor");
+	if (mcp_refuse_cursor(call))
 		return;
-	}
 	mcp_result_begin(call);
 	mcp_member(call, "resourceTemplates");
 	buf_puts(&call->out, call->mcp->host->resource_templates);
@@ -78,13 +75,7 @@ resources_read(McpCall *call)
 static void
 put_prompt(Buf *out, const McpPrompt *prompt)
 {
-	buf_puts(out, "{\"name\":");
-	buf_json_cstr(out, prompt->name);
-	if (prompt->title != NULL)
-	{
-		buf_puts(out, ",\"title\":");
-		buf_json_cstr(out, prompt->title);
-	}
+	mcp_put_names(out, prompt->name, prompt->title);
 	buf_puts(out, ",\"description\":");
 	buf_json_cstr(out, prompt->description);
 	if (prompt->arguments != NULL)
@@ -100,11 +91,8 @@ prompts_list(McpCall *call)
 {
 	const McpHost *host = call->mcp->host;
 
-	if (json_object_get(call->msg.params, "cursor") != NULL)
-	{
-		invalid_params(call, "Invalid params: unknown cursor");
+	if (mcp_refuse_cursor(call))
 		return;
-	}
 	mcp_result_begin(call);
 	mcp_member(call, "prompts");
 	buf_putc(&call->out, '[');
@@ -280,53 +268,39 @@ tasks_update(McpCall *call)
  * ------------------------------------------------------------------------
  */
 
-static bool
-has_resources(const McpHost *host)
-{
-	return host->list_resources != NULL && host->read_resource != NULL;
-}
-
-static bool
-has_templates(const McpHost *host)
-{
-	return host->resource_templates != NULL;
-}
-
-static bool
-has_prompts(const McpHost *host)
-{
-	return host->prompt_count > 0;
-}
-
-static bool
-has_completion(const McpHost *host)
-{
-	return host->complete != NULL;
-}
-
-static bool
-has_tasks(const McpHost *host)
-{
-	return host->get_task != NULL;
-}
-
+/* A method, and the member of McpHost without which it does not exist. */
 static const struct
 {
 	McpMethod	method;
-	bool		(*offered) (const McpHost *host);
+	size_t		needs;
 }			features[] = {
+#define NEEDS(member) offsetof(McpHost, member)
 	{{"completion/complete", MCP_BOTH, true, NULL, completion_complete},
-	has_completion},
-	{{"prompts/get", MCP_BOTH, true, "name", prompts_get}, has_prompts},
-	{{"prompts/list", MCP_BOTH, false, NULL, prompts_list}, has_prompts},
-	{{"resources/list", MCP_BOTH, true, NULL, resources_list}, has_resources},
-	{{"resources/read", MCP_BOTH, true, "uri", resources_read}, has_resources},
+	NEEDS(complete)},
+	{{"prompts/get", MCP_BOTH, true, "name", prompts_get}, NEEDS(prompts)},
+	{{"prompts/list", MCP_BOTH, false, NULL, prompts_list}, NEEDS(prompts)},
+	{{"resources/list", MCP_BOTH, true, NULL, resources_list},
+	NEEDS(list_resources)},
+	{{"resources/read", MCP_BOTH, true, "uri", resources_read},
+	NEEDS(read_resource)},
 	{{"resources/templates/list", MCP_BOTH, false, NULL,
-	resources_templates_list}, has_templates},
-	{{"tasks/cancel", MCP_MODERN, true, "taskId", tasks_cancel}, has_tasks},
-	{{"tasks/get", MCP_MODERN, true, "taskId", tasks_get}, has_tasks},
-	{{"tasks/update", MCP_MODERN, true, "taskId", tasks_update}, has_tasks},
+	resources_templates_list}, NEEDS(resource_templates)},
+	{{"tasks/cancel", MCP_MODERN, true, "taskId", tasks_cancel},
+	NEEDS(cancel_task)},
+	{{"tasks/get", MCP_MODERN, true, "taskId", tasks_get}, NEEDS(get_task)},
+	{{"tasks/update", MCP_MODERN, true, "taskId", tasks_update},
+	NEEDS(update_task)},
+#undef NEEDS
 };
+
+/* All these members are pointers, to data or to functions. */
+static bool
+offers(const McpHost *host, size_t needs)
+{
+	static const char none[sizeof(void (*) (void))];
+
+	return memcmp((const char *) host + needs, none, sizeof(none)) != 0;
+}
 
 const McpMethod *
 mcp_find_feature(const McpHost *host, const char *name, McpEra era)
@@ -335,7 +309,7 @@ mcp_find_feature(const McpHost *host, const char *name, McpEra era)
 	{
 		const McpMethod *method = &features[i].method;
 
-		if ((method->eras & (int) era) != 0 && features[i].offered(host) &&
+		if ((method->eras & (int) era) != 0 && offers(host, features[i].needs) &&
 			strcmp(method->name, name) == 0)
 			return method;
 	}

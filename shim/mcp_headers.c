@@ -4,47 +4,7 @@
  */
 #include "mcp_internal.h"
 
-#include <stdint.h>
 #include <string.h>
-
-static int
-base64_value(char c)
-{
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
-
-	return at != NULL ? (int) (at - alphabet) : -1;
-}
-
-/* Strict: full quads, padding at the end only. */
-static bool
-decode_base64(const char *s, size_t n, Buf *out)
-{
-	size_t		pad = 0;
-
-	if (n % 4 != 0)
-		return false;
-	while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
-		pad++;
-	for (size_t i = 0; i < n; i += 4)
-	{
-		uint32_t	word = 0;
-		bool		last = i + 4 == n;
-
-		for (size_t k = 0; k < 4; k++)
-		{
-			int			v = last && k >= 4 - pad ? 0 : base64_value(s[i + k]);
-
-			if (v < 0)
-				return false;
-			word = word << 6 | (uint32_t) v;
-		}
-		for (size_t k = 0; k < (last ? 3 - pad : 3); k++)
-			buf_putc(out, (char) (word >> (16 - 8 * k)));
-	}
-	return true;
-}
 
 /* The header's value, trimmed, and decoded from =?base64?...?= */
 static bool
@@ -64,7 +24,7 @@ header_equals(const char *header, const char *body, size_t body_len)
 	buf_init(&value);
 	if (n >= 11 && strncmp(header, "=?base64?", 9) == 0 &&
 		strncmp(header + n - 2, "?=", 2) == 0)
-		ok = decode_base64(header + 9, n - 11, &value);
+		ok = buf_base64(&value, header + 9, n - 11, false);
 	else
 		buf_append(&value, header, n);
 	ok = ok && buf_ok(&value) && value.len == body_len &&

@@ -35,6 +35,12 @@ extern const McpTool *mcp_find_tool(const Mcp *mcp, const char *name);
 extern const char *mcp_legacy_version(const char *version);
 extern void mcp_put_versions(Buf *out);
 
+/* The opening of an object with these members, title where it is not NULL. */
+extern void mcp_put_names(Buf *out, const char *name, const char *title);
+
+/* Answers with an error and returns true if a list is asked for beyond its end. */
+extern bool mcp_refuse_cursor(McpCall *call);
+
 /* One line about a call that is over, where the level is debug. */
 extern void mcp_log_call(const McpCall *call, const char *name);
 

@@ -128,13 +128,7 @@ put_flag(Buf *out, const char *name, bool value)
 static void
 put_tool(Buf *out, const McpTool *tool)
 {
-	buf_puts(out, "{\"name\":");
-	buf_json_cstr(out, tool->name);
-	if (tool->title != NULL)
-	{
-		buf_puts(out, ",\"title\":");
-		buf_json_cstr(out, tool->title);
-	}
+	mcp_put_names(out, tool->name, tool->title);
 	buf_puts(out, ",\"description\":");
 	buf_json_cstr(out, tool->description);
 	buf_puts(out, ",\"inputSchema\":");
@@ -159,13 +153,8 @@ tools_list(McpCall *call)
 {
 	const McpHost *host = call->mcp->host;
 
-	/* all of them fit in one page, so no cursor was ever handed out */
-	if (json_object_get(call->msg.params, "cursor") != NULL)
-	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown cursor",
-				  NULL);
+	if (mcp_refuse_cursor(call))
 		return;
-	}
 	mcp_result_begin(call);
 	mcp_member(call, "tools");
 	buf_putc(&call->out, '[');

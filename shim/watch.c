@@ -409,13 +409,9 @@ watch_start(const Config *cf, Mcp *mcp, WorkerPool *workers)
 void
 watch_stop(Watch *watch)
 {
-	uint64_t	one = 1;
-	ssize_t		ignored;
-
 	if (watch == NULL)
 		return;
-	ignored = write(watch->stop_fd, &one, sizeof(one));
-	(void) ignored;
+	eventfd_write(watch->stop_fd, 1);
 	pthread_join(watch->thread, NULL);
 }
 

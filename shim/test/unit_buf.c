@@ -81,6 +81,40 @@ test_utf8(void)
 	CHECK(buf_utf8_len((const unsigned char *) "\xe2\x82\xac", 2) == 0);
 }
 
+/* What text stands for; "-" where it stands for nothing. */
+static const char *
+decoded(const char *text, bool url)
+{
+	static char value[32];
+	Buf			b;
+
+	buf_init(&b);
+	snprintf(value, sizeof(value), "%s",
+			 buf_base64(&b, text, strlen(text), url) ? buf_cstr(&b) : "-");
+	buf_free(&b);
+	return value;
+}
+
+static void
+test_base64(void)
+{
+	static const char *const wrong[] = {
+		"Zg", "Zg=", "Zg===", "=", "Z===", "Zg==Zg==", "Zm9v!A==", "Zm-_"
+	};
+
+	CHECK(strcmp(decoded("", false), "") == 0);
+	CHECK(strcmp(decoded("Zg==", false), "f") == 0);
+	CHECK(strcmp(decoded("Zm8=", false), "fo") == 0);
+	CHECK(strcmp(decoded("Zm9v", false), "foo") == 0);
+	CHECK(strcmp(decoded("+/+/", false), "\xfb\xff\xbf") == 0);
+	CHECK(strcmp(decoded("-_-_", true), "\xfb\xff\xbf") == 0);
+	CHECK(strcmp(decoded("Zg", true), "f") == 0);
+	CHECK(strcmp(decoded("Zg==", true), "-") == 0);
+	CHECK(strcmp(decoded("+/+/", true), "-") == 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(strcmp(decoded(wrong[i], false), "-") == 0);
+}
+
 int
 main(void)
 {
@@ -88,5 +122,6 @@ main(void)
 	test_limits();
 	test_escapes();
 	test_utf8();
+	test_base64();
 	UNIT_EXIT();
 }
