@@ -41,6 +41,9 @@
 /* How long a connection that was just used counts as alive. */
 #define TRUSTED_NS (20 * 1000 * 1000)
 
+/* When a statement that was cancelled and goes on is cancelled again. */
+#define CANCEL_AGAIN_NS (300 * 1000 * 1000)
+
 /* Small results come in this many reads; only more are counted. */
 #define FREE_READS 2
 
@@ -59,6 +62,7 @@ typedef struct Wait
 	int			watch_fd;
 	uint64_t	deadline;
 	uint64_t	give_up;		/* after a cancel was sent, else 0 */
+	uint64_t	cancel_again;
 	size_t		received;
 	size_t		limit;
 	int			backlog;
@@ -110,14 +114,19 @@ struct DbTicket
  * ------------------------------------------------------------------------
  */
 
+/*
+ * May be called again: the server ignores a cancel that comes while it looks
+ * for the next message of the pipeline.
+ */
 static void
 send_cancel(DbPool *pool, DbConn *conn, Wait *wait)
 {
 	char		message[256];
+	uint64_t	now = metrics_clock();
 
-	if (wait->give_up != 0)
-		return;
-	wait->give_up = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
+	if (wait->give_up == 0)
+		wait->give_up = now + (uint64_t) pool->cancel_timeout * SECOND;
+	wait->cancel_again = now + CANCEL_AGAIN_NS;
 	if (!PQcancel(conn->cancel, message, sizeof(message)))
 		wait->give_up = 1;		/* gone: do not wait for it */
 }
@@ -125,7 +134,8 @@ send_cancel(DbPool *pool, DbConn *conn, Wait *wait)
 static int
 milliseconds_left(const Wait *wait)
 {
-	uint64_t	end = wait->give_up != 0 ? wait->give_up : wait->deadline;
+	uint64_t	end = wait->give_up == 0 ? wait->deadline :
+		wait->give_up < wait->cancel_again ? wait->give_up : wait->cancel_again;
 	uint64_t	now = metrics_clock();
 
 	return end <= now ? 0 : (int) ((end - now) / 1000000 + 1);
@@ -177,12 +187,12 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 		return errno == EINTR;
 	if (n == 0)
 	{
-		if (cancelling)
+		if (cancelling && metrics_clock() >= wait->give_up)
 			return false;
 		send_cancel(pool, conn, wait);
 		return true;
 	}
-	if (fds[2].revents != 0 || was_cancelled(wait))
+	if (!cancelling && (fds[2].revents != 0 || was_cancelled(wait)))
 		send_cancel(pool, conn, wait);
 	else if (fds[1].revents != 0)
 		eventfd_read(wait->wake_fd, &stale);	/* meant for an earlier call */

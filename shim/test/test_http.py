@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -298,14 +299,40 @@ def wait_for(condition, seconds=10):
     return False
 
 
-def hang_up(bench, server, request):
-    """Sends the request and closes before there is an answer."""
+def send_off(server, request):
+    """Sends the request; the socket on which there will be an answer."""
     body = json.dumps(request)
     head = "".join(f"{k}: {v}\r\n" for k, v in server.headers(request).items())
-    with socket.create_connection(("127.0.0.1", server.port)) as line:
-        line.sendall(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
-                     f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    line = socket.create_connection(("127.0.0.1", server.port))
+    line.sendall(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
+                 f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    return line
+
+
+def hang_up(bench, server, request):
+    """Sends the request and closes before there is an answer."""
+    with send_off(server, request):
         return wait_for(lambda: is_running(bench, "pg_sleep(29)"))
+
+
+def unheard_cancel(bench):
+    """A cancel that reaches the server between two messages is ignored."""
+    server = bench.http("--pool", "1")
+    pid = server.call("query", {"sql": "SELECT pg_backend_pid()"})[
+        "structuredContent"]["rows"][0][0]
+    slow = tool("query", {"sql": "SELECT pg_sleep(24)"})
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with send_off(server, modern(slow)):
+            time.sleep(0.3)
+        time.sleep(0.5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(0.5)
+    bench.check(wait_for(lambda: not is_running(bench, "pg_sleep(24)")),
+                "a cancel that was not heard is sent again")
+    bench.equal(server.call("query", {"sql": "SELECT 1"})[
+        "structuredContent"].get("rows"), [[1]], "and the connection goes on")
 
 
 def disconnects(bench):
@@ -821,8 +848,8 @@ def addresses(bench):
 
 main(credentials, default_token, origins, methods, bodies,
      bad_messages, swollen, batches, modern_headers,
-     sessions, disconnects, cancelled, call_timeout, restarts, lazy,
-     concurrency, queue_limit, listening, drains, shed, dribble, framing, unread,
+     sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
+     lazy, concurrency, queue_limit, listening, drains, shed, dribble, framing, unread,
      failed_attempts, at_once,
      bad_listeners, tls, reload,
      memory, addresses)
