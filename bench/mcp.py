@@ -387,7 +387,7 @@ class Mcp:
         cluster = cluster_cpu(self.postmaster)
         rate, p50, cpu = [float(word) for word in run([
             self.path("floor"), self.dsn("bench_gateway"), str(connections),
-            str(seconds), SELECT % rows, self.token, "parse"]).split()]
+            str(seconds), SELECT % rows, self.token, "named"]).split()]
         cluster = cluster_cpu(self.postmaster) - cluster
         return rate, p50, cpu, 0, cluster / rate / seconds * 1e6
 
