@@ -89,14 +89,16 @@ REVOKE ALL ON FUNCTION warden.generate_mask_key() FROM PUBLIC;
 COMMENT ON FUNCTION warden.generate_mask_key()
 	IS 'a new random key for warden.mask_keys';
 
--- Readable by the owner alone, and never dumped: a restored database gets a
--- key of its own, so hashes from a copy tell nothing about the original.
+-- Readable by the owner alone, not even through pg_read_all_data, and never
+-- dumped: a restored database gets a key of its own, so hashes from a copy tell
+-- nothing about the original.
 CREATE TABLE warden.mask_keys (
 	name pg_catalog.text NOT NULL,
 	value pg_catalog.bytea NOT NULL,
 	CONSTRAINT mask_keys_pkey PRIMARY KEY (name)
 );
 REVOKE ALL ON TABLE warden.mask_keys FROM PUBLIC;
+ALTER TABLE warden.mask_keys ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE warden.mask_keys IS 'keys of masks, for the owner only';
 COMMENT ON COLUMN warden.mask_keys.name IS 'the mask that uses it: hash';
 COMMENT ON COLUMN warden.mask_keys.value IS '32 random bytes';

@@ -345,6 +345,9 @@ warden_sql_statistics_visible(PG_FUNCTION_ARGS)
 
 	if (!warden_principal_masks(warden_principal_current()))
 		PG_RETURN_BOOL(true);
+	/* What others ran is in the library's own tables. */
+	if (get_rel_namespace(relid) == warden_catalog_schema())
+		PG_RETURN_BOOL(false);
 	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
 		PG_RETURN_BOOL(!warden_planning_hides_index(relid, attnum));
 	PG_RETURN_BOOL(relkind != '\0' &&
