@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 
+from instructions import against, count
 from mcp import Mcp
 from server import Server, run
 
 ROWS = 100000
 SCAN_ROWS = 1000000
+MODES = ("simple", "prepared")
 AUDIT_CLIENTS = 16
 LABELLED = (10, 100, 1000, 10000)       # columns, in tables of up to 1000 each
 
@@ -87,10 +89,11 @@ PLANS = (
 OWN_LOG = ("INSERT INTO own_log (who, statement) VALUES ('bench', "
            "'SELECT id, email, ssn FROM customers WHERE id = 12345');\n")
 
-# As the gateway sends them: parameters, and no name for the statement.
-ENTER = ("SELECT warden.enter(:token::text, :person::text, :request::jsonb, "
-         ":key::text);\n")
-LEAVE = "SELECT warden.leave(:key::text);\n"
+# As the gateway sends them: parameters, no name for the statement, and one
+# pipeline for the transaction.
+ENTER = "SELECT warden.enter(:token, :person, :request, :key);\n"
+LEAVE = "SELECT warden.leave(:key);\n"
+CALL = "\\startpipeline\nBEGIN;\n%sCOMMIT;\n\\endpipeline\n"
 
 POINT = ("\\set id random(1, %d)\n"
          "SELECT id, email, ssn FROM %s WHERE id = :id;\n")
@@ -261,7 +264,7 @@ class Bench:
 
     def ungoverned(self):
         """Measure what sessions pay that nothing governs."""
-        for mode in ("simple", "prepared"):
+        for mode in MODES:
             arguments = ["-S", "-M", mode, "-c", "1"]
             results = in_turns(
                 [("not loaded", lambda: self.plain.pgbench(
@@ -273,7 +276,7 @@ class Bench:
 
     def governed(self):
         """Measure a masked point read against a view with such masks."""
-        for mode in ("simple", "prepared"):
+        for mode in MODES:
             def read(relation, role):
                 arguments = ["-M", mode, "-c", "1", "-f",
                              self.script(relation)]
@@ -382,29 +385,65 @@ class Bench:
             "SELECT id, email, ssn FROM customers c", "in clear", "same masked"],
               rows)
 
-    def enter(self):
-        """Measure what badging in and out adds to a gateway's call."""
+    def calls(self):
+        """Return (name, pgbench's arguments, role) of one MCP call's
+        transaction, and of the same SELECT in BEGIN and COMMIT alone: a
+        gateway's own connection may not run it without badging in, so those
+        are connections of other logins."""
         token = self.loaded.psql("SELECT warden.issue_token('bench')")
         self.loaded.psql("SELECT warden.allow_delegation('bench', 'pat')")
-        call = POINT % (ROWS, "customers")
-        bare = self.write("bare", "BEGIN;\n%sCOMMIT;\n" % call)
-        whole = self.write("enter", "BEGIN;\n" + ENTER + call + LEAVE +
-                           "COMMIT;\n")
         arguments = ["-M", "extended", "-c", "1"]
         for name, value in (("token", token), ("person", "pat"),
                             ("request", "{}"), ("key", "bench-key-1")):
             arguments += ["-D", "%s=%s" % (name, value)]
-        results = in_turns(
-            [("agent's own login", lambda: self.loaded.pgbench(
-                arguments + ["-f", bare], self.args.seconds, "bench_agent")),
-             ("gateway, enter and leave", lambda: self.loaded.pgbench(
-                 arguments + ["-f", whole], self.args.seconds,
-                 "bench_gateway"))], self.args.rounds)
-        rows = compared(results, "agent's own login")
+        read = POINT % (ROWS, "customers")
+        view = POINT % (ROWS, "masked_customers")
+        return [(name, arguments + ["-f", self.write(file, CALL % call)], role)
+                for name, file, call, role in (
+                    ("ungoverned, in clear", "clear", read, "postgres"),
+                    ("ungoverned, hand-written view", "view", view,
+                     "bench_reader"),
+                    ("agent's own login", "bare", read, "bench_agent"),
+                    ("gateway, enter and leave", "enter", ENTER + read + LEAVE,
+                     "bench_gateway"))]
+
+    def enter(self):
+        """Measure what badging in and out adds to a gateway's call."""
+        def measure(arguments, role):
+            return lambda: self.loaded.pgbench(arguments, self.args.seconds,
+                                               role)
+        results = in_turns([(name, measure(arguments, role))
+                            for name, arguments, role in self.calls()],
+                           self.args.rounds)
+        rows = compared(results, "ungoverned, in clear")
         rows.append(["enter and leave", "", "%.1f" % (
-            float(rows[1][2]) - float(rows[0][2])), ""])
-        table("BEGIN, point read, COMMIT; the same within enter and leave; "
-              "target: under 60 us for the two", COLUMNS, rows)
+            float(rows[3][2]) - float(rows[2][2])), ""])
+        table("BEGIN, point read, COMMIT in a pipeline; the same within enter "
+              "and leave; target: under 60 us for the two", COLUMNS, rows)
+
+    def instructions(self):
+        """Count what a backend does for a transaction: README's table."""
+        def read(mode, relation, role):
+            return (mode + role, ["-M", mode, "-f", self.script(relation)],
+                    role)
+        bare = [(mode, ["-S", "-M", mode], "postgres") for mode in MODES]
+        reads = [read(mode, relation, role) for mode in MODES
+                 for relation, role in (("masked_customers", "bench_reader"),
+                                        ("customers", "bench_masked"),
+                                        ("customers", "bench_agent"))]
+        calls = self.calls()
+        without = count(self.plain, bare)
+        having = count(self.loaded, bare + reads + calls)
+        rows = [against("ungoverned pgbench -S, %s; library not loaded, loaded"
+                        % mode, without[mode], having[mode]) for mode in MODES]
+        rows += [against("read by key, %s; hand-written view, %s" % (
+            mode, role), having[mode + "bench_reader"], having[mode + role])
+                 for mode in MODES for role in ("bench_masked", "bench_agent")]
+        rows += [against("the same in BEGIN and COMMIT; %s, %s" % (
+            calls[0][0], name), having[calls[0][0]], having[name])
+                 for name, _, _ in calls[1:]]
+        table("Instructions of a backend for a transaction", [
+            "", "without", "with", ""], rows)
 
     def run_logged(self, name, text, mode, role):
         """Return a measure of many clients, of the worker's CPU as well."""
@@ -505,7 +544,7 @@ class Bench:
 def main():
     """Run the sections asked for."""
     sections = ["ungoverned", "governed", "scan", "plans", "growth", "enter",
-                "audit", "trail", "divert", "mcp"]
+                "audit", "trail", "divert", "instructions", "mcp"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("section", nargs="*", choices=sections + [[]])
     parser.add_argument("--seconds", type=int, default=5)
