@@ -570,6 +570,7 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		start_toplevel_read(queryDesc, eflags, next);
 	else
 	{
+		warden_identity_keep_limits();
 		record_reads(pstmt, eflags);
 		if (warden_plan_stamp_untrusted(pstmt) != NIL)
 			warden_identity_facts()->untrusted_below = true;

@@ -33,6 +33,7 @@
 #include "identity.h"
 #include "identity_binding.h"
 #include "identity_store.h"
+#include "nesting.h"
 #include "principal.h"
 #include "warden.h"
 
@@ -656,7 +657,10 @@ forget_transaction(void)
 		warden_principal_reset();
 	binding = NULL;
 	facts = NULL;
-	warden_shared_end();
+
+	/* A block that commits and goes on is still the agent's, to be stopped. */
+	if (!warden_nesting_inside())
+		warden_shared_end();
 }
 
 /* Runs before settings are restored, so that their hooks see it unbound. */

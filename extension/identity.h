@@ -61,6 +61,9 @@ extern void warden_identity_apply_limits(void);
  */
 extern void warden_identity_recheck(void);
 
+/* The same limits, without counting, for a statement below another. */
+extern void warden_identity_keep_limits(void);
+
 /* Rows that the statement sent, for the budget per hour. */
 extern void warden_identity_count_rows(uint64 rows);
 

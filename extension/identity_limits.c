@@ -206,6 +206,14 @@ warden_identity_apply_limits(void)
 	spend_statement(agent, warden_identity_current()->on_behalf_of);
 }
 
+/* A block that ends its transaction has lost what was set in it. */
+void
+warden_identity_keep_limits(void)
+{
+	if (warden_binding_current() == NULL && !IsParallelWorker())
+		(void) warden_limits_lower(warden_binding_direct_agent());
+}
+
 /* The time that the agent has for a statement is over. */
 static bool
 out_of_time(void)

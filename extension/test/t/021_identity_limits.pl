@@ -104,6 +104,12 @@ warden_fails($node, 'support_agent',
     'DO $$ BEGIN BEGIN PERFORM pg_sleep(10); EXCEPTION WHEN query_canceled '
       . 'THEN LOOP PERFORM 1; END LOOP; END; END $$', '57014',
     'and one that goes on in its handler');
+for my $end ('COMMIT', 'ROLLBACK')
+{
+    warden_fails($node, 'support_agent',
+        $stubborn =~ s/BEGIN LOOP/BEGIN $end; LOOP/r, '57014',
+        "nor does $end in the block itself get rid of it");
+}
 warden_ok($node, 'support_agent',
     'DO $$ BEGIN BEGIN PERFORM 1/0; EXCEPTION WHEN division_by_zero '
       . 'THEN NULL; END; END $$; SELECT 7;', qr/^7$/m,
@@ -130,7 +136,19 @@ warden_fails($node, 'gateway', call('SELECT count(*) FROM customers'),
 warden_fails($node, 'support_agent',
     "SELECT 1;\nSELECT count(*) FROM customers",
     '55P03', 'lock_timeout of a direct login');
+warden_fails($node, 'support_agent',
+    'DO $$ BEGIN ROLLBACK; PERFORM 1; PERFORM count(*) FROM customers; END $$',
+    '55P03', 'and of a block that has ended its transaction');
 $locker->{handle}->finish;
+warden_ok($node, 'support_agent',
+    'DO $$ BEGIN ROLLBACK; PERFORM 1; PERFORM count(*) FROM customers; COMMIT; '
+      . 'PERFORM count(*) FROM customers; END $$ ; SELECT 8', '8',
+    'which such a block may do');
+$node->safe_psql('postgres', 'SELECT warden.flush_audit()');
+is($node->safe_psql('postgres',
+        "SELECT outcome FROM warden.audit_log WHERE statement LIKE"
+          . " 'DO \$\$ BEGIN ROLLBACK; PERFORM%' ORDER BY id"),
+    "error\nok", 'and it is one statement in the trail, with its own outcome');
 configure('lock_timeout = NULL, work_mem = NULL, temp_file_limit = NULL');
 
 # ---- calls at once ---------------------------------------------------------
@@ -258,12 +276,15 @@ sub stopped
 my $bound = start_psql('gateway', call('SELECT pg_sleep(30)'));
 my $direct = start_psql('support_agent', 'SELECT pg_sleep(30)');
 my $deaf = start_psql('support_agent', $stubborn);
+my $committed = start_psql('support_agent',
+    $stubborn =~ s/BEGIN LOOP/BEGIN COMMIT; LOOP/r);
 my $bystander = start_psql('second_agent', 'SELECT pg_sleep(3)');
-acting(4);
+acting(5);
 is($node->safe_psql('postgres',
         "SELECT agent, on_behalf_of, login_role, role, bound"
           . " FROM warden.acting_agents() ORDER BY 1, 5"),
     "second||second_agent|second_agent|f\n"
+      . "support||support_agent|support_agent|f\n"
       . "support||support_agent|support_agent|f\n"
       . "support||support_agent|support_agent|f\n"
       . 'support||gateway|support_agent|t',
@@ -273,6 +294,7 @@ $node->safe_psql('postgres', "SELECT warden.disable_agent('support')");
 stopped($bound, $since, 'a disabled agent\'s call ends');
 stopped($direct, $since, 'a disabled agent\'s own login is interrupted');
 stopped($deaf, $since, 'so is a block that catches the cancel');
+stopped($committed, $since, 'or has ended its transaction before');
 $bystander->{handle}->finish;
 is($bystander->{err}, '', 'another agent\'s statement goes on');
 warden_fails($node, 'gateway', call('SELECT 1'), 'WD001',
