@@ -37,6 +37,7 @@
 #include "catalog.h"
 #include "function_gate.h"
 #include "policy.h"
+#include "principal.h"
 #include "warden.h"
 
 /* Volatile built-ins that act on nothing outside the statement. */
@@ -380,26 +381,36 @@ check_function(Oid funcid, void *context pg_attribute_unused())
 }
 
 /*
- * pg_stat_get_activity(pid) shows the backend itself, whatever is asked;
- * pg_lock_status() can be narrowed only where it is alone in FROM.
+ * What these return can be narrowed only where they are alone in FROM.  A
+ * gateway's connection has statements that earlier calls have prepared.
  */
+bool
+warden_function_gate_narrowed(Oid funcid)
+{
+	return funcid == F_PG_LOCK_STATUS ||
+		(funcid == F_PG_PREPARED_STATEMENT &&
+		 warden_principal_current()->bound);
+}
+
+/* pg_stat_get_activity(pid) shows the backend itself, whatever is asked. */
 static void
 narrow_to_own_backend(FuncExpr *expr)
 {
-	if (expr->funcid == F_PG_LOCK_STATUS)
+	if (warden_function_gate_narrowed(expr->funcid))
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-				 errmsg("function pg_lock_status is not permitted to agents"),
-				 errhint("Use the view pg_locks, which shows the session's own locks.")));
+				 errmsg("function %s is not permitted to agents",
+						get_func_name(expr->funcid)),
+				 errhint("Use the view pg_locks or pg_prepared_statements, which shows what is the session's own.")));
 	if (expr->funcid == F_PG_STAT_GET_ACTIVITY)
 		expr->args = list_make1(makeFuncExpr(F_PG_BACKEND_PID, INT4OID, NIL,
 											 InvalidOid, InvalidOid,
 											 COERCE_EXPLICIT_CALL));
 }
 
-/* The one call in FROM that mask_rewrite.c knows how to narrow. */
+/* A call in FROM that mask_rewrite.c knows how to narrow. */
 static bool
-is_lock_status_entry(Node *node)
+is_narrowed_entry(Node *node)
 {
 	Node	   *call;
 
@@ -407,7 +418,7 @@ is_lock_status_entry(Node *node)
 		return false;
 	call = ((RangeTblFunction *) node)->funcexpr;
 	return IsA(call, FuncExpr) &&
-		((FuncExpr *) call)->funcid == F_PG_LOCK_STATUS;
+		warden_function_gate_narrowed(((FuncExpr *) call)->funcid);
 }
 
 static bool
@@ -417,7 +428,7 @@ gate_walker(Node *node, void *context)
 		return false;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, gate_walker, context, 0);
-	if (is_lock_status_entry(node))
+	if (is_narrowed_entry(node))
 		return false;
 	if (IsA(node, FuncExpr))
 		narrow_to_own_backend((FuncExpr *) node);

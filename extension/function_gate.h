@@ -22,6 +22,9 @@ extern char *warden_function_gate_name(Oid funcid);
 /* Raises WD002 unless allowed. */
 extern void warden_function_gate_check(Oid funcid);
 
+/* Its rows are to be narrowed to what is the session's own. */
+extern bool warden_function_gate_narrowed(Oid funcid);
+
 /*
  * Checks every function, operator, cast and aggregate that the query names,
  * its subqueries included, and narrows those that would show other people's

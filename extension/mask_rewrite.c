@@ -29,7 +29,6 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext_data.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -558,9 +557,9 @@ inline_function_entry(Query *query, RangeTblEntry *rte,
  * Functions that show other sessions
  * ---------------------------------------------------------------------- */
 
-/* Position of the column that holds the backend's pid, 0 for others. */
-static AttrNumber
-pid_column(RangeTblEntry *rte)
+/* The function of this entry that is to be narrowed, or InvalidOid. */
+static Oid
+narrowed_function(RangeTblEntry *rte)
 {
 	ListCell   *lc;
 
@@ -569,24 +568,45 @@ pid_column(RangeTblEntry *rte)
 		Node	   *call = ((RangeTblFunction *) lfirst(lc))->funcexpr;
 
 		if (!IsA(call, FuncExpr) ||
-			((FuncExpr *) call)->funcid != F_PG_LOCK_STATUS)
+			!warden_function_gate_narrowed(((FuncExpr *) call)->funcid))
 			continue;
 		if (list_length(rte->functions) == 1)
-			return 12;
+			return ((FuncExpr *) call)->funcid;
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-				 errmsg("pg_lock_status is not permitted inside ROWS FROM"),
-				 errhint("Use the view pg_locks, which shows the session's own locks.")));
+				 errmsg("%s is not permitted inside ROWS FROM",
+						get_func_name(((FuncExpr *) call)->funcid)),
+				 errhint("Use the view pg_locks or pg_prepared_statements, which shows what is the session's own.")));
 	}
-	return 0;
+	return InvalidOid;
 }
 
 /*
- * pg_lock_status() becomes a subquery that keeps the backend's own rows; its
+ * Of all locks those whose pid is the backend's, of the statements that were
+ * prepared in it those that this transaction has prepared.
+ */
+static Node *
+own_rows(Oid funcid, List *columns)
+{
+	bool		locks = (funcid == F_PG_LOCK_STATUS);
+	FuncExpr   *own = makeFuncExpr(locks ? F_PG_BACKEND_PID : F_NOW,
+								   locks ? INT4OID : TIMESTAMPTZOID, NIL,
+								   InvalidOid, InvalidOid,
+								   COERCE_EXPLICIT_CALL);
+
+	return (Node *) makeFuncExpr(locks ? F_INT4EQ : F_TIMESTAMPTZ_GE, BOOLOID,
+								 list_make2(list_nth(columns, locks ? 11 : 2),
+											own),
+								 InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * Such a call becomes a subquery that keeps what is the session's own; its
  * entry has no volatile call left that the gate would have to let through.
  */
 static void
-narrow_function(RangeTblEntry *rte, AttrNumber pid)
+narrow_function(RangeTblEntry *rte, Oid funcid)
 {
 	Query	   *inner = makeNode(Query);
 	RangeTblEntry *entry = copyObject(rte);
@@ -595,7 +615,6 @@ narrow_function(RangeTblEntry *rte, AttrNumber pid)
 	List	   *vars;
 	ListCell   *lc;
 	ListCell   *lname;
-	Expr	   *own;
 
 	inner->commandType = CMD_SELECT;
 	inner->querySource = QSRC_ORIGINAL;
@@ -612,13 +631,7 @@ narrow_function(RangeTblEntry *rte, AttrNumber pid)
 													strVal(lfirst(lname)),
 													false));
 	}
-	own = (Expr *) makeFuncExpr(F_PG_BACKEND_PID, INT4OID, NIL, InvalidOid,
-								InvalidOid, COERCE_EXPLICIT_CALL);
-	inner->jointree = makeFromExpr(list_make1(ref), (Node *)
-								   make_opclause(Int4EqualOperator, BOOLOID,
-												 false,
-												 list_nth(vars, pid - 1), own,
-												 InvalidOid, InvalidOid));
+	inner->jointree = makeFromExpr(list_make1(ref), own_rows(funcid, vars));
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = inner;
 	rte->security_barrier = false;
@@ -683,9 +696,9 @@ rewrite_entry_children(Query *query, RangeTblEntry *rte,
 		case RTE_SUBQUERY:
 			break;
 		case RTE_FUNCTION:
-			if (pid_column(rte) != 0)
+			if (OidIsValid(narrowed_function(rte)))
 			{
-				narrow_function(rte, pid_column(rte));
+				narrow_function(rte, narrowed_function(rte));
 				return;
 			}
 			inline_function_entry(query, rte, rewrite);

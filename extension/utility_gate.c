@@ -13,6 +13,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "commands/prepare.h"
 #include "commands/proclang.h"
 #include "nodes/nodeFuncs.h"
 #include "tcop/utility.h"
@@ -713,6 +714,33 @@ check_transaction(TransactionStmt *stmt, const WardenPrincipal *principal)
 	}
 }
 
+/*
+ * Statements that other calls on the gateway's connection have prepared are
+ * theirs: what they say, and the values in them.
+ */
+static void
+check_prepared(const ExecuteStmt *stmt)
+{
+	PreparedStatement *prepared = FetchPreparedStatement(stmt->name, false);
+
+	if (prepared != NULL &&
+		prepared->prepare_time < GetCurrentTransactionStartTimestamp())
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("this statement was not prepared by this call"),
+				 errhint("Send the statement itself.")));
+}
+
+/* EXPLAIN EXECUTE shows it all the same. */
+static void
+check_explained(const ExplainStmt *stmt)
+{
+	Node	   *query = castNode(Query, stmt->query)->utilityStmt;
+
+	if (query != NULL && IsA(query, ExecuteStmt))
+		check_prepared((ExecuteStmt *) query);
+}
+
 void
 warden_utility_check_run(Node *stmt, const WardenPrincipal *principal,
 						 bool toplevel, bool *change_role)
@@ -742,6 +770,14 @@ warden_utility_check_run(Node *stmt, const WardenPrincipal *principal,
 		case T_DeallocateStmt:
 			if (principal->bound)
 				refuse_bound("PREPARE");
+			break;
+		case T_ExecuteStmt:
+			if (principal->bound)
+				check_prepared((ExecuteStmt *) stmt);
+			break;
+		case T_ExplainStmt:
+			if (principal->bound)
+				check_explained((ExplainStmt *) stmt);
 			break;
 		case T_CallStmt:
 			warden_function_gate_expression((Node *)
