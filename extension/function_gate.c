@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -112,15 +113,6 @@ static const char *const pure_extensions[] = {
 	"tablefunc", "unaccent", "uuid-ossp", "vector",
 };
 
-/*
- * What CREATE TYPE ... AS RANGE makes: aliases of these, which compute from
- * their arguments.
- */
-static const char *const range_constructors[] = {
-	"range_constructor2", "range_constructor3", "multirange_constructor0",
-	"multirange_constructor1", "multirange_constructor2",
-};
-
 /* The extension's own functions that an agent's statement may contain. */
 static const char *const own_functions[] = {
 	"apply_mask", "apply_mask_function", "mask_spec_out",
@@ -203,9 +195,9 @@ allowed_by_admin(Oid funcid)
 	return found;
 }
 
-/* A C function: by the extension that it belongs to. */
+/* C, or a name for a C function of the server's: by its extension. */
 static bool
-c_function_allowed(Oid funcid, const FormData_pg_proc *proc)
+extension_function_allowed(Oid funcid, const FormData_pg_proc *proc)
 {
 	Oid			extension = getExtensionOfObject(ProcedureRelationId, funcid);
 	char	   *name;
@@ -252,36 +244,51 @@ warden_function_gate_language(Oid language)
 	return trusted;
 }
 
+/* Made by the server along with the type, and gone with it. */
 static bool
-is_range_constructor(HeapTuple tuple)
+is_part_of_type(Oid funcid, Oid type)
 {
-	bool		isnull;
-	Datum		source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc,
-										 &isnull);
-	char	   *name;
-	int			i;
+	Relation	rel = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
 
-	if (isnull)
-		return false;
-	name = TextDatumGetCString(source);
-	for (i = 0; i < (int) lengthof(range_constructors); i++)
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(funcid));
+	scan = systable_beginscan(rel, DependDependerIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (strcmp(name, range_constructors[i]) == 0)
-			return true;
+		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
+
+		found = depend->deptype == DEPENDENCY_INTERNAL &&
+			depend->refclassid == TypeRelationId && depend->refobjid == type;
 	}
-	return false;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* What comes with a user's range type, and makes a value of it. */
+static bool
+is_range_constructor(Oid funcid, const FormData_pg_proc *proc)
+{
+	return (type_is_range(proc->prorettype) ||
+			type_is_multirange(proc->prorettype)) &&
+		is_part_of_type(funcid, proc->prorettype);
 }
 
 static bool
-internal_function_allowed(Oid funcid, HeapTuple tuple)
+internal_function_allowed(Oid funcid, const FormData_pg_proc *proc)
 {
-	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-
 	if (proc->prokind == PROKIND_AGGREGATE)
 		return true;
 	/* A user's alias can stand for any C function of the server. */
 	if (funcid >= FirstNormalObjectId)
-		return is_range_constructor(tuple);
+		return is_range_constructor(funcid, proc) ||
+			extension_function_allowed(funcid, proc);
 	if (proc->provolatile == PROVOLATILE_VOLATILE)
 		return listed(allowed_volatile, lengthof(allowed_volatile), funcid);
 	return !listed(refused_stable, lengthof(refused_stable), funcid);
@@ -300,10 +307,10 @@ decide(Oid funcid)
 	switch (proc->prolang)
 	{
 		case INTERNALlanguageId:
-			allowed = internal_function_allowed(funcid, tuple);
+			allowed = internal_function_allowed(funcid, proc);
 			break;
 		case ClanguageId:
-			allowed = c_function_allowed(funcid, proc);
+			allowed = extension_function_allowed(funcid, proc);
 			break;
 		case SQLlanguageId:
 			allowed = true;

@@ -254,7 +254,16 @@ CREATE EXTENSION pg_trgm SCHEMA regress_func;
 CREATE EXTENSION hstore SCHEMA regress_func;
 CREATE EXTENSION pgcrypto SCHEMA regress_func;
 CREATE EXTENSION pageinspect SCHEMA regress_func;
+CREATE EXTENSION citext SCHEMA regress_func;
+CREATE EXTENSION isn SCHEMA regress_func;
 CREATE EXTENSION adminpack;
+CREATE TYPE regress_func.span AS RANGE (subtype = float8);
+-- such names can stand for any function of the server's
+CREATE FUNCTION regress_func.alias_of_sleep(float8) RETURNS void LANGUAGE internal
+    IMMUTABLE AS 'pg_sleep';
+CREATE FUNCTION regress_func.alias_of_range(float8, float8)
+    RETURNS regress_func.span LANGUAGE internal
+    IMMUTABLE AS 'range_constructor2';
 CREATE EXTENSION file_fdw SCHEMA regress_func;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA regress_func TO regress_func_agent;
 GRANT EXECUTE ON FUNCTION pg_file_write(text, text, boolean) TO regress_func_agent;
@@ -272,6 +281,13 @@ SELECT similarity(a, 'x') FROM t;
 SELECT hstore(t) FROM t;
 SELECT * FROM crosstab('SELECT a, a, a FROM regress_func.t')
     AS r (a text, b text);
+-- what extensions name anew, and what comes with a range type
+SELECT a::citext LIKE 'X', a::citext ~ 'Y', true::citext FROM t;
+SELECT '978-0-393-04002-9'::isbn = '978-0-393-04002-9'::isbn;
+SELECT span(1, 2), span(1, 2, '[]') && span(2, 3), span_multirange(span(1, 2)),
+       multirange(span(3, 4)), span_multirange();
+SELECT alias_of_sleep(1);
+SELECT alias_of_range(1, 2);
 
 \c - :superuser
 SET client_min_messages = warning;
