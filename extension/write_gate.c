@@ -265,11 +265,36 @@ check_column_constraints(Node *node, const WardenPrincipal *principal)
 		check_constraint(lfirst(lc), principal);
 }
 
+/*
+ * A foreign table of its own would show the rows of another server, or of this
+ * one, without the labels that others have put on them.
+ */
+static void
+check_foreign(Node *stmt)
+{
+	ListCell   *lc;
+	bool		foreign = IsA(stmt, CreateForeignTableStmt) ||
+		IsA(stmt, ImportForeignSchemaStmt);
+
+	if (IsA(stmt, AlterTableStmt))
+	{
+		foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+			foreign |= lfirst_node(AlterTableCmd, lc)->subtype ==
+				AT_GenericOptions;
+	}
+	if (foreign)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a masked role can not say what a foreign table shows"),
+				 errhint("Ask for a foreign table of another owner's, whose columns are labelled.")));
+}
+
 void
 warden_write_gate_check_ddl(Node *stmt, const WardenPrincipal *principal)
 {
 	ListCell   *lc;
 
+	check_foreign(stmt);
 	if (IsA(stmt, CreateStmt))
 	{
 		foreach(lc, ((CreateStmt *) stmt)->tableElts)

@@ -107,6 +107,22 @@ CREATE TABLE mc.oracle (ssn text REFERENCES mc.source (ssn));
 CREATE TABLE mc.oracle (id int REFERENCES mc.source (id));
 RESET ROLE;
 
+-- nor does a foreign table of its own show what nobody has labelled there
+CREATE FOREIGN DATA WRAPPER mc_wrapper;
+CREATE SERVER mc_server FOREIGN DATA WRAPPER mc_wrapper;
+GRANT USAGE ON FOREIGN SERVER mc_server TO regress_masked;
+SET ROLE regress_masked;
+CREATE FOREIGN TABLE mc.window (ssn text) SERVER mc_server;
+IMPORT FOREIGN SCHEMA mc FROM SERVER mc_server INTO mc;
+RESET ROLE;
+CREATE FOREIGN TABLE mc.window (ssn text) SERVER mc_server;
+ALTER FOREIGN TABLE mc.window OWNER TO regress_masked;
+SET ROLE regress_masked;
+ALTER FOREIGN TABLE mc.window OPTIONS (table_name 'source');
+ALTER FOREIGN TABLE mc.window ADD COLUMN id int;
+RESET ROLE;
+DROP FOREIGN DATA WRAPPER mc_wrapper CASCADE;
+
 -- its code below somebody's foreign key or maintenance reads masks as well,
 -- and foreign keys below that are checked on raw values
 CREATE FUNCTION mc.definer() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT min(ssn) FROM mc.source';
