@@ -106,8 +106,7 @@ keep_early_error(ErrorData *edata)
 	static bool registered = false;
 	EarlyError *error;
 
-	if (!IsNormalProcessingMode() || !OidIsValid(MyDatabaseId) ||
-		MyBackendType != B_BACKEND)
+	if (!IsNormalProcessingMode() || !OidIsValid(MyDatabaseId))
 		return;
 	if (n_early == MAX_EARLY_ERRORS)
 	{
@@ -140,13 +139,17 @@ warden_failure_report(ErrorData *edata)
 
 	if (edata->elevel < ERROR || edata->elevel > FATAL)
 		return;
-	if (principal == NULL)
-		keep_early_error(edata);
-	if (principal == NULL || principal->class == WARDEN_CLASS_NONE)
+	if (principal == NULL ? MyBackendType != B_BACKEND :
+							principal->class == WARDEN_CLASS_NONE)
 		return;
 
 	/* Deferred constraints fail outside the executor. */
 	warden_write_gate_redact(edata);
+	if (principal == NULL)
+	{
+		keep_early_error(edata);
+		return;
+	}
 	if (principal->class == WARDEN_CLASS_MASKED && !warden_audit_unsettled())
 		return;
 	rows = warden_execution_failed(&secret);

@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -93,6 +94,21 @@ mark_interrupted_internally(void *arg)
 	SPI_finish();
 }
 
+/*
+ * pgaudit before 1.7.1, 16.1 and 17.1 takes no statement below a CALL, and
+ * says so by an internal error of its own.
+ */
+static char *
+hint_of(const ApplyJob *job)
+{
+	if (job->committed)
+		return "Part of it may have stayed: look at the indexes it was to change, then settle it with warden.resolve().";
+	if (job->error->sqlerrcode == ERRCODE_INTERNAL_ERROR &&
+		GetConfigOption("pgaudit.log", true, false) != NULL)
+		return "Nothing of the change remains. If the error is pgaudit's, upgrade it to 1.7.1, 16.1 or 17.1; until then run the statement by hand and reject the change.";
+	return "Nothing of the change remains; it can be applied again when the cause is removed.";
+}
+
 void
 warden_apply_barred(ApplyJob *job)
 {
@@ -133,9 +149,7 @@ warden_apply_barred(ApplyJob *job)
 	PG_END_TRY();
 	if (job->error != NULL)
 	{
-		job->error->hint = job->committed ?
-			"Part of it may have stayed: look at the indexes it was to change, then settle it with warden.resolve()." :
-			"Nothing of the change remains; it can be applied again when the cause is removed.";
+		job->error->hint = hint_of(job);
 		ReThrowError(job->error);
 	}
 }

@@ -99,6 +99,47 @@ SQL
     return '';
 }
 
+# pgaudit before 1.7.1, 16.1 and 17.1 takes no statement while a CALL is on its
+# stack. It does so without us: here a portal of the client's keeps the CALL.
+sub refuses_below_call
+{
+    my ($node) = @_;
+    my $wire = wire_connect($node, 'bystander');
+
+    my (undef, @errors) = wire_converse(
+        $wire,
+        wire_statement('', 'BEGIN')
+          . wire_statement('p', 'CALL two(0)', 1)
+          . wire_message('S', ''));
+    push @errors,
+      (wire_converse($wire, wire_message('Q', "SET work_mem = '1MB'\0")))[1];
+    return grep { defined && /^XX000$/ } @errors;
+}
+
+# A change that may not run in a transaction.
+sub apply_barred
+{
+    my ($node, $name, $id) = @_;
+    my ($code, $out, $err) =
+      warden_psql($node, 'shop_reviewer', "CALL warden.apply($id)");
+    my $status = $node->safe_psql('postgres',
+        "SELECT status FROM warden.pending_changes WHERE id = $id");
+
+    if (refuses_below_call($node))
+    {
+        like($err, qr/ERROR:  XX000:.*HINT:  Nothing.*upgrade/s,
+            "$name: an old pgaudit refuses what may not run in a transaction");
+        is($status, 'approved', "$name: and it stays as it was");
+        return;
+    }
+    is("$code $err", '0 ', "$name: what may not run in a transaction is applied");
+    is( $node->safe_psql('postgres',
+            q{SELECT indisvalid FROM pg_index
+               WHERE indexrelid = to_regclass('by_name')}) . " $status",
+        't applied', "$name: and is there");
+    return;
+}
+
 my @others = qw(pgaudit pg_stat_statements auto_explain);
 my @orders = (
     [ 'after', \@others, [] ],
@@ -115,7 +156,10 @@ foreach my $order (@orders)
         'CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pgaudit');
     warden_shop($node);
     $node->safe_psql('postgres',
-        'CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway');
+        'CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway;'
+          . ' CREATE ROLE bystander LOGIN;'
+          . ' CREATE PROCEDURE two(INOUT i int) LANGUAGE plpgsql AS'
+          . " 'BEGIN i := 2; END'");
     my $token =
       $node->safe_psql('postgres', "SELECT warden.issue_token('support')");
 
@@ -154,12 +198,7 @@ foreach my $order (@orders)
     $node->safe_psql('postgres', 'ALTER TABLE customers OWNER TO shop_writer;'
           . ' GRANT CREATE ON SCHEMA public TO shop_writer');
     warden_psql($node, 'shop_reviewer', "SELECT warden.approve($out, 'go')");
-    # pgaudit takes no second statement of its own standing within a CALL.
-    warden_fails($node, 'shop_reviewer', "CALL warden.apply($out)", 'XX000',
-        "$name: one that may not run in a transaction pgaudit refuses");
-    is( $node->safe_psql('postgres',
-            "SELECT status FROM warden.pending_changes WHERE id = $out"),
-        'approved', "$name: and it stays as it was");
+    apply_barred($node, $name, $out);
 
     my $hex;
     ($out, $err, $hex) = badge_in($node, $token);
