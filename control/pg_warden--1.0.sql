@@ -226,6 +226,18 @@ CREATE TRIGGER check_policy_row BEFORE INSERT OR UPDATE ON warden.mask_rules
 	FOR EACH ROW EXECUTE FUNCTION warden.check_policy_row('semantic_type', 'unless');
 COMMENT ON TRIGGER check_policy_row ON warden.mask_rules IS 'refuses a mask that can not be';
 
+CREATE TRIGGER audit_edit AFTER INSERT OR UPDATE OR DELETE ON warden.semantic_types
+	FOR EACH ROW EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER audit_edit ON warden.semantic_types IS 'edits are audited';
+CREATE TRIGGER audit_edit AFTER INSERT OR UPDATE OR DELETE ON warden.mask_rules
+	FOR EACH ROW EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER audit_edit ON warden.mask_rules IS 'edits are audited';
+CREATE TRIGGER audit_edit AFTER INSERT OR UPDATE OR DELETE ON warden.exemptions
+	FOR EACH ROW EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER audit_edit ON warden.exemptions IS 'edits are audited';
+CREATE TRIGGER audit_edit AFTER INSERT OR UPDATE OR DELETE ON warden.allowed_functions
+	FOR EACH ROW EXECUTE FUNCTION warden.policy_changed();
+COMMENT ON TRIGGER audit_edit ON warden.allowed_functions IS 'edits are audited';
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 	ON warden.semantic_types FOR EACH STATEMENT EXECUTE FUNCTION warden.policy_changed();
 COMMENT ON TRIGGER policy_changed ON warden.semantic_types IS 'tells every session';

@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
@@ -529,12 +530,44 @@ warden_sql_check_policy_row(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row);
 }
 
-/* Statement trigger of every policy table: tells all backends. */
+/* What plain SQL did to a row; the functions say it better themselves. */
+static void
+audit_edit(TriggerData *trigger)
+{
+	Relation	rel = trigger->tg_relation;
+	TriggerEvent event = trigger->tg_event;
+	char	   *row = NULL;
+
+	if (TRIGGER_FIRED_FOR_ROW(event))
+		row = OidOutputFunctionCall(F_RECORD_OUT,
+									heap_copy_tuple_as_datum(TRIGGER_FIRED_BY_UPDATE(event) ?
+															 trigger->tg_newtuple :
+															 trigger->tg_trigtuple,
+															 RelationGetDescr(rel)));
+	warden_audit_action("policy", 0,
+						psprintf("%s on warden.%s%s%s",
+								 TRIGGER_FIRED_BY_INSERT(event) ? "INSERT" :
+								 TRIGGER_FIRED_BY_UPDATE(event) ? "UPDATE" :
+								 TRIGGER_FIRED_BY_DELETE(event) ? "DELETE" :
+								 "TRUNCATE", RelationGetRelationName(rel),
+								 row != NULL ? ": " : "",
+								 row != NULL ? row : ""));
+}
+
+/* Trigger of every policy table: its statements tell all backends. */
 Datum
 warden_sql_policy_changed(PG_FUNCTION_ARGS)
 {
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool		truncate;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "not called as a trigger");
-	warden_policy_changed();
+	truncate = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
+	if (!warden_principal_internal() &&
+		(truncate || TRIGGER_FIRED_FOR_ROW(trigger->tg_event)))
+		audit_edit(trigger);
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		warden_policy_changed();
 	return PointerGetDatum(NULL);
 }

@@ -197,6 +197,16 @@ SELECT length(statement), statement_bytes, statement_digest =
 		sha256(convert_to('SELECT ''' || repeat('y', 100000) || ''' AS long', 'UTF8')) AS digest
 	FROM warden.audit_log WHERE statement_bytes IS NOT NULL AND agent = 'audited';
 
+-- Policy that is changed by plain SQL is an action, too.
+\c - :superuser
+UPDATE warden.semantic_types SET mask = mask WHERE name = 'ssn';
+UPDATE warden.semantic_types SET mask = mask WHERE name = 'no such type';
+DELETE FROM warden.exemptions WHERE reason = 'to be seen';
+\c - regress_audit_reader
+SELECT warden.flush_audit();
+SELECT outcome, regexp_replace(detail, '\(.*', '') FROM warden.audit_log
+	WHERE detail ~ '^[A-Z]+ on warden.(semantic|exemp)' ORDER BY id DESC LIMIT 2;
+
 --
 -- The chain
 --
@@ -270,7 +280,6 @@ SELECT * FROM warden.verify_audit();
 DROP FUNCTION regress_audit_reads(int);
 DROP TABLE regress_audit;
 DELETE FROM warden.agents WHERE agent = 'audited';
-DELETE FROM warden.exemptions WHERE reason = 'to be seen';
 DROP OWNED BY regress_audit_bot;
 DROP ROLE regress_audit_bot, regress_audit_gate, regress_audit_reader,
 	regress_audit_admin, regress_audit_nobody;
