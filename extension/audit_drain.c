@@ -78,17 +78,20 @@ copy_out(uint32 block, Size len)
 }
 
 int
-warden_queue_peek(WardenStream *stream, WardenQueued *records, int max,
-				  Size max_bytes)
+warden_queue_peek(WardenStream *stream, WardenQueued *records, int known,
+				  int max, Size max_bytes)
 {
-	uint32 block;
+	uint32 block = NO_BLOCK;
 	Size bytes = 0;
 	int available;
-	int n = 0;
+	int n = known;
 
 	LWLockAcquire(warden_queue->lock, LW_SHARED);
-	block = stream->head;
 	available = (int) Min(stream->nrecords, (uint32) max);
+	if (known < available)
+		block = known == 0 ?
+			stream->head :
+			record_header(records[known - 1].block)->next_record;
 	LWLockRelease(warden_queue->lock);
 
 	while (n < available && bytes < max_bytes)
@@ -96,6 +99,7 @@ warden_queue_peek(WardenStream *stream, WardenQueued *records, int max,
 		RecordHeader *header = record_header(block);
 		WardenQueued *record = &records[n++];
 
+		record->block = block;
 		record->seq = header->seq;
 		record->intent_seq = header->intent_seq;
 		record->procno = header->procno;
@@ -147,8 +151,7 @@ settle_open(WardenStream *stream, WardenQueued *records, int n)
 			open->seq = records[i].seq;
 			open->id = records[i].id;
 		}
-		else if (records[i].is_outcome &&
-				 open->seq == records[i].intent_seq)
+		else if (records[i].is_outcome && open->seq == records[i].intent_seq)
 			open->id = 0;
 	}
 }
@@ -169,6 +172,8 @@ chain_blocks(WardenStream *stream, uint32 n, uint32 *last, uint32 *next_record)
 
 		if (*last != NO_BLOCK)
 			warden_queue->blocks[*last].next = record;
+		if (record_header(record)->waiter != NO_WAITER)
+			stream->nawaited--;
 		record = record_header(record)->next_record;
 		for (; block != NO_BLOCK; block = warden_queue->blocks[block].next)
 		{
@@ -278,6 +283,17 @@ warden_queue_urgent(WardenStream *stream)
 		stream->outbox_wanted != stream->outbox_done;
 	LWLockRelease(warden_queue->lock);
 	return urgent;
+}
+
+int
+warden_queue_awaited(WardenStream *stream)
+{
+	int n;
+
+	LWLockAcquire(warden_queue->lock, LW_SHARED);
+	n = (int) stream->nawaited;
+	LWLockRelease(warden_queue->lock);
+	return n;
 }
 
 int

@@ -375,6 +375,7 @@ append(WardenStream *stream, const Entry *entry)
 		record_header(stream->tail)->next_record = block;
 	stream->tail = block;
 	stream->nrecords++;
+	stream->nawaited += entry->awaited ? 1 : 0;
 	stream->nblocks += n;
 	return header->seq;
 }
@@ -545,7 +546,12 @@ void
 warden_queue_put_reads(const WardenTicket *intent, WardenTicket *ticket,
 					   const char *data, Size len, TimestampTz deadline)
 {
-	Entry entry = {data, len, my_procno(), 0, false, false,
+	Entry entry = {data,
+				   len,
+				   my_procno(),
+				   0,
+				   false,
+				   false,
 				   warden_audit == WARDEN_AUDIT_SYNC};
 
 	find_statement(intent, &entry);
@@ -603,8 +609,7 @@ warden_queue_try_put(const char *data, Size len)
 	WardenStream *stream;
 	uint64 seq;
 
-	if (len > warden_queue_record_limit() ||
-		!try_append(&stream, &entry, &seq))
+	if (len > warden_queue_record_limit() || !try_append(&stream, &entry, &seq))
 		return false;
 	warden_queue_ensure_worker(stream);
 	return true;

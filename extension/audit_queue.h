@@ -28,14 +28,14 @@ typedef struct WardenTicket
  * Waits for room, at most until the deadline; raises WD009 after it.  Awaited:
  * the caller is going to wait until it is on disk.
  */
-extern void warden_queue_put_intent(WardenTicket *ticket, const char *data,
-									Size len, TimestampTz deadline,
-									bool awaited);
+extern void
+warden_queue_put_intent(WardenTicket *ticket, const char *data, Size len,
+						TimestampTz deadline, bool awaited);
 
 /* Appends what the statement of an intent reads beyond it. */
-extern void warden_queue_put_reads(const WardenTicket *intent,
-								   WardenTicket *ticket, const char *data,
-								   Size len, TimestampTz deadline);
+extern void
+warden_queue_put_reads(const WardenTicket *intent, WardenTicket *ticket,
+					   const char *data, Size len, TimestampTz deadline);
 
 /* Waits until the record is on disk; raises WD009 after the deadline. */
 extern void warden_queue_wait(const WardenTicket *ticket, TimestampTz deadline);
@@ -70,6 +70,7 @@ extern Size warden_queue_record_limit(void);
 
 typedef struct WardenQueued
 {
+	uint32 block; /* where it is, as long as it is queued */
 	uint64 seq;
 	uint64 intent_seq; /* of an outcome or reads: the intent; else 0 */
 	int procno;
@@ -85,9 +86,12 @@ typedef struct WardenQueued
 extern WardenStream *warden_queue_attach(Oid database);
 extern void warden_queue_detach(WardenStream *stream);
 
-/* Copies up to max records from the head without taking them off. */
+/*
+ * Copies records from the head without taking them off, after those that are
+ * known already.  Returns how many are known then, max at the most.
+ */
 extern int warden_queue_peek(WardenStream *stream, WardenQueued *records,
-							 int max, Size max_bytes);
+							 int known, int max, Size max_bytes);
 
 /* Notes the id of an intent, or finds the one that an outcome belongs to. */
 extern void
@@ -110,6 +114,9 @@ extern bool warden_queue_empty(WardenStream *stream);
 
 /* Somebody waits for what is queued. */
 extern bool warden_queue_urgent(WardenStream *stream);
+
+/* How many do so. */
+extern int warden_queue_awaited(WardenStream *stream);
 
 /* Statements whose outcome is still to come, by reservation. */
 extern int warden_queue_reserved(WardenStream *stream);

@@ -79,6 +79,7 @@ struct WardenStream
 	uint32 nrecords;
 	uint32 nblocks;
 	uint32 nreserved; /* open intents */
+	uint32 nawaited;  /* records that somebody waits for */
 	uint64 next_seq;
 	uint64 urgent_seq; /* the last record that somebody waits for */
 	pg_atomic_uint64 durable_seq;

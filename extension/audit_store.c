@@ -205,8 +205,7 @@ epoch_detail(void)
 
 /* A restore, a copied database or a failover since the last epoch record. */
 static bool
-epoch_is_over(List *partitions, const WardenChainHead *last,
-			  const char *detail)
+epoch_is_over(List *partitions, const WardenChainHead *last, const char *detail)
 {
 	WardenRecord record;
 
@@ -364,6 +363,17 @@ warden_store_open(const WardenChainHead *head)
 	return store;
 }
 
+bool
+warden_store_go_on(WardenStore *store)
+{
+	TimestampTz now = time_after(store->head.stored_at);
+
+	if (!warden_partition_covers(&current, now))
+		return false;
+	store->head.stored_at = now;
+	return true;
+}
+
 const WardenChainHead *
 warden_store_head(const WardenStore *store)
 {
@@ -455,6 +465,8 @@ warden_store_append(WardenStore *store, WardenRecord *record)
 		WardenRecord epoch;
 
 		warden_record_init(&epoch, "epoch");
+		warden_record_set(&epoch, WARDEN_REC_AT,
+						  TimestampTzGetDatum(store->head.stored_at));
 		warden_record_set_text(&epoch, WARDEN_REC_DETAIL, store->new_epoch,
 							   WARDEN_RECORD_FIELD_BYTES);
 		store->new_epoch = NULL;

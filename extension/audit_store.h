@@ -40,6 +40,12 @@ extern Oid warden_store_lock(const char *name);
 extern WardenStore *warden_store_open(const WardenChainHead *head);
 extern const WardenChainHead *warden_store_head(const WardenStore *store);
 
+/*
+ * Lets the time go on for records that have come since the store was opened;
+ * false if they belong in another partition.
+ */
+extern bool warden_store_go_on(WardenStore *store);
+
 /* Numbers, chains and inserts a record; returns its id. */
 extern int64 warden_store_append(WardenStore *store, WardenRecord *record);
 

@@ -48,10 +48,14 @@
 #define BATCH_RECORDS 4096
 #define BATCH_BYTES (8 * 1024 * 1024)
 
+/* So many and no more for those who come while it is written. */
+#define LATE_RECORDS 256
+
 /*
- * Those whom a batch woke come back soon: so long, in parts of the time that
- * the last commits took, the next batch waits for them.  Otherwise the few who
- * came while one was written get a flush of their own, and all others two.
+ * Those whom a batch woke come back soon.  While fewer than half of them are
+ * back the next batch waits for them, so long in parts of the time that the
+ * last commits took: otherwise the few who came while one was written get a
+ * flush of their own, and all others two.
  */
 #define GATHER_PART 2
 #define GATHER_MOST_US 2000
@@ -94,11 +98,9 @@ static TimestampTz logged_at = 0;
  * ---------------------------------------------------------------------- */
 
 static void
-write_queued(Batch *batch)
+write_queued(Batch *batch, int i)
 {
-	int i;
-
-	for (i = 0; i < batch->nqueued; i++)
+	for (; i < batch->nqueued; i++)
 	{
 		WardenQueued *queued = &batch->queued[i];
 		WardenRecord record;
@@ -116,6 +118,25 @@ write_queued(Batch *batch)
 		if (queued->is_intent)
 			warden_queue_note_intent(stream, queued);
 	}
+}
+
+/* What has come meanwhile would wait for a flush of its own. */
+static void
+write_late(Batch *batch)
+{
+	int before;
+
+	do
+	{
+		before = batch->nqueued;
+		batch->nqueued = warden_queue_peek(stream, batch->queued, before,
+										   BATCH_RECORDS, BATCH_BYTES / 8);
+		/* stored_at is never before the time of the record */
+		if (!warden_store_go_on(batch->store))
+			batch->nqueued = before;
+		write_queued(batch, before);
+	}
+	while (batch->nqueued > before && batch->nqueued < LATE_RECORDS);
 }
 
 /* ----------------------------------------------------------------------
@@ -160,6 +181,8 @@ write_outbox(Batch *batch)
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute(outbox_sql, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the audit outbox");
+	/* it may hold what was done since the store was opened */
+	(void) warden_store_go_on(batch->store);
 	for (i = 0; i < SPI_processed; i++)
 		write_outbox_row(batch, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	/* before the rows' memory goes away */
@@ -212,9 +235,10 @@ write_batch(Batch *batch)
 	}
 	else
 	{
-		write_queued(batch);
+		write_queued(batch, 0);
 		if (batch->outbox)
 			write_outbox(batch);
+		write_late(batch);
 	}
 	batch->head = warden_store_close(batch->store);
 	attempted = batch->head;
@@ -271,7 +295,7 @@ run_batch(WardenQueued *queued)
 	PG_TRY();
 	{
 		batch.queued = queued;
-		batch.nqueued = warden_queue_peek(stream, queued, BATCH_RECORDS,
+		batch.nqueued = warden_queue_peek(stream, queued, 0, BATCH_RECORDS,
 										  BATCH_BYTES);
 		batch.outbox = warden_queue_take_outbox(stream);
 		write_batch(&batch);
@@ -391,8 +415,8 @@ discard_queue(WardenQueued *queued)
 {
 	int n;
 
-	while ((n = warden_queue_peek(stream, queued, BATCH_RECORDS, BATCH_BYTES)) >
-		   0)
+	while ((n = warden_queue_peek(stream, queued, 0, BATCH_RECORDS,
+								  BATCH_BYTES)) > 0)
 	{
 		ereport(
 			LOG,
@@ -410,7 +434,7 @@ discard_queue(WardenQueued *queued)
 static void
 gather(void)
 {
-	if (awaited_n > 1)
+	if (awaited_n > 1 && warden_queue_awaited(stream) < awaited_n / 2)
 		pg_usleep(Min(commit_us / GATHER_PART, GATHER_MOST_US));
 }
 

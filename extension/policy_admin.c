@@ -536,22 +536,23 @@ audit_edit(TriggerData *trigger)
 {
 	Relation	rel = trigger->tg_relation;
 	TriggerEvent event = trigger->tg_event;
-	char	   *row = NULL;
+	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	const char *row = "all of it";
+	Datum		record;
 
 	if (TRIGGER_FIRED_FOR_ROW(event))
-		row = OidOutputFunctionCall(F_RECORD_OUT,
-									heap_copy_tuple_as_datum(TRIGGER_FIRED_BY_UPDATE(event) ?
-															 trigger->tg_newtuple :
-															 trigger->tg_trigtuple,
-															 RelationGetDescr(rel)));
+	{
+		record = heap_copy_tuple_as_datum(tuple, RelationGetDescr(rel));
+		row = OidOutputFunctionCall(F_RECORD_OUT, record);
+	}
 	warden_audit_action("policy", 0,
-						psprintf("%s on warden.%s%s%s",
+						psprintf("%s on warden.%s: %s",
 								 TRIGGER_FIRED_BY_INSERT(event) ? "INSERT" :
 								 TRIGGER_FIRED_BY_UPDATE(event) ? "UPDATE" :
 								 TRIGGER_FIRED_BY_DELETE(event) ? "DELETE" :
 								 "TRUNCATE", RelationGetRelationName(rel),
-								 row != NULL ? ": " : "",
-								 row != NULL ? row : ""));
+								 row));
 }
 
 /* Trigger of every policy table: its statements tell all backends. */

@@ -123,6 +123,12 @@ sub check_round
     cmp_ok(scalar @received, '>', 0, "$what: clients have received results");
     is("@missing", '', "$what: every result has its intent");
     is("@twice", '', "$what: no intent is there twice");
+    is( $node->safe_psql('postgres', <<'SQL'), '', "$what: times are in order");
+SELECT concat_ws(' ', kind, outcome, detail, at, stored_at)
+  FROM (SELECT kind, outcome, detail, at, stored_at, lag(stored_at) OVER (ORDER BY id) AS before
+          FROM warden.audit_events) e
+ WHERE at > stored_at OR stored_at < before
+SQL
     chain_ok("$what: the chain is whole");
     return;
 }
