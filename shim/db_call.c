@@ -7,12 +7,12 @@
  * behind a pooler our names would meet those of others.
  *
  * The extension leaves nothing behind on a connection, whatever was run.
- * Should it fail in that, one identity must not meet what another one left: unless the
- * call before was the same one's and ended well, DISCARD ALL goes first, and if
- * that fails, the server skips everything up to the sync.  After an error the
- * transaction is rolled back at once; the answer to that is read when the
- * connection is next wanted.  A connection that is not outside a transaction
- * then is closed.
+ * Should it fail in that, one identity must not meet what another one left:
+ * unless the call before was the same one's and ended well, DISCARD ALL goes
+ * first, and if that fails, the server skips everything up to the sync.  After
+ * an error the transaction is rolled back at once; the answer to that is read
+ * when the connection is next wanted.  A connection that is not outside a
+ * transaction then is closed.
  *
  * A call that was started is a DbTicket.  Whoever holds it reads what came so
  * far and goes on to other things, or waits for the rest; what a wait can end

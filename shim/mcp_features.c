@@ -309,7 +309,8 @@ mcp_find_feature(const McpHost *host, const char *name, McpEra era)
 	{
 		const McpMethod *method = &features[i].method;
 
-		if ((method->eras & (int) era) != 0 && offers(host, features[i].needs) &&
+		if ((method->eras & (int) era) != 0 &&
+			offers(host, features[i].needs) &&
 			strcmp(method->name, name) == 0)
 			return method;
 	}

@@ -38,7 +38,7 @@ extern void mcp_put_versions(Buf *out);
 /* The opening of an object with these members, title where it is not NULL. */
 extern void mcp_put_names(Buf *out, const char *name, const char *title);
 
-/* Answers with an error and returns true if a list is asked for beyond its end. */
+/* True, with an error for an answer, where a cursor is given. */
 extern bool mcp_refuse_cursor(McpCall *call);
 
 /* One line about a call that is over, where the level is debug. */
