@@ -5,7 +5,7 @@
  * Half of what PostgreSQL does for a short statement is reading and planning
  * it.  The first time a statement is sent as it is, and its text is kept; the
  * second time it gets a name.  Places are taken over from statements that came
- * once only.
+ * once only.  What is long, or tells the time, gets no name.
  */
 #include "db_internal.h"
 
@@ -30,6 +30,28 @@ db_names_find(DbNames *names, const char *sql, int param_count)
 	return NULL;
 }
 
+/*
+ * Literals such as 'now' and 'today' get their value when a statement is read,
+ * so it has to be read each time.  A word too many is no harm: a column
+ * "known" costs its statements their names.
+ */
+static bool
+tells_time(const char *sql)
+{
+	static const char *const words[] = {"today", "tomorrow", "yesterday"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(sql, words[i]) != NULL)
+			return true;
+	for (sql = strcasestr(sql, "now"); sql != NULL; sql = strcasestr(sql, "now"))
+	{
+		sql += 3;
+		if (sql[strspn(sql, " \t\r\n")] != '(')
+			return true;
+	}
+	return false;
+}
+
 void
 db_names_forget(DbName *name)
 {
@@ -43,7 +65,7 @@ db_names_add(DbNames *names, const char *sql, int param_count)
 	DbName	   *name = NULL;
 	size_t		len = strlen(sql);
 
-	if (len > DB_MAX_SHORT)
+	if (len > DB_MAX_SHORT || tells_time(sql))
 		return NULL;
 	for (int i = 0; i < DB_NAMES && name == NULL; i++)
 	{

@@ -101,6 +101,20 @@ def changed(bench):
                 "a table that is gone")
 
 
+def moments(bench):
+    """Literals that get their value when the statement is read."""
+    server = bench.http("--pool", "1")
+    for literal in ("'now'", "E' NOW'", "$$now$$"):
+        seen = [rows(server, f"SELECT {literal}::timestamptz::text")[0][0]
+                for _ in range(6)]
+        bench.equal(len(set(seen)), 6, f"{literal} is another each time")
+    for _ in range(4):
+        rows(server, "SELECT 'x', now() > 'yesterday'")
+        rows(server, "SELECT 'x', NOW () IS NULL")
+    bench.equal(named(server), ["SELECT 'x', NOW () IS NULL"],
+                "functions do not mind")
+
+
 def masks(bench):
     server = bench.http("--pool", "1")
     ssn = "SELECT ssn FROM customers WHERE id = 1"
@@ -187,4 +201,4 @@ def pooler(bench):
 
 
 if __name__ == "__main__":
-    main(again, many, identities, changed, masks, attempts, pooler)
+    main(again, many, identities, changed, moments, masks, attempts, pooler)
