@@ -486,6 +486,9 @@ extern const char *warden_footprint_compared(const WardenStatement *statement,
 extern void warden_footprint_require(int64 change_id, List *footprints,
 									 const WardenFootprint *now);
 
+/* Indexes of the statement's tables that are not valid, "a, b" or "". */
+extern char *warden_barred_invalid_indexes(const WardenStatement *statement);
+
 /* The sign that somebody is running a change's barred statement. */
 extern bool warden_toplevel_lock(int64 change_id);
 extern void warden_toplevel_unlock(int64 change_id);

@@ -7,17 +7,21 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "audit_event.h"
 #include "pending.h"
 #include "principal.h"
+#include "statement.h"
 #include "warden.h"
 
 typedef struct ResolveJob
@@ -26,6 +30,8 @@ typedef struct ResolveJob
 	WardenStatus outcome;
 	const char *reason;
 	bool		found;
+	const char *invalid;		/* indexes of its tables, "a, b" or "" */
+	MemoryContext context;
 } ResolveJob;
 
 typedef struct PurgeJob
@@ -43,6 +49,46 @@ warden_purge_running(void)
 }
 
 /* ---- resolve ------------------------------------------------------------ */
+
+/* An index without a name could be any. */
+static bool
+made_invalid(RawStmt *raw, const WardenStatement *statement)
+{
+	IndexStmt  *stmt = raw != NULL ? (IndexStmt *) raw->stmt : NULL;
+	List	   *targets = warden_capture_targets(statement->objects);
+	Oid			index;
+
+	if (stmt == NULL || !IsA(stmt, IndexStmt) || targets == NIL)
+		return false;
+	if (stmt->idxname == NULL)
+		return true;
+	index = get_relname_relid(stmt->idxname,
+							  get_rel_namespace(linitial_oid(targets)));
+	return OidIsValid(index) && !get_index_isvalid(index);
+}
+
+/*
+ * What a build that was cut off has left.  An index that is not valid is no
+ * outcome that could be called applied, where the change was to make it.
+ */
+static void
+inspect_indexes(ResolveJob *job)
+{
+	WardenStatement *statement =
+		linitial(warden_pending_statements(job->id, job->context));
+	RawStmt    *raw = warden_statement_parse(statement->statement);
+
+	job->invalid = MemoryContextStrdup(job->context,
+									   warden_barred_invalid_indexes(statement));
+	if (job->outcome != WARDEN_CHANGE_APPLIED || job->invalid[0] == '\0' ||
+		!made_invalid(raw, statement))
+		return;
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_TRANSITION),
+			 errmsg("change " INT64_FORMAT " was not applied", job->id),
+			 errdetail("Not valid: %s.", job->invalid),
+			 errhint("Drop the index, or make it valid with REINDEX INDEX CONCURRENTLY; then settle the change.")));
+}
 
 static void
 resolve_internally(void *arg)
@@ -64,6 +110,7 @@ resolve_internally(void *arg)
 					 errdetail("It is %s.",
 							   warden_pending_status_name(change.status)),
 					 errhint("Only a change whose apply was cut off is resolved.")));
+		inspect_indexes(job);
 		if (change.stored == WARDEN_CHANGE_APPLYING)
 		{
 			change.status = WARDEN_CHANGE_APPLYING;
@@ -75,9 +122,11 @@ resolve_internally(void *arg)
 							job->outcome == WARDEN_CHANGE_APPLIED ?
 							", applied_at = pg_catalog.now()" : "",
 							"resolved",
-							psprintf("%s: %s",
+							psprintf("%s: %s%s%s",
 									 warden_pending_status_name(job->outcome),
-									 job->reason));
+									 job->reason,
+									 job->invalid[0] != '\0' ?
+									 "; not valid: " : "", job->invalid));
 	}
 	SPI_finish();
 }
@@ -106,12 +155,18 @@ warden_sql_resolve(PG_FUNCTION_ARGS)
 	job.id = PG_GETARG_INT64(0);
 	job.outcome = parse_outcome(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	job.reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	job.context = CurrentMemoryContext;
 	warden_principal_run_internal(resolve_internally, &job);
 	if (!job.found)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
 				 errmsg("change " INT64_FORMAT " does not exist", job.id),
 				 errhint("List the changes to find its number.")));
+	if (job.invalid[0] != '\0')
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index not valid: %s", job.invalid),
+				 errhint("Drop it with DROP INDEX CONCURRENTLY, or make it valid with REINDEX INDEX CONCURRENTLY.")));
 	PG_RETURN_VOID();
 }
 

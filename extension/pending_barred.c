@@ -36,11 +36,9 @@ mark_applying_internally(void *arg)
 	SPI_finish();
 }
 
-/* Indexes of its tables that are not valid, "a, b" or "". */
-static char *
-invalid_indexes(ApplyJob *job)
+char *
+warden_barred_invalid_indexes(const WardenStatement *statement)
 {
-	WardenStatement *statement = linitial(job->statements);
 	StringInfoData names;
 	ListCell   *target;
 	ListCell   *cell;
@@ -80,7 +78,7 @@ mark_interrupted_internally(void *arg)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	invalid = invalid_indexes(job);
+	invalid = warden_barred_invalid_indexes(linitial(job->statements));
 	warden_pending_move(&job->change, to, "",
 						job->committed ? "unknown" : "apply_failed",
 						psprintf("SQLSTATE %s",

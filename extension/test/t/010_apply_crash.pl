@@ -166,6 +166,15 @@ like(
         "SELECT last_error FROM warden.pending_changes WHERE id = $id"),
     qr/not valid: other_u/,
     'and the broken index is named');
+warden_fails($node, 'shop_admin',
+    "SELECT warden.resolve($id, 'applied', 'looks good')",
+    'WD007', 'it is not settled as applied');
+my ($code, $told, $warned) =
+  warden_psql($node, 'shop_admin',
+    "SELECT warden.resolve($id, 'failed', 'two rows alike')");
+like($warned, qr/WARNING.*index not valid: other_u/,
+    'settling it names the index again');
+is(status_of($id), 'failed', 'and settles it');
 
 # Whoever listens is told of each transition.
 sub told
