@@ -500,6 +500,29 @@ class Bench:
               ["", "per second", "CPU us each"],
               [["recorded", "%.0f" % results["all"][0], "%.1f" % (
                   (results["all"][1] - results["first"][1]) / 500)]])
+        self.review()
+
+    def review(self):
+        """Time the review of a long script, once its catalogs are cached."""
+        kinds = ["UPDATE customers SET city = 'x' WHERE id = %d",
+                 "DELETE FROM customers WHERE city = 'nowhere %d'",
+                 "ALTER TABLE customers ADD added%d int",
+                 "INSERT INTO customers (id, city) VALUES (%d, 'x')",
+                 "CREATE INDEX added%d ON customers (city)"]
+        script = ";\n".join(kinds[i % len(kinds)] % i for i in range(500))
+        self.loaded.psql("CREATE ROLE bench_reviewer LOGIN "
+                         "IN ROLE warden_reviewer")
+        change = self.loaded.psql(
+            "SELECT warden.propose($s$%s$s$, 'long', NULL)" % script,
+            "bench_agent")
+        explained = self.loaded.psql(
+            ("EXPLAIN (ANALYZE, TIMING OFF) SELECT FROM warden.review(%s);"
+             % change) * 6, "bench_reviewer")
+        times = [float(ms) for ms in
+                 re.findall(r"Execution Time: ([0-9.]+)", explained)]
+        table("review of a script of 500 statements; target: under 200 ms",
+              ["", "first ms", "best ms"],
+              [["review", "%.0f" % times[0], "%.0f" % min(times)]])
 
     def trail(self):
         """Ask a year's audit trail who read a column for a person last week.
