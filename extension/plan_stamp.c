@@ -352,18 +352,20 @@ warden_plan_stamp_verify(const PlannedStmt *pstmt,
 						 const WardenPrincipal *principal)
 {
 	const Staleness *stale = find_staleness(pstmt, principal);
+	uint32		labels;
 	ListCell   *lc;
 
-	if (stale == NULL && warden_principal_masks(principal))
-	{
-		foreach(lc, pstmt->rtable)
-			verify_rte(lfirst(lc));
-
-		/* Looking labels up can bring news of them. */
-		stale = find_staleness(pstmt, principal);
-	}
 	if (stale != NULL)
 		refuse_stale(stale->message, stale->hint);
+	if (!warden_principal_masks(principal))
+		return;
+	labels = warden_policy_state(principal).labels;
+	foreach(lc, pstmt->rtable)
+		verify_rte(lfirst(lc));
+
+	/* Looking labels up can bring news of them. */
+	if (unlikely(labels != warden_policy_state(principal).labels))
+		warden_plan_stamp_verify(pstmt, principal);
 }
 
 void
