@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -81,37 +82,58 @@ warden_nesting_toplevel(const PlannedStmt *pstmt)
 		list_member_ptr(ActivePortal->stmts, (void *) pstmt);
 }
 
-/* Does a raw statement call the function in its own target list? */
+/* How often does a raw statement call the function itself, and is it there? */
 typedef struct CallSearch
 {
 	const char *name;
+	int			location;
+	int			calls;
 	bool		found;
 } CallSearch;
+
+/* Without a schema it is the library's if no function of that name is not. */
+static bool
+means_own(List *names)
+{
+	FuncCandidateList candidates;
+
+	candidates = FuncnameGetCandidates(names, -1, NIL, false, false, false,
+									   true);
+	if (candidates == NULL)
+		return false;
+	for (; candidates != NULL; candidates = candidates->next)
+	{
+		if (get_func_namespace(candidates->oid) != warden_catalog_schema())
+			return false;
+	}
+	return true;
+}
 
 static bool
 call_walker(Node *node, CallSearch *search)
 {
-	if (node == NULL || search->found)
-		return search->found;
+	if (node == NULL)
+		return false;
 	if (IsA(node, FuncCall))
 	{
 		List	   *names = ((FuncCall *) node)->funcname;
 
-		if (list_length(names) == 2 &&
-			strcmp(strVal(linitial(names)), WARDEN_SCHEMA) == 0 &&
-			strcmp(strVal(lsecond(names)), search->name) == 0)
-			search->found = true;
-		else if (list_length(names) == 1 &&
-				 strcmp(strVal(linitial(names)), search->name) == 0)
-			search->found = true;
+		if (strcmp(strVal(llast(names)), search->name) == 0 &&
+			((list_length(names) == 2 &&
+			  strcmp(strVal(linitial(names)), WARDEN_SCHEMA) == 0) ||
+			 (list_length(names) == 1 && means_own(names))))
+		{
+			search->calls++;
+			search->found |= (((FuncCall *) node)->location ==
+							  search->location);
+		}
 	}
-	return search->found ||
-		raw_expression_tree_walker(node, call_walker, search);
+	return raw_expression_tree_walker(node, call_walker, search);
 }
 
 /*
- * A text that was found to call a function.  Gateways send the same ones all
- * the time.
+ * A text of a gateway's that was found to call a function: they send the same
+ * ones all the time.
  */
 typedef struct KnownText
 {
@@ -165,14 +187,17 @@ remember_text(const char *name, const char *text)
 	next = (next + 1) % lengthof(known_texts);
 }
 
-/* The text names the function itself. */
-static bool
-text_calls(const char *text, const char *name)
+/* How often the text calls the function itself; 0 where it is not this call. */
+static int
+text_calls(const char *text, const char *name, Node *call)
 {
-	CallSearch	search = {name, false};
+	CallSearch	search = {name, -1, 0, false};
 	List	   *raw = raw_parser(text, RAW_PARSE_DEFAULT);
 	ListCell   *lc;
 
+	/* What a view brings has no place in any text. */
+	if (call != NULL && IsA(call, FuncExpr))
+		search.location = ((FuncExpr *) call)->location;
 	foreach(lc, raw)
 	{
 		Node	   *stmt = lfirst_node(RawStmt, lc)->stmt;
@@ -182,20 +207,34 @@ text_calls(const char *text, const char *name)
 		if (IsA(stmt, SelectStmt))
 			(void) call_walker(stmt, &search);
 	}
-	return search.found;
+	return search.found ? search.calls : 0;
+}
+
+/* How often the plan does, with what views and inlined functions brought. */
+static int
+plan_calls(PlannedStmt *plan, Oid funcid)
+{
+	char	   *text = nodeToString(plan);
+	char	   *call = psprintf(":funcid %u ", funcid);
+	int			calls = 0;
+
+	while ((text = strstr(text, call)) != NULL)
+	{
+		text++;
+		calls++;
+	}
+	return calls;
 }
 
 static bool
-portal_calls(const char *name)
+portal_calls(const char *name, const FmgrInfo *function)
 {
-	const char *text = ActivePortal->sourceText;
+	int			calls = text_calls(ActivePortal->sourceText, name,
+								   function->fn_expr);
 
-	if (is_known(name, text))
-		return true;
-	if (!text_calls(text, name))
-		return false;
-	remember_text(name, text);
-	return true;
+	return calls > 0 &&
+		plan_calls(ActivePortal->queryDesc->plannedstmt,
+				   function->fn_oid) <= calls;
 }
 
 /* A cursor that PL code opened has a portal too, with a text of its own. */
@@ -208,8 +247,9 @@ clients_own_portal(void)
 
 /*
  * The function's own executor state is the portal's, not that of a query in
- * a function, and the text that the client sent names it, so that a SQL
- * function which the planner inlined does not pass for the client.
+ * a function, and the text that the client sent names it as often as the plan
+ * does, so that a view, or a SQL function which the planner inlined, does not
+ * pass for the client.
  */
 void
 warden_nesting_require_toplevel(FunctionCallInfo fcinfo, const char *name,
@@ -220,8 +260,18 @@ warden_nesting_require_toplevel(FunctionCallInfo fcinfo, const char *name,
 	if (ActivePortal != NULL && ActivePortal->queryDesc != NULL)
 		estate = ActivePortal->queryDesc->estate;
 	if (estate != NULL && fcinfo->flinfo->fn_mcxt == estate->es_query_cxt &&
-		depth <= 1 && clients_own_portal() && portal_calls(name))
-		return;
+		depth <= 1 && clients_own_portal())
+	{
+		if (is_known(name, ActivePortal->sourceText))
+			return;
+		if (portal_calls(name, fcinfo->flinfo))
+		{
+			/* Gateways' statements have nothing that could change under them. */
+			if (sqlstate == WARDEN_ERRCODE_IDENTITY)
+				remember_text(name, ActivePortal->sourceText);
+			return;
+		}
+	}
 	ereport(ERROR,
 			(errcode(sqlstate),
 			 errmsg("warden.%s() must be called by a statement of its own",

@@ -138,12 +138,27 @@ SET ROLE regress_h_bob;
 CREATE RULE decide AS ON UPDATE TO regress_h.bait DO INSTEAD
 	UPDATE warden.pending_changes SET status = 'approved' WHERE id = 5002;
 RESET ROLE;
+CREATE VIEW regress_h.trap AS
+	SELECT id, warden.approve(5002, 'not mine') AS note FROM regress_h.bait;
+CREATE FUNCTION regress_h.approve(bigint, text) RETURNS text LANGUAGE sql
+	AS $$SELECT warden.approve(5002, 'not mine')$$;
+CREATE FUNCTION regress_h.peek(text DEFAULT warden.approve(5002, 'not mine'))
+	RETURNS text LANGUAGE sql AS 'SELECT $1';
+GRANT SELECT ON regress_h.trap TO PUBLIC;
 CREATE VIEW regress_h.queue AS SELECT id, status AS note FROM warden.pending_changes;
 ALTER VIEW regress_h.queue OWNER TO regress_h_bob;
 GRANT ALL ON regress_h.queue TO PUBLIC;
 \c - regress_h_ann
 UPDATE regress_h.bait SET note = 'y';
 UPDATE regress_h.queue SET note = 'approved' WHERE id = 5002;
+SELECT note, CASE WHEN false THEN warden.approve(5001, 'mine') END FROM regress_h.trap;
+SELECT note FROM regress_h.trap WHERE note = '' AND warden.approve(5001, 'mine') <> '';
+SELECT regress_h.peek(), CASE WHEN false THEN warden.approve(5001, 'mine') END;
+SET search_path = regress_h;
+SELECT approve(5001, 'mine');
+SET search_path = warden, regress_h;
+SELECT approve(5001, 'mine');
+RESET search_path;
 WITH w AS (UPDATE regress_h.bait SET note = 'y')
 	UPDATE warden.pending_changes SET status = 'rejected' WHERE id = 5001;
 SELECT status, approvals FROM warden.pending_changes WHERE id = 5002;
