@@ -46,6 +46,7 @@
 #include "plan_stamp.h"
 #include "planning.h"
 #include "policy.h"
+#include "secret_column.h"
 #include "statement.h"
 #include "utility_gate.h"
 #include "warden.h"
@@ -895,8 +896,10 @@ warden_execution_check_relations(List *rangeTable, List *permInfos)
 		if (!OidIsValid(rte->relid))
 			continue;
 		perms = warden_rte_perms(permInfos, rte);
-		if (perms != NULL && perms->requiredPerms != 0)
-			check_relation(rte, perms);
+		if (perms == NULL || perms->requiredPerms == 0)
+			continue;
+		check_relation(rte, perms);
+		warden_secret_check(rte->relid, perms);
 	}
 }
 

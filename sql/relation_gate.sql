@@ -92,9 +92,21 @@ SELECT count FROM of_groups;
 SELECT * FROM of_copy;
 SELECT count(*) FROM pg_prepared_xacts;
 SELECT count(*) FROM pg_stat_replication;
+SELECT rolname FROM pg_authid WHERE rolname = 'regress_rel_agent';
 \set VERBOSITY sqlstate
 SELECT relname FROM expression;
 :toast;
+-- columns of the catalogs that hold passwords, or data without labels
+SELECT rolpassword FROM pg_authid;
+SELECT a FROM pg_authid a;
+SELECT count(*) FROM pg_authid WHERE rolpassword LIKE 'SCRAM%';
+SELECT passwd FROM pg_shadow;
+SELECT data FROM pg_largeobject;
+SELECT umoptions FROM pg_user_mapping;
+SELECT umoptions FROM pg_user_mappings;
+SELECT option_value FROM information_schema.user_mapping_options;
+SELECT subconninfo FROM pg_subscription;
+COPY pg_authid TO STDOUT;
 SELECT * FROM missing;
 -- all of schema warden that is not for agents
 SELECT format('SELECT count(*) FROM warden.%I', relname)
