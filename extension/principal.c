@@ -395,15 +395,14 @@ decide_refusal(WardenPrincipal *principal)
 		}
 		return;
 	}
-	if (principal->class == WARDEN_CLASS_GATEWAY)
-		return;
 	if (!warden_catalog_installed())
 	{
 		principal->refusal = "governed roles may not use a database without pg_warden";
 		principal->refusal_hint = "Connect to a database where CREATE EXTENSION pg_warden has been run.";
 		return;
 	}
-	if (principal->class == WARDEN_CLASS_MASKED)
+	if (principal->class == WARDEN_CLASS_GATEWAY ||
+		principal->class == WARDEN_CLASS_MASKED)
 		return;
 	bar = warden_principal_agent_bar(principal->role);
 	if (bar == NULL && !principal->bound)

@@ -379,6 +379,9 @@ like((keys %answers)[0],
     qr/^3\s+ERROR:  WD001: credential not accepted\n.*LOCATION:  refuse_cred/s,
     'down to the line that gives it');
 
+warden_fails($node, 'gateway', 'SELECT 1', 'WD001',
+    'a gateway runs nothing where the extension is not', dbname => 'template1');
+
 # ---- too many bad credentials ----------------------------------------------
 
 my $tries = "\\set ON_ERROR_STOP 0\n" . join('',
