@@ -143,8 +143,10 @@ fill_identity(WardenChange *change)
 	change->token_issuer = identity->token_issuer;
 	change->apply_role = identity->apply_role;
 	change->agent_role = GetOuterUserId();
-	change->context = warden_capture_context(identity->asserted ?
-		warden_identity_delegations(identity->agent) : NULL);
+	change->context = warden_capture_context(
+		identity->asserted ? warden_identity_delegations(identity->agent) : NULL,
+		OidIsValid(identity->token_issuer) ?
+		warden_identity_person(identity->token_issuer) : NULL);
 }
 
 /* Equal for changes that may be one. */

@@ -169,10 +169,13 @@ extern void warden_pending_state_init(void);	/* called by _init */
 
 /*
  * The settings as a jsonb text; canonical.  With them the delegations (lines,
- * or NULL) by which the person was asserted, and those of a stored context.
+ * or NULL) by which the person was asserted and the person, or NULL, who issued
+ * the token; and those of a stored context.
  */
-extern char *warden_capture_context(const char *delegations);
+extern char *warden_capture_context(const char *delegations,
+									const char *issuer);
 extern char *warden_capture_delegations(const char *context);
+extern char *warden_capture_issuer(const char *context);
 
 /* Sets them for the current GUC nest level; pg_temp comes last. */
 extern void warden_capture_restore(const char *context);

@@ -254,7 +254,7 @@ effective_search_path(void)
 }
 
 char *
-warden_capture_context(const char *delegations)
+warden_capture_context(const char *delegations, const char *issuer)
 {
 	StringInfoData json;
 	int			i;
@@ -264,6 +264,8 @@ warden_capture_context(const char *delegations)
 	json_put(&json, "search_path", effective_search_path());
 	if (delegations != NULL)
 		json_put(&json, "delegations", delegations);
+	if (issuer != NULL)
+		json_put(&json, "issuer", issuer);
 	for (i = 0; i < (int) lengthof(captured_settings); i++)
 	{
 		const char *value = GetConfigOption(captured_settings[i], true, false);
@@ -279,6 +281,12 @@ char *
 warden_capture_delegations(const char *context)
 {
 	return json_member(&parse_json(context)->root, "delegations");
+}
+
+char *
+warden_capture_issuer(const char *context)
+{
+	return json_member(&parse_json(context)->root, "issuer");
 }
 
 /* For the current nest level, whoever runs: these are the library's values. */

@@ -150,23 +150,32 @@ may_be_asserted(const WardenChange *change, const char *person)
 								person));
 }
 
+/* Whoever the role that issued the token was when it proposed, and is now. */
+static bool
+is_issuer(const WardenChange *change, const char *person)
+{
+	char	   *then;
+	char	   *now;
+
+	if (!OidIsValid(change->token_issuer))
+		return false;
+	then = warden_capture_issuer(change->context);
+	now = warden_identity_person(change->token_issuer);
+	return (then != NULL && same_person(then, person)) ||
+		(now != NULL && same_person(now, person));
+}
+
 /* Why a person may not approve this change, or NULL. */
 const char *
 warden_pending_approval_bar(const WardenChange *change, const char *person)
 {
-	char	   *issuer;
-
 	if (change->on_behalf_of != NULL &&
 		same_person(change->on_behalf_of, person))
 		return "It was proposed on behalf of the same person.";
 	if (may_be_asserted(change, person))
 		return "The person it was proposed for was only asserted, and could have been the same.";
-	if (OidIsValid(change->token_issuer))
-	{
-		issuer = warden_identity_person(change->token_issuer);
-		if (issuer != NULL && same_person(issuer, person))
-			return "The same person issued the token that it was proposed with.";
-	}
+	if (is_issuer(change, person))
+		return "The same person issued the token that it was proposed with.";
 	return NULL;
 }
 

@@ -71,6 +71,15 @@ SELECT warden.approve(4001, NULL);
 SELECT warden.approve(4001, NULL);
 \c - regress_iris_too
 SELECT warden.approve(4001, NULL);
+-- which is so whatever becomes of the first one
+\c - :superuser
+SET client_min_messages = error;
+DELETE FROM warden.people WHERE role = 'regress_iris'::regrole;
+\c - regress_iris_too
+SELECT warden.approve(4001, NULL);
+\c - :superuser
+SET client_min_messages = error;
+SELECT FROM warden.add_person('iris@example.com', 'regress_iris');
 \c - regress_ann
 SELECT warden.approve(4001, NULL);
 -- ann was named
