@@ -102,7 +102,7 @@ warden_partition_list(Relation store)
 Oid
 warden_partition_key(Relation partition)
 {
-	Oid index = RelationGetPrimaryKeyIndex(partition);
+	Oid index = RelationGetPrimaryKeyIndex(partition, false);
 
 	if (!OidIsValid(index))
 		ereport(ERROR,

@@ -411,8 +411,8 @@ release_and_wake(Latch *latch)
 		SetLatch(latch);
 }
 
-static void
-pg_attribute_noreturn() raise_unwritable(WardenStream *stream, const char *what)
+pg_noreturn static void
+raise_unwritable(WardenStream *stream, const char *what)
 {
 	char message[sizeof(stream->failure_message)] = "";
 	int failure = 0;

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
@@ -27,15 +28,39 @@
 #error "pg_warden needs PostgreSQL 15 or newer"
 #endif
 
-/* From 18 on Vars above a GROUP BY lead to an entry that holds what is
- * grouped by; the nth expression, or NULL. */
-#if PG_VERSION_NUM >= 180000
-#define WARDEN_GROUP_EXPR(rte, var) \
-	((rte)->rtekind == RTE_GROUP ? \
-	 (Node *) list_nth((rte)->groupexprs, (var)->varattno - 1) : NULL)
-#else
-#define WARDEN_GROUP_EXPR(rte, var) ((Node *) NULL)
+/* 18 puts it before the declaration. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
 #endif
+
+/* From 18 on Vars above a GROUP BY lead to an entry that holds what is
+ * grouped by; NIL for other entries. */
+#if PG_VERSION_NUM >= 180000
+#define WARDEN_GROUP_EXPRS(rte) \
+	((rte)->rtekind == RTE_GROUP ? (rte)->groupexprs : NIL)
+#else
+#define WARDEN_GROUP_EXPRS(rte)	((List *) ((void) (rte), NULL))
+#endif
+
+/* Does COPY TO of this version scan such a relation?  It refuses the rest; of
+ * a kind that is new nobody knows. */
+static inline bool
+warden_copy_scans(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_SEQUENCE:
+			return false;
+		case RELKIND_MATVIEW:
+			return PG_VERSION_NUM >= 180000;
+		case RELKIND_PARTITIONED_TABLE:
+			return PG_VERSION_NUM >= 190000;
+		default:
+			return true;
+	}
+}
 
 /* 18 took execute_once from ExecutorRun. */
 #if PG_VERSION_NUM >= 180000
@@ -169,6 +194,20 @@ warden_all_options(int *n)
 	ExecInsertIndexTuples(rri, slot, estate, update, nodup, conflict, arbiters)
 #endif
 
+/* 18 lets a deferrable key count, if asked to. */
+#if PG_VERSION_NUM < 180000
+#define RelationGetPrimaryKeyIndex(relation, deferrable_ok) \
+	RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/* 18 tells OLD from NEW in RETURNING. */
+#if PG_VERSION_NUM < 180000
+#define expandRTE(rte, rtindex, sublevels_up, returning_type, location, \
+				  include_dropped, colnames, colvars) \
+	expandRTE(rte, rtindex, sublevels_up, location, include_dropped, \
+			  colnames, colvars)
+#endif
+
 /* 16 replaced pg_*_aclcheck by object_aclcheck. */
 static inline AclResult
 warden_schema_usage(Oid schema, Oid roleid)
@@ -244,12 +283,27 @@ warden_set_merge_condition(Query *query, Node *condition)
 							  REPLACEVARS_CHANGE_VARNO, varno, sublinks)
 #endif
 
-/* 17 gave random() bounds. */
-#if PG_VERSION_NUM >= 170000
+/* What there is to draw at random; 17 gave random() bounds. */
+#if PG_VERSION_NUM >= 180000
 #define WARDEN_RANDOM_FUNCTIONS F_RANDOM_, F_RANDOM_INT4_INT4, \
-	F_RANDOM_INT8_INT8, F_RANDOM_NUMERIC_NUMERIC
+	F_RANDOM_INT8_INT8, F_RANDOM_NUMERIC_NUMERIC, F_RANDOM_NORMAL, \
+	F_ARRAY_SAMPLE, F_ARRAY_SHUFFLE, F_UUIDV4, F_UUIDV7_, F_UUIDV7_INTERVAL
+#elif PG_VERSION_NUM >= 170000
+#define WARDEN_RANDOM_FUNCTIONS F_RANDOM_, F_RANDOM_INT4_INT4, \
+	F_RANDOM_INT8_INT8, F_RANDOM_NUMERIC_NUMERIC, F_RANDOM_NORMAL, \
+	F_ARRAY_SAMPLE, F_ARRAY_SHUFFLE
+#elif PG_VERSION_NUM >= 160000
+#define WARDEN_RANDOM_FUNCTIONS F_RANDOM, F_RANDOM_NORMAL, F_ARRAY_SAMPLE, \
+	F_ARRAY_SHUFFLE
 #else
 #define WARDEN_RANDOM_FUNCTIONS F_RANDOM
+#endif
+
+/* Stable functions of newer versions that show what other sessions hold. */
+#if PG_VERSION_NUM >= 160000
+#define WARDEN_SESSION_FUNCTIONS F_PG_STAT_GET_BACKEND_SUBXACT,
+#else
+#define WARDEN_SESSION_FUNCTIONS
 #endif
 
 #endif							/* WARDEN_COMPAT_H */

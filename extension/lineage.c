@@ -194,6 +194,18 @@ tainted_join(Lineage *lineage, RangeTblEntry *rte, AttrNumber attnum,
 						scope);
 }
 
+/* The nth expression that a query groups by, or any of them. */
+static bool
+tainted_group(Lineage *lineage, RangeTblEntry *rte, AttrNumber attnum,
+			  Scope *scope)
+{
+	List	   *exprs = WARDEN_GROUP_EXPRS(rte);
+
+	if (attnum > 0 && attnum <= list_length(exprs))
+		return tainted_expr(lineage, list_nth(exprs, attnum - 1), scope);
+	return tainted_expr(lineage, (Node *) exprs, scope);
+}
+
 static bool
 tainted_var(Lineage *lineage, Var *var, Scope *scope)
 {
@@ -224,7 +236,7 @@ tainted_var(Lineage *lineage, Var *var, Scope *scope)
 		case RTE_VALUES:
 			return tainted_expr(lineage, (Node *) rte->values_lists, scope);
 		default:
-			return tainted_expr(lineage, WARDEN_GROUP_EXPR(rte, var), scope);
+			return tainted_group(lineage, rte, var->varattno, scope);
 	}
 }
 

@@ -621,7 +621,7 @@ narrow_function(RangeTblEntry *rte, Oid funcid)
 	inner->canSetTag = true;
 	inner->rtable = list_make1(entry);
 	ref->rtindex = 1;
-	expandRTE(entry, 1, 0, -1, true, &names, &vars);
+	expandRTE(entry, 1, 0, VAR_RETURNING_DEFAULT, -1, true, &names, &vars);
 	forboth(lc, vars, lname, names)
 	{
 		AttrNumber	position = list_length(inner->targetList) + 1;
@@ -720,6 +720,12 @@ rewrite_entry_children(Query *query, RangeTblEntry *rte,
 			/* A transition table: rows of a write that was allowed to run. */
 			break;
 		default:
+			if (WARDEN_GROUP_EXPRS(rte) != NIL)
+			{
+				(void) subquery_walker((Node *) WARDEN_GROUP_EXPRS(rte),
+									   rewrite);
+				return;
+			}
 			ereport(ERROR,
 					(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 					 errmsg("unrecognized kind of range table entry: %d",

@@ -164,7 +164,7 @@ column_list(TupleDesc desc, const char *alias, bool writable)
 static char *
 same_key(Relation relation, const char *alias)
 {
-	Oid			key = RelationGetPrimaryKeyIndex(relation);
+	Oid			key = RelationGetPrimaryKeyIndex(relation, false);
 	TupleDesc	desc = RelationGetDescr(relation);
 	Relation	index;
 	StringInfoData text;
@@ -307,7 +307,8 @@ inverse_of(const char *id, Oid relid, const char *operation, int rows,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
 				 errmsg("a table that the change wrote to has gone"),
 				 errhint("Correct the rows by a new change.")));
-	if (new_rows != NULL && !OidIsValid(RelationGetPrimaryKeyIndex(relation)))
+	if (new_rows != NULL &&
+		!OidIsValid(RelationGetPrimaryKeyIndex(relation, false)))
 		require_distinct(relation, new_rows);
 	type = get_array_type(relation->rd_rel->reltype);
 	initStringInfo(&json);

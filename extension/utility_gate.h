@@ -29,8 +29,8 @@ extern WardenVerdict warden_utility_verdict(Node *stmt, const char **reason,
 											const char **hint);
 
 /* Raises WD002 with that reason. */
-extern void warden_utility_refuse(Node *stmt, const char *reason,
-								  const char *hint) pg_attribute_noreturn();
+pg_noreturn extern void warden_utility_refuse(Node *stmt, const char *reason,
+								  const char *hint);
 
 /*
  * Raises WD002 unless the principal, as it is bound or logged in, may send a

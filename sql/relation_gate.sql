@@ -145,7 +145,9 @@ SELECT column_name, data_type FROM information_schema.columns
  WHERE table_schema = 'regress_rel' AND table_name = 'people'
  ORDER BY ordinal_position;
 -- psql's own queries
+\t on
 \dt regress_rel.o*
+\t off
 \d regress_rel.open
 
 -- statistics: of labelled columns none

@@ -26,7 +26,9 @@ SECURITY LABEL FOR warden ON SCHEMA public IS 'agent';
 -- neither another schema nor one that somebody has planted
 CREATE EXTENSION pg_warden SCHEMA public;
 CREATE SCHEMA warden;
+\set SHOW_CONTEXT never
 CREATE EXTENSION pg_warden;
+\set SHOW_CONTEXT errors
 DROP SCHEMA warden;
 CREATE EXTENSION pg_warden VERSION '0.9';
 

@@ -22,8 +22,8 @@ pg_env()
 }
 
 # Settings under which a server finds an extension that was installed with
-# DESTDIR=$1, and preloads it.  Debian's servers have extension_destdir for
-# that; from PostgreSQL 18 on every server has extension_control_path.
+# DESTDIR=$1, and preloads it.  From PostgreSQL 18 on servers have
+# extension_control_path for that; Debian's older ones have extension_destdir.
 stage_conf()
 {
     if "$PG_BINDIR/postgres" --describe-config | grep -q ^extension_destdir
@@ -32,13 +32,13 @@ stage_conf()
     elif [ "$PG_MAJOR" -ge 18 ]
     then
         echo "extension_control_path = '$1$PG_SHAREDIR:\$system'"
-        echo "dynamic_library_path = '$1$PG_PKGLIBDIR:\$libdir'"
     else
         echo "this PostgreSQL can not load an extension from a staging" \
             "directory: use make install and make installcheck" >&2
         return 1
     fi
-    echo "shared_preload_libraries = '\$libdir/pg_warden'"
+    echo "dynamic_library_path = '$1$PG_PKGLIBDIR:\$libdir'"
+    echo "shared_preload_libraries = 'pg_warden'"
 }
 
 # How a process that runs as root starts something that must not, where the

@@ -363,6 +363,15 @@ class Pair:
         """Run a function for both worlds at the same time."""
         return list(self.pool.map(func, self.worlds))
 
+    def stage_settings(self):
+        """By which the server finds what is installed below destdir."""
+        return subprocess.run(
+            ["bash", "-c", '. "$1" && pg_env && stage_conf "$2"', "bash",
+             os.path.join(HERE, "..", "..", "tools", "pg-env.sh"), self.destdir],
+            check=True, stdout=subprocess.PIPE, text=True,
+            env=dict(os.environ,
+                     PG_CONFIG=os.path.join(self.bindir, "pg_config"))).stdout
+
     def create(self):
         """Both servers from one initdb, with the fixture loaded."""
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -374,18 +383,13 @@ class Pair:
                          "-A", "trust", "-U", "postgres", "-E", "UTF8",
                          "--locale=C.UTF-8"],
             check=True, stdout=subprocess.DEVNULL, env=first.env)
-        libs = "pg_stat_statements" + (",$libdir/pg_warden" if self.warden else "")
+        libs = "pg_stat_statements" + (",pg_warden" if self.warden else "")
         with open(os.path.join(first.data, "postgresql.conf"), "a",
                   encoding="utf-8") as conf:
             conf.write(SETTINGS)
-            conf.write("shared_preload_libraries = '%s'\n" % libs)
             if self.destdir:
-                conf.write("extension_destdir = '%s'\n" % self.destdir)
-                lib = subprocess.run(
-                    [os.path.join(self.bindir, "pg_config"), "--pkglibdir"],
-                    check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-                conf.write("dynamic_library_path = '%s%s:$libdir'\n"
-                           % (self.destdir, lib))
+                conf.write(self.stage_settings())
+            conf.write("shared_preload_libraries = '%s'\n" % libs)
             conf.write(self.extra_conf)
         shutil.copytree(first.data, self.worlds[1].data)
         self.each(World.start)

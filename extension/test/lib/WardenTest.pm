@@ -97,7 +97,7 @@ sub warden_node
     my ($name, %options) = @_;
     my @libraries = (
         @{ $options{before} || [] },
-        '$libdir/pg_warden', @{ $options{after} || [] });
+        'pg_warden', @{ $options{after} || [] });
     my $node = plain_node(
         $name,
         %options,

@@ -29,14 +29,14 @@ is( $plain->safe_psql(
 
 # Loading it into a single session is no way around that.
 ($code, $out, $err) =
-  $plain->psql('postgres', q{LOAD '$libdir/pg_warden'});
+  $plain->psql('postgres', q{LOAD 'pg_warden'});
 isnt($code, 0, 'LOAD fails without preloading');
 ($code, $out, $err) = (
     $plain->psql(
         'postgres', 'SELECT 1',
         extra_params => [],
         connstr => $plain->connstr('postgres')
-          . q{ options='-c session_preload_libraries=$libdir/pg_warden'}));
+          . q{ options='-c session_preload_libraries=pg_warden'}));
 isnt($code, 0, 'session_preload_libraries is refused');
 $plain->stop;
 

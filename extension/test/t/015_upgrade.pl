@@ -31,7 +31,7 @@ SELECT warden.set_mask('email', 'hash');
 SELECT warden.set_mask('ssn', 'null', 'support_agent', 'id = 2');
 SELECT warden.set_mask('ssn', 'ssn', 'support_agent');
 CREATE ROLE gateway LOGIN NOINHERIT IN ROLE warden_gateway;
-ALTER ROLE gateway SET session_preload_libraries = '$libdir/pg_warden';
+ALTER ROLE gateway SET session_preload_libraries = 'pg_warden';
 CREATE TABLE tickets (id int PRIMARY KEY, phone text);
 INSERT INTO tickets VALUES (1, '555-0100');
 SECURITY LABEL FOR warden ON COLUMN tickets.phone IS 'phone';

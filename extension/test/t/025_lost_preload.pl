@@ -70,8 +70,8 @@ is(unguarded(), "gateway|f|ALTER ROLE gateway SET session_preload_libraries = "
       . "'pg_warden';",
     'logins that are governed by what they are members of are reported');
 $node->safe_psql('postgres', <<'SQL');
-ALTER ROLE gateway SET session_preload_libraries = '$libdir/pg_warden';
-ALTER ROLE heir SET session_preload_libraries = 'plpgsql', '$libdir/pg_warden';
+ALTER ROLE gateway SET session_preload_libraries = 'pg_warden';
+ALTER ROLE heir SET session_preload_libraries = 'plpgsql', 'pg_warden';
 ALTER ROLE here IN DATABASE postgres SET session_preload_libraries = 'plpgsql';
 ALTER ROLE masked_login RESET session_preload_libraries;
 SQL
@@ -133,7 +133,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM customers'), '2',
 
 # What they had is theirs again once the label is gone.
 $node->append_conf('postgresql.conf',
-    "shared_preload_libraries = '\$libdir/pg_warden'");
+    "shared_preload_libraries = 'pg_warden'");
 $node->restart;
 $node->safe_psql('postgres', "SELECT warden.label_role('tuned', NULL)");
 like(setting('tuned'), qr/auto_explain, plpgsql/, 'the rest is kept');
