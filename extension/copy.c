@@ -34,7 +34,8 @@ make_target(const char *column)
 	return target;
 }
 
-/* SELECT the columns that COPY would, FROM ONLY the relation. */
+/* SELECT the columns that COPY would, FROM ONLY the relation; a partitioned
+ * table's rows are in its partitions. */
 static SelectStmt *
 make_select(Relation rel, List *attlist)
 {
@@ -44,7 +45,7 @@ make_select(Relation rel, List *attlist)
 
 	from = makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
 						pstrdup(RelationGetRelationName(rel)), -1);
-	from->inh = false;
+	from->inh = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	select->fromClause = list_make1(from);
 	foreach(lc, CopyGetAttnums(RelationGetDescr(rel), rel, attlist))
 	{
@@ -93,8 +94,8 @@ warden_copy_rewrite(PlannedStmt *pstmt)
 		return pstmt;
 	rel = relation_openrv(copy->relation, AccessShareLock);
 
-	/* Core refuses to copy from anything else, with hints of its own. */
-	if (rel->rd_rel->relkind == RELKIND_RELATION)
+	/* Core refuses the rest, with hints of its own. */
+	if (warden_copy_scans(rel->rd_rel->relkind))
 	{
 		pstmt = copyObject(pstmt);
 		copy = castNode(CopyStmt, pstmt->utilityStmt);
