@@ -801,6 +801,13 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 	if (queryDesc == audited &&
 		(count == 0 || queryDesc->estate->es_processed < count))
 		close_audited();
+
+	/*
+	 * Whoever logs what was timed, auto_explain first, may do so when other
+	 * messages have come, and with plan and parameters.
+	 */
+	if (warden_identity_badged())
+		queryDesc->totaltime = NULL;
 }
 
 void

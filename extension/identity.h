@@ -88,6 +88,9 @@ extern char *warden_identity_redact(const char *text);
 /* The message holds a credential: the log shall not quote it. */
 extern void warden_identity_hide_statement(const char *text);
 
+/* Was enter() or leave() called since this was asked last? */
+extern bool warden_identity_badged(void);
+
 /* Facts about the last top-level statement, reported by leave(). */
 typedef struct WardenStatementFacts
 {

@@ -61,4 +61,7 @@ extern void warden_limits_refuse_calls(const WardenAgent *agent);
 extern void warden_enter_init(void);
 extern void warden_redact_init(void);
 
+/* The statement that runs has called enter() or leave(). */
+extern void warden_redact_call(void);
+
 #endif							/* WARDEN_IDENTITY_BINDING_H */

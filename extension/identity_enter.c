@@ -348,6 +348,7 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 	bool		accepted;
 	uint64		generation;
 
+	warden_redact_call();
 	require_gateway(fcinfo);
 	parse_request(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), &request);
 	if (leave_key[0] == '\0')
@@ -478,6 +479,7 @@ warden_sql_leave(PG_FUNCTION_ARGS)
 	uint8		digest[WARDEN_DIGEST_LENGTH];
 	Datum		result;
 
+	warden_redact_call();
 	warden_nesting_require_toplevel(fcinfo, "leave",
 									WARDEN_ERRCODE_IDENTITY);
 	if (binding == NULL)

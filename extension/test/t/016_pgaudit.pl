@@ -26,6 +26,7 @@ pgaudit.log_rows = on
 auto_explain.log_min_duration = 0
 auto_explain.log_analyze = on
 auto_explain.log_nested_statements = on
+auto_explain.log_verbose = on
 pg_stat_statements.track = all
 pg_stat_statements.track_planning = on
 compute_query_id = on
@@ -71,7 +72,8 @@ SQL
     return ($out, $err, $hex);
 }
 
-# The same by bind parameters, through the extended protocol.
+# The same through the extended protocol, by bind parameters and as literals,
+# which auto_explain writes of when the next message has come.
 sub badge_in_bound
 {
     my ($node, $token) = @_;
@@ -79,11 +81,21 @@ sub badge_in_bound
     my ($out, $err) = ('', '');
 
     open my $file, '>', $script or die "$script: $!";
-    print $file <<'SQL';
+    print $file <<"SQL";
 BEGIN;
 SELECT "warden".enter(:token, NULL, '{}', :key);
 SELECT 'by pgbench', min(ssn) FROM customers;
 SELECT "warden".leave(:key);
+COMMIT;
+BEGIN;
+SELECT U&"w\\0061rden".U&"ent\\0065r"(:token, NULL, '{}', :key);
+SELECT 'by pgbench', min(ssn) FROM customers;
+SELECT U&"w\\0061rden".U&"le\\0061ve"(:key);
+COMMIT;
+BEGIN;
+SELECT "warden".enter('$token', NULL, '{}', 'latchkey');
+SELECT 'by pgbench', min(ssn) FROM customers;
+SELECT "warden".leave('latchkey');
 COMMIT;
 SQL
     close $file;
