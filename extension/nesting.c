@@ -266,7 +266,7 @@ warden_nesting_require_toplevel(FunctionCallInfo fcinfo, const char *name,
 			return;
 		if (portal_calls(name, fcinfo->flinfo))
 		{
-			/* Gateways' statements have nothing that could change under them. */
+			/* A gateway's statement has nothing that could change in it. */
 			if (sqlstate == WARDEN_ERRCODE_IDENTITY)
 				remember_text(name, ActivePortal->sourceText);
 			return;

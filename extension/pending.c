@@ -134,6 +134,8 @@ static void
 fill_identity(WardenChange *change)
 {
 	const WardenIdentity *identity = warden_identity_current();
+	char	   *delegations = NULL;
+	char	   *issuer = NULL;
 
 	warden_identity_require_propose();
 	change->agent = pstrdup(identity->agent);
@@ -143,10 +145,11 @@ fill_identity(WardenChange *change)
 	change->token_issuer = identity->token_issuer;
 	change->apply_role = identity->apply_role;
 	change->agent_role = GetOuterUserId();
-	change->context = warden_capture_context(
-		identity->asserted ? warden_identity_delegations(identity->agent) : NULL,
-		OidIsValid(identity->token_issuer) ?
-		warden_identity_person(identity->token_issuer) : NULL);
+	if (identity->asserted)
+		delegations = warden_identity_delegations(identity->agent);
+	if (OidIsValid(identity->token_issuer))
+		issuer = warden_identity_person(identity->token_issuer);
+	change->context = warden_capture_context(delegations, issuer);
 }
 
 /* Equal for changes that may be one. */

@@ -77,9 +77,9 @@ inspect_indexes(ResolveJob *job)
 	WardenStatement *statement =
 		linitial(warden_pending_statements(job->id, job->context));
 	RawStmt    *raw = warden_statement_parse(statement->statement);
+	char	   *invalid = warden_barred_invalid_indexes(statement);
 
-	job->invalid = MemoryContextStrdup(job->context,
-									   warden_barred_invalid_indexes(statement));
+	job->invalid = MemoryContextStrdup(job->context, invalid);
 	if (job->outcome != WARDEN_CHANGE_APPLIED || job->invalid[0] == '\0' ||
 		!made_invalid(raw, statement))
 		return;
