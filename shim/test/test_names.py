@@ -1,7 +1,11 @@
-"""Statements that come again are prepared, and nobody is the wiser."""
+"""Statements that come again are prepared, and nobody is the wiser.
+
+Which are is told by PostgreSQL's log: an agent can not see it.
+"""
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -20,35 +24,61 @@ def rows(server, sql, **arguments):
     return found.get("rows", found)
 
 
-def named(server):
-    """What of the tests' own is prepared on the one connection."""
-    return [sql for sql, in rows(server, NAMES) if sql.startswith("SELECT '")]
+def executed(bench, work):
+    """Runs work(); pairs of name and statement that the log has of it."""
+    log = pathlib.Path(bench.dir) / "postgres.log"
+    if bench.psql("SHOW log_statement") != "all":
+        bench.psql("ALTER SYSTEM SET log_statement = 'all'")
+        bench.psql("SELECT pg_reload_conf()")
+        while bench.psql("SHOW log_statement") != "all":
+            time.sleep(0.01)
+    before = log.stat().st_size
+    work()
+    with log.open("rb") as lines:
+        lines.seek(before)
+        text = lines.read().decode(errors="replace")
+    return re.findall(r"LOG:  execute (\S+): (.*)$", text, re.M)
+
+
+def names_of(pairs, sql):
+    return [name for name, found in pairs if found == sql]
+
+
+UNNAMED = "<unnamed>"
 
 
 def again(bench):
     server = bench.http("--pool", "1")
     rows(server, "SELECT 0")
-    got = [rows(server, "SELECT 'again', $1::int", params=[n])
-           for n in range(8)]
+    got = []
+    sent = executed(bench, lambda: [
+        got.append(rows(server, "SELECT 'again', $1::int", params=[n]))
+        for n in range(8)] + [rows(server, "SELECT 'once'")])
     bench.equal(got, [[["again", n]] for n in range(8)], "the same answers")
-    rows(server, "SELECT 'once'")
-    bench.equal(named(server), ["SELECT 'again', $1::int"],
-                "what came again is prepared, what came once is not")
+    names = names_of(sent, "SELECT 'again', $1::int")
+    bench.check(len(names) == 8 and names[0] == UNNAMED and
+                len(set(names[1:])) == 1 and names[1] != UNNAMED,
+                "what comes again is prepared, once", names)
+    bench.equal(names_of(sent, "SELECT 'once'"), [UNNAMED],
+                "what comes once is not")
     bench.equal(call(server, "SELECT 'again', $1::int", params=["x"])[
         "sqlstate"], "22P02", "an error in a statement that is prepared")
-    bench.equal(rows(server, "SELECT 'again', $1::int", params=[9]),
-                [["again", 9]], "and the call after it")
-    bench.equal(named(server), [], "for which all was reset")
+    sent = executed(bench, lambda: bench.equal(
+        rows(server, "SELECT 'again', $1::int", params=[9]),
+        [["again", 9]], "and the call after it"))
+    bench.equal({name for name, _ in sent}, {UNNAMED},
+                "for which all was reset")
     bench.psql("SELECT warden.flush_audit()")
     bench.equal(bench.psql("SELECT outcome, count(*) FROM warden.audit_log "
                            "WHERE statement LIKE '%again%int' "
                            "GROUP BY outcome ORDER BY outcome"),
                 "error|1\nok|9", "each call has its record")
     update = "UPDATE customers SET name = 'again' WHERE id = 1"
-    states = [call(server, update)["status"] for _ in range(3)]
+    states = []
+    sent = executed(bench, lambda: [
+        states.append(call(server, update)["status"]) for _ in range(3)])
     bench.equal(states, ["pending_review"] * 3, "writes that come again")
-    bench.check(not any(sql == update for sql, in rows(server, NAMES)),
-                "are not prepared")
+    bench.equal(names_of(sent, update), [UNNAMED] * 3, "are not prepared")
 
 
 def many(bench):
@@ -60,24 +90,20 @@ def many(bench):
     wrong = [n for n in range(40) for turn in range(4)
              if rows(server, f"SELECT {n}") != [[n]]]
     bench.equal(wrong, [], "and each several times")
-    bench.check(len(rows(server, NAMES)) <= 16, "there is an end to it")
 
 
 def identities(bench):
     server = bench.http("--pool", "1")
-    for _ in range(5):
-        rows(server, "SELECT 'mine'")
-    bench.equal(named(server), ["SELECT 'mine'"], "one identity's statement")
+    sent = executed(bench, lambda: [rows(server, "SELECT 'mine'")
+                                    for _ in range(5)])
+    names = names_of(sent, "SELECT 'mine'")
+    bench.check(names[-1] != UNNAMED, "one identity's statement", names)
     server.token = bench.env["other_token"]
-    for turn in range(3):
-        bench.equal(rows(server, NAMES), [], "another finds nothing of it")
-        server.token = bench.env["token"]
-        rows(server, "SELECT 'mine'")
-        rows(server, "SELECT 'mine'")
-        rows(server, "SELECT 'mine'")
-        server.token = bench.env["other_token"]
-    bench.equal(rows(server, "EXECUTE warden_mcp_0")["sqlstate"], "26000",
-                "nor by guessing its name")
+    sent = executed(bench, lambda: bench.equal(
+        rows(server, NAMES), [], "another finds nothing of it"))
+    bench.equal({name for name, _ in sent}, {UNNAMED}, "and uses none of it")
+    bench.equal(call(server, f"EXECUTE {names[-1]}").get("status"), "error",
+                "not even by its name")
 
 
 def changed(bench):
@@ -108,11 +134,12 @@ def moments(bench):
         seen = [rows(server, f"SELECT {literal}::timestamptz::text")[0][0]
                 for _ in range(6)]
         bench.equal(len(set(seen)), 6, f"{literal} is another each time")
-    for _ in range(4):
-        rows(server, "SELECT 'x', now() > 'yesterday'")
-        rows(server, "SELECT 'x', NOW () IS NULL")
-    bench.equal(named(server), ["SELECT 'x', NOW () IS NULL"],
-                "functions do not mind")
+    function, literal = "SELECT NOW () IS NULL", "SELECT now() > 'yesterday'"
+    sent = executed(bench, lambda: [rows(server, sql) for _ in range(4)
+                                    for sql in (function, literal)])
+    bench.check(names_of(sent, function)[-1] != UNNAMED,
+                "functions do not mind", sent)
+    bench.equal(names_of(sent, literal), [UNNAMED] * 4, "literals do")
 
 
 def masks(bench):
@@ -126,34 +153,23 @@ def masks(bench):
     bench.equal(rows(server, ssn), before, "and the old one again")
 
 
-def execute(server, form, sql):
-    """Runs form with the name of a prepared statement.  An error makes an end
-    of the names, and so does a statement too many: then there is another."""
-    for _ in range(5):
-        for _ in range(5):
-            rows(server, "SELECT 'mine'")
-        name = dict(rows(server, "SELECT statement, name FROM "
-                         "pg_prepared_statements")).get(sql)
-        got = call(server, form.format(name))
-        if got.get("sqlstate") != "26000":
-            break
-    return got
-
-
 def attempts(bench):
-    """What an agent may do with names that are not its own."""
+    """What an agent may do with the names that its calls have."""
     server = bench.http("--pool", "1")
-    for _ in range(5):
-        rows(server, "SELECT 'mine'")
-    known = dict(rows(server, "SELECT name, statement FROM "
-                      "pg_prepared_statements"))
-    bench.check({"BEGIN", "COMMIT", "SELECT 'mine'"} <= set(known.values()),
+
+    def names():
+        return {sql: name for name, sql in executed(
+            bench, lambda: [rows(server, "SELECT 'mine'") for _ in range(5)])}
+
+    known = names()
+    bench.check(known.get("BEGIN", UNNAMED) != UNNAMED and
+                known.get("COMMIT", UNNAMED) != UNNAMED,
                 "what every call sends is prepared too", known)
-    for sql in sorted(set(known.values()) - {"SELECT 'mine'"}):
+    for sql in sorted(sql for sql in known if known[sql] != UNNAMED):
         for form in ("EXECUTE {}", "EXECUTE {}('x')"):
-            got = execute(server, form, sql)
-            bench.check(got.get("sqlstate", "26000") != "26000",
-                        form.format(sql), got)
+            name = names()[sql]     # an error has made an end of the others
+            got = call(server, form.format(name))
+            bench.equal(got.get("status"), "error", form.format(sql))
     for sql in ("DEALLOCATE ALL", "DEALLOCATE warden_mcp_0",
                 "PREPARE warden_mcp_0 AS SELECT 1"):
         bench.equal(call(server, sql).get("status"), "error", sql)
@@ -191,14 +207,24 @@ def pooler(bench):
                 time.time() < deadline:
             time.sleep(0.1)
         servers[1].token = bench.env["other_token"]
-        got = [rows(server, "SELECT 'pooled'")
-               for _ in range(6) for server in servers]
+        got = []
+        sent = executed(bench, lambda: [
+            got.append(rows(server, "SELECT 'pooled'"))
+            for _ in range(6) for server in servers])
         bench.equal(got, [[["pooled"]]] * 12, "two servers on one connection")
-        bench.equal(rows(servers[0], NAMES), [], "behind a pooler no names")
+        bench.equal({name for name, _ in sent}, {UNNAMED},
+                    "behind a pooler there are no names")
     finally:
         process.terminate()
         process.wait()
 
 
+def quiet(bench):
+    """The log need not be told by the tests after these."""
+    bench.psql("ALTER SYSTEM RESET log_statement")
+    bench.psql("SELECT pg_reload_conf()")
+
+
 if __name__ == "__main__":
-    main(again, many, identities, changed, moments, masks, attempts, pooler)
+    main(again, many, identities, changed, moments, masks, attempts, pooler,
+         quiet)
