@@ -14,7 +14,6 @@
 #include "nodes/nodeFuncs.h"
 #include "pgstat.h"
 #include "utils/backend_status.h"
-#include "utils/fmgroids.h"
 
 #include "compat.h"
 #include "catalog.h"
@@ -47,10 +46,7 @@ plain_value(Node *node)
 	}
 }
 
-/*
- * Such a value, or enter() or leave() of such values.  By its number a backend
- * can be told from a pooler, which gives its clients others.
- */
+/* Such a value, or enter() or leave() of such values. */
 static bool
 gateway_expression(Node *node)
 {
@@ -59,8 +55,6 @@ gateway_expression(Node *node)
 
 	if (!IsA(node, FuncExpr))
 		return plain_value(node);
-	if (call->funcid == F_PG_BACKEND_PID)
-		return true;
 	if (!OidIsValid(call->funcid) ||
 		(call->funcid != warden_catalog_function("enter") &&
 		 call->funcid != warden_catalog_function("leave")))
@@ -88,7 +82,7 @@ bare_select(const Query *query)
 		!query->hasTargetSRFs && !query->hasWindowFuncs;
 }
 
-/* Nothing but values, the backend's number, enter() and leave(). */
+/* Nothing but values, enter() and leave(). */
 static bool
 is_gateway_query(const Query *query)
 {

@@ -702,10 +702,30 @@ on_subxact_event(SubXactEvent event, SubTransactionId mySubid,
 		forget_transaction();
 }
 
+/*
+ * By this number, which SHOW tells to a gateway that is not bound, it can tell
+ * the backend from a pooler, which gives its clients numbers of its own.
+ */
+static const char *
+show_backend_pid(void)
+{
+	static char pid[12];
+
+	snprintf(pid, sizeof(pid), "%d", MyProcPid);
+	return pid;
+}
+
 void
 warden_identity_init(void)
 {
+	static int	unused = 0;
 	int			i;
+
+	DefineCustomIntVariable("warden.backend_pid",
+							"Process number of the backend.", NULL, &unused,
+							0, 0, 0, PGC_INTERNAL,
+							GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL,
+							NULL, show_backend_pid);
 
 	for (i = 0; i < (int) lengthof(settings); i++)
 		DefineCustomStringVariable(settings[i].name, settings[i].description,

@@ -11,7 +11,7 @@
 #define SQL_PREPARED "warden_mcp_explained"
 
 #define SQL_BEGIN "BEGIN"
-#define SQL_BACKEND "SELECT pg_catalog.pg_backend_pid()"
+#define SQL_BACKEND "SHOW warden.backend_pid"
 /* sent with the types of their parameters */
 #define SQL_ENTER "SELECT warden.enter($1, $2, $3, $4)"
 #define SQL_LEAVE "SELECT warden.leave($1)"
