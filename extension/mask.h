@@ -46,6 +46,9 @@ extern List *warden_mask_functions(const char *spec);
 extern bool warden_mask_shows(const char *spec, const char *text, Oid type,
 							  int32 typmod, Oid collation);
 
+/* Raises what building it would where the specification is no mask. */
+extern void warden_mask_require(const char *spec);
+
 /* true for "clear" */
 extern bool warden_mask_is_clear(const char *spec);
 

@@ -85,6 +85,21 @@ warden_mask_output_make(Form_pg_attribute att, WardenMask mask, Relation rel,
 						   false);
 }
 
+/*
+ * The planner would put a NULL there in the end: to build and carry the masks
+ * of all the columns of a wide table costs more than the rest of a small query.
+ * A policy that can not be read refuses the relation all the same.
+ */
+TargetEntry *
+warden_mask_output_unread(Form_pg_attribute att, WardenMask mask)
+{
+	warden_mask_require(mask.spec);
+	return makeTargetEntry((Expr *) makeNullConst(att->atttypid,
+												  att->atttypmod,
+												  att->attcollation),
+						   att->attnum, pstrdup(NameStr(att->attname)), false);
+}
+
 Node *
 warden_mask_output_replace(Node *node, int varno, RangeTblEntry *rte,
 						   List *outputs)

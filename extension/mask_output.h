@@ -27,6 +27,10 @@ extern TargetEntry *warden_mask_output_make(Form_pg_attribute att,
 											WardenMask mask, Relation rel,
 											int varno);
 
+/* What stands for a masked column that nothing in the query names. */
+extern TargetEntry *warden_mask_output_unread(Form_pg_attribute att,
+											  WardenMask mask);
+
 /* The expression with those outputs in place of rte's columns. */
 extern Node *warden_mask_output_replace(Node *node, int varno,
 										RangeTblEntry *rte, List *outputs);

@@ -95,28 +95,30 @@ exempt_walker(Node *node, void *context)
 }
 
 /* ----------------------------------------------------------------------
- * System columns
+ * Columns that the query names
  * ---------------------------------------------------------------------- */
 
-typedef struct SystemColumns
+typedef struct NamedColumns
 {
 	int			rti;
 	Index		levels_up;
-	bool		used[-FirstLowInvalidHeapAttributeNumber];	/* by -attnum */
-	bool		any;
+	Bitmapset  *own;			/* the relation's, by attnum */
+	bool		system[-FirstLowInvalidHeapAttributeNumber];	/* by -attnum */
+	bool		any_system;
 	bool		whole_row;
 	AttrNumber	position[-FirstLowInvalidHeapAttributeNumber];
 	AttrNumber	whole_row_position;
 	bool		remap;			/* second pass */
-} SystemColumns;
+} NamedColumns;
 
 /*
- * First pass: which system columns of the relation the outer query names, and
- * whether it names the whole row.  Second pass: renumbers those Vars.  A Var
- * that was renumbered has a positive number, so meeting it twice is harmless.
+ * First pass: which columns of the relation the outer query names, and
+ * whether it names the whole row.  Second pass: renumbers the Vars of system
+ * columns.  A Var that was renumbered has a positive number, so meeting it
+ * twice is harmless.
  */
 static bool
-system_column_walker(Node *node, SystemColumns *columns)
+named_column_walker(Node *node, NamedColumns *columns)
 {
 	if (node == NULL)
 		return false;
@@ -125,18 +127,24 @@ system_column_walker(Node *node, SystemColumns *columns)
 		Var		   *var = (Var *) node;
 
 		if (var->varno != columns->rti ||
-			var->varlevelsup != columns->levels_up || var->varattno > 0)
+			var->varlevelsup != columns->levels_up)
 			return false;
+		if (var->varattno > 0)
+		{
+			if (!columns->remap)
+				columns->own = bms_add_member(columns->own, var->varattno);
+			return false;
+		}
 		if (var->varattno == 0)
 		{
 			columns->whole_row = true;
-			if (columns->remap && columns->any)
+			if (columns->remap && columns->any_system)
 				var->varattno = var->varattnosyn =
 					columns->whole_row_position;
 			return false;
 		}
-		columns->used[-var->varattno] = true;
-		columns->any = true;
+		columns->system[-var->varattno] = true;
+		columns->any_system = true;
 		if (columns->remap)
 			var->varattno = var->varattnosyn =
 				columns->position[-var->varattno];
@@ -147,12 +155,21 @@ system_column_walker(Node *node, SystemColumns *columns)
 		bool		result;
 
 		columns->levels_up++;
-		result = query_tree_walker((Query *) node, system_column_walker,
+		result = query_tree_walker((Query *) node, named_column_walker,
 								   columns, 0);
 		columns->levels_up--;
 		return result;
 	}
-	return expression_tree_walker(node, system_column_walker, columns);
+	return expression_tree_walker(node, named_column_walker, columns);
+}
+
+/* Row rules of the relation are still the outer query's: theirs count too. */
+static void
+find_named_columns(Query *outer, int rti, NamedColumns *columns)
+{
+	memset(columns, 0, sizeof(*columns));
+	columns->rti = rti;
+	(void) query_tree_walker(outer, named_column_walker, columns, 0);
 }
 
 /* A RowExpr of the relation's own columns, of its row type. */
@@ -193,20 +210,16 @@ append_output(Query *inner, RangeTblEntry *rte, Expr *expr, const char *name)
 
 /* Adds the system columns that the outer query names to the outputs. */
 static void
-add_system_columns(Query *outer, int rti, RangeTblEntry *rte, Query *inner,
-				   Relation rel)
+add_system_columns(Query *outer, RangeTblEntry *rte, Query *inner,
+				   Relation rel, NamedColumns *columns)
 {
-	SystemColumns columns;
 	AttrNumber	attnum;
 
-	memset(&columns, 0, sizeof(columns));
-	columns.rti = rti;
-	(void) query_tree_walker(outer, system_column_walker, &columns, 0);
-	if (!columns.any)
+	if (!columns->any_system)
 		return;
 
-	if (columns.whole_row)
-		columns.whole_row_position =
+	if (columns->whole_row)
+		columns->whole_row_position =
 			append_output(inner, rte, make_row(inner, rel),
 						  RelationGetRelationName(rel));
 	for (attnum = -1; attnum > FirstLowInvalidHeapAttributeNumber; attnum--)
@@ -214,16 +227,16 @@ add_system_columns(Query *outer, int rti, RangeTblEntry *rte, Query *inner,
 		const FormData_pg_attribute *att;
 		Var		   *var;
 
-		if (!columns.used[-attnum])
+		if (!columns->system[-attnum])
 			continue;
 		att = SystemAttributeDefinition(attnum);
 		var = makeVar(1, attnum, att->atttypid, att->atttypmod,
 					  att->attcollation, 0);
-		columns.position[-attnum] = append_output(inner, rte, (Expr *) var,
-												  NameStr(att->attname));
+		columns->position[-attnum] = append_output(inner, rte, (Expr *) var,
+												   NameStr(att->attname));
 	}
-	columns.remap = true;
-	(void) query_tree_walker(outer, system_column_walker, &columns, 0);
+	columns->remap = true;
+	(void) query_tree_walker(outer, named_column_walker, columns, 0);
 }
 
 /* ----------------------------------------------------------------------
@@ -323,23 +336,32 @@ rewrite_row_rules(RangeTblEntry *rte, List *outputs, WardenRewrite *rewrite)
 									   outputs);
 }
 
+static TargetEntry *
+make_output(Form_pg_attribute att, WardenMask mask, Relation rel,
+			const NamedColumns *columns)
+{
+	if (mask.spec == NULL || columns->whole_row ||
+		bms_is_member(att->attnum, columns->own))
+		return warden_mask_output_make(att, mask, rel, 1);
+	return warden_mask_output_unread(att, mask);
+}
+
 static void
 mask_relation(Query *query, int rti, RangeTblEntry *rte, Relation rel,
 			  WardenMask *masks, WardenRewrite *rewrite)
 {
 	Query	   *inner = make_inner_query(query, rti, rte);
+	NamedColumns columns;
 	int			i;
 
+	find_named_columns(query, rti, &columns);
 	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-
-		inner->targetList = lappend(inner->targetList,
-									warden_mask_output_make(att, masks[i + 1],
-															rel, 1));
-	}
+		inner->targetList =
+			lappend(inner->targetList,
+					make_output(TupleDescAttr(RelationGetDescr(rel), i),
+								masks[i + 1], rel, &columns));
 	rewrite_row_rules(linitial(inner->rtable), inner->targetList, rewrite);
-	add_system_columns(query, rti, rte, inner, rel);
+	add_system_columns(query, rte, inner, rel, &columns);
 	push_row_marks(query, rti, inner);
 	replace_entry(rte, inner);
 	rewrite->any = true;
@@ -367,6 +389,7 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 	Query	   *inner = make_inner_query(query, rti, rte);
 	Oid			funcid = warden_catalog_function(filter);
 	WardenMask	clear = {NULL, NULL};
+	NamedColumns columns;
 	RangeTblEntry *entry;
 	List	   *args;
 	int			i;
@@ -391,7 +414,8 @@ filter_statistics(Query *query, int rti, RangeTblEntry *rte,
 												   InvalidOid, InvalidOid,
 												   COERCE_EXPLICIT_CALL));
 	inner->hasRowSecurity = true;
-	add_system_columns(query, rti, rte, inner, rel);
+	find_named_columns(query, rti, &columns);
+	add_system_columns(query, rte, inner, rel, &columns);
 	replace_entry(rte, inner);
 	table_close(rel, NoLock);
 }
@@ -440,6 +464,7 @@ hide_missing_values(Query *query, int rti, RangeTblEntry *rte)
 	NamesColumn column = {.rti = rti,
 	.attnum = Anum_pg_attribute_attmissingval};
 	WardenMask	clear = {NULL, NULL};
+	NamedColumns columns;
 	Relation	rel;
 	Query	   *inner;
 	int			i;
@@ -458,7 +483,8 @@ hide_missing_values(Query *query, int rti, RangeTblEntry *rte)
 												 att->attcollation);
 		inner->targetList = lappend(inner->targetList, entry);
 	}
-	add_system_columns(query, rti, rte, inner, rel);
+	find_named_columns(query, rti, &columns);
+	add_system_columns(query, rte, inner, rel, &columns);
 	replace_entry(rte, inner);
 	table_close(rel, NoLock);
 }

@@ -389,6 +389,12 @@ warden_mask_parse(const char *spec)
 	return mask;
 }
 
+void
+warden_mask_require(const char *spec)
+{
+	(void) warden_mask_parse(spec);
+}
+
 bool
 warden_mask_is_clear(const char *spec)
 {
