@@ -271,6 +271,59 @@ UPDATE warden.audit_events SET id = 0 WHERE id = :victim;
 UPDATE warden.audit_events SET id = :victim WHERE id = :victim + 1;
 UPDATE warden.audit_events SET id = :victim + 1 WHERE id = 0;
 SELECT id = :victim AS found, problem FROM warden.verify_audit();
+ROLLBACK TO whole;
+
+-- The hash, as docs/audit.md gives it to other programs; and what it is worth
+-- to somebody who computes it anew.
+CREATE FUNCTION pg_temp.sized(bytea) RETURNS bytea
+	RETURN coalesce(int4send(length($1)) || $1, '\xffffffff');
+CREATE FUNCTION pg_temp.bytes(bigint) RETURNS bytea
+	RETURN pg_temp.sized(int8send($1));
+CREATE FUNCTION pg_temp.bytes(int) RETURNS bytea
+	RETURN pg_temp.sized(int4send($1));
+CREATE FUNCTION pg_temp.bytes(timestamptz) RETURNS bytea
+	RETURN pg_temp.sized(timestamptz_send($1));
+CREATE FUNCTION pg_temp.bytes(boolean) RETURNS bytea
+	RETURN pg_temp.sized(CASE WHEN $1 THEN 't' WHEN NOT $1 THEN 'f' END::bytea);
+CREATE FUNCTION pg_temp.bytes(text) RETURNS bytea
+	RETURN pg_temp.sized(convert_to($1, 'UTF8'));
+CREATE FUNCTION pg_temp.bytes(bytea) RETURNS bytea
+	RETURN pg_temp.sized($1);
+CREATE FUNCTION pg_temp.bytes(inet) RETURNS bytea
+	RETURN pg_temp.sized(substr(inet_send($1), 1, 2) || substr(inet_send($1), 5));
+CREATE FUNCTION pg_temp.bytes(text[]) RETURNS bytea
+	RETURN CASE WHEN $1 IS NULL THEN '\xffffffff' ELSE int4send(cardinality($1)) ||
+		coalesce((SELECT string_agg(pg_temp.bytes(x), '' ORDER BY i)
+			FROM unnest($1) WITH ORDINALITY u (x, i)), '') END;
+CREATE FUNCTION pg_temp.hash_of(e warden.audit_events) RETURNS bytea
+	LANGUAGE plpgsql AS $$
+DECLARE
+	name name;
+	part bytea;
+	whole bytea := '';
+BEGIN
+	FOR name IN SELECT attname FROM pg_attribute
+		WHERE attrelid = 'warden.audit_events'::regclass AND attnum > 0
+			AND attname <> 'hash' ORDER BY attnum
+	LOOP
+		EXECUTE format('SELECT pg_temp.bytes(($1).%I)', name) INTO part USING e;
+		whole := whole || part;
+	END LOOP;
+	RETURN sha256(whole);
+END $$;
+SELECT count(*) > 30 AS several, bool_and(pg_temp.hash_of(e) = hash) AS documented
+	FROM warden.audit_events e;
+SAVEPOINT whole;
+UPDATE warden.audit_events SET agent = 'other' WHERE id = :victim;
+UPDATE warden.audit_events e SET hash = pg_temp.hash_of(e) WHERE id = :victim;
+SELECT id = :victim + 1 AS found, problem FROM warden.verify_audit();
+ROLLBACK TO whole;
+SELECT max(id) AS last FROM warden.audit_events \gset
+UPDATE warden.audit_events SET agent = 'other' WHERE id = :last;
+SELECT id = :last AS found, problem FROM warden.verify_audit();
+UPDATE warden.audit_events e SET hash = pg_temp.hash_of(e) WHERE id = :last;
+SELECT id = :last AS found, problem FROM warden.verify_audit();
+SELECT id = :last AS found, problem FROM warden.verify_audit(anchor => :'anchor');
 ROLLBACK;
 SELECT * FROM warden.verify_audit();
 
