@@ -197,8 +197,9 @@ SELECT length(statement), statement_bytes, statement_digest =
 		sha256(convert_to('SELECT ''' || repeat('y', 100000) || ''' AS long', 'UTF8')) AS digest
 	FROM warden.audit_log WHERE statement_bytes IS NOT NULL AND agent = 'audited';
 
--- Policy that is changed by plain SQL is an action, too.
+-- Tokens that come and go, and policy that is changed by plain SQL, are actions.
 \c - :superuser
+SELECT warden.revoke_token(max(id)) FROM warden.agent_tokens WHERE agent = 'audited';
 UPDATE warden.semantic_types SET mask = mask WHERE name = 'ssn';
 UPDATE warden.semantic_types SET mask = mask WHERE name = 'no such type';
 DELETE FROM warden.exemptions WHERE reason = 'to be seen';
@@ -206,6 +207,10 @@ DELETE FROM warden.exemptions WHERE reason = 'to be seen';
 SELECT warden.flush_audit();
 SELECT outcome, regexp_replace(detail, '\(.*', '') FROM warden.audit_log
 	WHERE detail ~ '^[A-Z]+ on warden.(semantic|exemp)' ORDER BY id DESC LIMIT 2;
+SELECT outcome, regexp_replace(detail, '\d+', 'N') FROM warden.audit_log
+	WHERE outcome = 'token' ORDER BY id DESC LIMIT 1;
+SELECT outcome, regexp_replace(detail, '\d+', 'N') FROM warden.audit_log
+	WHERE outcome = 'token' AND detail LIKE '%''audited''%';
 
 --
 -- The chain

@@ -259,7 +259,14 @@ SELECT warden.purge('2001-01-01');
 SELECT warden.purge(now()) > 5 AS purged;
 SELECT id, status FROM warden.pending_changes WHERE id BETWEEN 1001 AND 1011 ORDER BY id;
 
+-- What became of a change outlives it, with who did it.
 \c - :superuser
+SELECT warden.flush_audit();
+SELECT outcome, on_behalf_of, login_role,
+		CASE outcome WHEN 'broken_glass' THEN detail END AS reason
+	FROM warden.audit_log WHERE kind = 'action' AND
+		(change_id IN (1001, 1011) OR outcome = 'purged' AND login_role = 'regress_admin')
+	ORDER BY id;
 SET client_min_messages = error;
 SELECT warden.disable_agent('shop bot');
 DROP SCHEMA regress_shop CASCADE;
