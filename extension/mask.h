@@ -52,6 +52,9 @@ extern void warden_mask_require(const char *spec);
 /* true for "clear" */
 extern bool warden_mask_is_clear(const char *spec);
 
+/* Is it a function of the database? */
+extern bool warden_mask_calls_function(const char *spec);
+
 /* How strict a mask is, for choosing between two: higher shows less. */
 extern int warden_mask_strictness(const char *spec);
 

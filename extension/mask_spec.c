@@ -405,6 +405,12 @@ warden_mask_is_clear(const char *spec)
 		warden_mask_parse(spec)->kind == WARDEN_MASK_CLEAR;
 }
 
+bool
+warden_mask_calls_function(const char *spec)
+{
+	return warden_mask_parse(spec)->kind == WARDEN_MASK_FUNC;
+}
+
 int
 warden_mask_strictness(const char *spec)
 {

@@ -12,6 +12,8 @@
 #include "access/transam.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -126,6 +128,52 @@ record_failed(Query *parse, const char *query_string, MemoryContext context)
 	ReThrowError(edata);
 }
 
+/* A function that may run queries of its own, in SQL or a procedural language. */
+static bool
+runs_queries(Oid funcid, void *context pg_attribute_unused())
+{
+	HeapTuple	tuple;
+	Oid			language;
+
+	if (funcid < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+	ReleaseSysCache(tuple);
+	return language != INTERNALlanguageId && language != ClanguageId;
+}
+
+static bool
+runs_queries_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, runs_queries, context))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, runs_queries_walker, context,
+								 0);
+	return expression_tree_walker(node, runs_queries_walker, context);
+}
+
+/*
+ * A mask function runs in a subtransaction, which a parallel worker can not
+ * have.  The planner sees those of the query itself; one below a function that
+ * says it may run in a worker would fail there.
+ */
+static int
+planner_options(const WardenPrincipal *principal, Query *parse,
+				int cursorOptions)
+{
+	if ((cursorOptions & CURSOR_OPT_PARALLEL_OK) != 0 &&
+		warden_principal_masks(principal) && warden_policy_calls_functions() &&
+		query_tree_walker(parse, runs_queries_walker, NULL, 0))
+		return cursorOptions & ~CURSOR_OPT_PARALLEL_OK;
+	return cursorOptions;
+}
+
 static PlannedStmt *
 plan_governed(const WardenPrincipal *principal, Query *parse,
 			  const char *query_string, int cursorOptions,
@@ -163,8 +211,9 @@ plan_governed(const WardenPrincipal *principal, Query *parse,
 		if (next == NULL && (cursorOptions & CURSOR_OPT_SCROLL) == 0)
 			result = warden_gateway_plan(parse);
 		if (result == NULL)
-			result = plan(parse, query_string, cursorOptions, boundParams,
-						  next);
+			result = plan(parse, query_string,
+					  planner_options(&self, parse, cursorOptions),
+					  boundParams, next);
 	}
 	PG_CATCH();
 	{

@@ -104,6 +104,7 @@ static MaskRule *rules;
 static int	nrules;
 static Exemption *exemptions;
 static int	nexemptions;
+static bool rules_call_functions;	/* a mask among them is func(...) */
 static bool rules_stale = true;
 static uint64 rule_messages = 0;	/* invalidations received */
 static uint64 rules_hash = 0;	/* of what was loaded last */
@@ -292,6 +293,19 @@ hash_rules(void)
 	return hash;
 }
 
+static bool
+find_functions(void)
+{
+	bool		found = false;
+	int			i;
+
+	for (i = 0; i < ntypes && !found; i++)
+		found = warden_mask_calls_function(types[i].mask);
+	for (i = 0; i < nrules && !found; i++)
+		found = warden_mask_calls_function(rules[i].mask);
+	return found;
+}
+
 /*
  * The generation moves when what was loaded differs from before, and not with
  * every message: those come for other reasons too.
@@ -325,7 +339,10 @@ load_rules(void)
 		schema_hash = GetSysCacheHashValue1(NAMESPACEOID, schema);
 		hash = hash_rules();
 		if (hash != rules_hash)
+		{
 			rules_generation++;
+			rules_call_functions = find_functions();
+		}
 		rules_hash = hash;
 		rules_stale = (rule_messages != started);
 	}
@@ -367,6 +384,13 @@ warden_policy_type_mask(const char *type)
 			return types[i].mask;
 	}
 	return NULL;
+}
+
+bool
+warden_policy_calls_functions(void)
+{
+	load_rules();
+	return rules_call_functions;
 }
 
 bool

@@ -60,6 +60,9 @@ extern const char *warden_policy_mask(const WardenPrincipal *principal,
 /* The default mask of a semantic type, or NULL when it is not defined. */
 extern const char *warden_policy_type_mask(const char *type);
 
+/* Is any mask of the policy a function of the database? */
+extern bool warden_policy_calls_functions(void);
+
 /* Does the type hide what it labels from anybody, by its own mask or a rule? */
 extern bool warden_policy_type_hides(const char *type);
 
