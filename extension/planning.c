@@ -128,7 +128,7 @@ record_failed(Query *parse, const char *query_string, MemoryContext context)
 	ReThrowError(edata);
 }
 
-/* A function that may run queries of its own, in SQL or a procedural language. */
+/* A function that may run queries of its own: of SQL or a PL. */
 static bool
 runs_queries(Oid funcid, void *context pg_attribute_unused())
 {
