@@ -69,9 +69,6 @@ warden_kept_rows_add(const char *portal, const WardenPrincipal *principal)
 {
 	KeptRows   *rows;
 
-	/* PL code's cursors have names that no client can choose so long. */
-	if (strlen(portal) >= NAMEDATALEN)
-		return;
 	forget(portal);
 	rows = MemoryContextAlloc(TopMemoryContext, sizeof(KeptRows));
 	strlcpy(rows->portal, portal, NAMEDATALEN);
