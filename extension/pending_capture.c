@@ -37,6 +37,7 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -81,49 +82,48 @@ static const char *const captured_settings[] = {
 
 /* ---- hashing ------------------------------------------------------------ */
 
-static pg_cryptohash_ctx *
+/* What is to be hashed is put together first: most of it is very short. */
+static StringInfo
 hash_begin(void)
 {
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-
-	if (hash == NULL || pg_cryptohash_init(hash) < 0)
-		elog(ERROR, "could not start a SHA-256");
-	return hash;
-}
-
-static void
-hash_bytes_in(pg_cryptohash_ctx *hash, const void *data, size_t length)
-{
-	if (pg_cryptohash_update(hash, data, length) < 0)
-		elog(ERROR, "could not compute a SHA-256");
+	return makeStringInfo();
 }
 
 /* A text with its length before it; NULL differs from the empty one. */
 static void
-hash_text_in(pg_cryptohash_ctx *hash, const char *text)
+hash_text_in(StringInfo input, const char *text)
 {
 	int64		length = text != NULL ? (int64) strlen(text) : -1;
 
-	hash_bytes_in(hash, &length, sizeof(length));
+	appendBinaryStringInfo(input, (const char *) &length, sizeof(length));
 	if (text != NULL)
-		hash_bytes_in(hash, text, length);
+		appendBinaryStringInfo(input, text, (int) length);
 }
 
 static void
-hash_number_in(pg_cryptohash_ctx *hash, int64 number)
+hash_number_in(StringInfo input, int64 number)
 {
-	hash_text_in(hash, psprintf(INT64_FORMAT, number));
+	char		text[MAXINT8LEN + 1];
+
+	pg_lltoa(number, text);
+	hash_text_in(input, text);
 }
 
 static char *
-hash_end(pg_cryptohash_ctx *hash, int bytes)
+hash_end(StringInfo input, int bytes)
 {
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	uint8		result[PG_SHA256_DIGEST_LENGTH];
 	char	   *hex = palloc(bytes * 2 + 1);
 
-	if (pg_cryptohash_final(hash, result, sizeof(result)) < 0)
-		elog(ERROR, "could not finish a SHA-256");
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) input->data,
+							 input->len) < 0 ||
+		pg_cryptohash_final(hash, result, sizeof(result)) < 0)
+		elog(ERROR, "could not compute a SHA-256");
 	pg_cryptohash_free(hash);
+	pfree(input->data);
+	pfree(input);
 	hex[hex_encode((const char *) result, bytes, hex)] = '\0';
 	return hex;
 }
@@ -131,7 +131,7 @@ hash_end(pg_cryptohash_ctx *hash, int bytes)
 char *
 warden_digest_begin(const WardenChange *change, Oid apply_role)
 {
-	pg_cryptohash_ctx *hash = hash_begin();
+	StringInfo	hash = hash_begin();
 
 	hash_text_in(hash, "pg_warden change 1");
 	hash_number_in(hash, MyDatabaseId);
@@ -147,7 +147,7 @@ warden_digest_begin(const WardenChange *change, Oid apply_role)
 char *
 warden_digest_add(const char *digest, const WardenStatement *statement)
 {
-	pg_cryptohash_ctx *hash = hash_begin();
+	StringInfo	hash = hash_begin();
 
 	hash_text_in(hash, digest);
 	hash_number_in(hash, statement->ordinal);
@@ -253,6 +253,28 @@ effective_search_path(void)
 	return path.data;
 }
 
+/* Settings change seldom from one statement to the next. */
+static char *
+canonical_context(const char *json)
+{
+	static char *last = NULL;
+	static char *canonical = NULL;
+	char	   *made;
+
+	if (last != NULL && strcmp(last, json) == 0)
+		return pstrdup(canonical);
+	made = warden_capture_canonical(json);
+	if (last != NULL)
+	{
+		pfree(last);
+		pfree(canonical);
+		last = NULL;
+	}
+	canonical = MemoryContextStrdup(TopMemoryContext, made);
+	last = MemoryContextStrdup(TopMemoryContext, json);
+	return made;
+}
+
 char *
 warden_capture_context(const char *delegations, const char *issuer)
 {
@@ -274,7 +296,7 @@ warden_capture_context(const char *delegations, const char *issuer)
 			json_put(&json, captured_settings[i], value);
 	}
 	appendStringInfoChar(&json, '}');
-	return warden_capture_canonical(json.data);
+	return canonical_context(json.data);
 }
 
 char *
@@ -434,7 +456,7 @@ warden_capture_values(const char *parameters)
 
 /* Functions are replaced under the same OID: what made this row counts. */
 static void
-hash_function_in(pg_cryptohash_ctx *hash, Oid function)
+hash_function_in(StringInfo hash, Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 
@@ -447,7 +469,7 @@ hash_function_in(pg_cryptohash_ctx *hash, Oid function)
 
 /* All functions of the same name in the same schema: overloads may win. */
 static void
-hash_namesakes_in(pg_cryptohash_ctx *hash, Oid function)
+hash_namesakes_in(StringInfo hash, Oid function)
 {
 	char	   *name = get_func_name(function);
 	Oid			schema = get_func_namespace(function);
@@ -473,7 +495,7 @@ hash_namesakes_in(pg_cryptohash_ctx *hash, Oid function)
 }
 
 static void
-hash_columns_in(pg_cryptohash_ctx *hash, TupleDesc desc)
+hash_columns_in(StringInfo hash, TupleDesc desc)
 {
 	int			i;
 
@@ -505,7 +527,7 @@ hash_columns_in(pg_cryptohash_ctx *hash, TupleDesc desc)
 
 /* What CREATE OR REPLACE can change of a trigger that stays the same one. */
 static void
-hash_trigger_in(pg_cryptohash_ctx *hash, const Trigger *trigger)
+hash_trigger_in(StringInfo hash, const Trigger *trigger)
 {
 	int			i;
 
@@ -523,7 +545,7 @@ hash_trigger_in(pg_cryptohash_ctx *hash, const Trigger *trigger)
 }
 
 static void
-hash_roles_in(pg_cryptohash_ctx *hash, ArrayType *roles)
+hash_roles_in(StringInfo hash, ArrayType *roles)
 {
 	Datum	   *oids;
 	int			n;
@@ -537,7 +559,7 @@ hash_roles_in(pg_cryptohash_ctx *hash, ArrayType *roles)
 
 /* What a write to the relation sets off: triggers, rules, row security. */
 static void
-hash_reactions_in(pg_cryptohash_ctx *hash, Relation relation)
+hash_reactions_in(StringInfo hash, Relation relation)
 {
 	ListCell   *cell;
 	int			i;
@@ -587,7 +609,7 @@ hash_reactions_in(pg_cryptohash_ctx *hash, Relation relation)
 char *
 warden_capture_fingerprint(Oid classid, Oid objid)
 {
-	pg_cryptohash_ctx *hash = hash_begin();
+	StringInfo	hash = hash_begin();
 
 	hash_number_in(hash, classid);
 	hash_number_in(hash, objid);
@@ -620,7 +642,7 @@ warden_capture_fingerprint(Oid classid, Oid objid)
 char *
 warden_capture_hash(const char *text)
 {
-	pg_cryptohash_ctx *hash = hash_begin();
+	StringInfo	hash = hash_begin();
 
 	hash_text_in(hash, text);
 	return hash_end(hash, 16);
