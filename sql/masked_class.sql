@@ -35,10 +35,8 @@ DO $$BEGIN UPDATE mc.person SET n = 9 WHERE ssn LIKE '0%'; END$$;
 UPDATE mc.person SET ssn = '***-**-4801' WHERE id = 1;
 INSERT INTO mc.person VALUES (3, '999-99-9999', 3);
 INSERT INTO mc.person SELECT id + 10, ssn FROM mc.source;
-COPY mc.person FROM STDIN;
-\.
-COPY mc.person (id, ssn) FROM STDIN;
-\.
+\copy mc.person FROM /dev/null
+\copy mc.person (id, ssn) FROM /dev/null
 -- constraint errors come without the row
 INSERT INTO mc.plain VALUES (1, 'x', 1), (1, 'y', 1);
 INSERT INTO mc.plain VALUES (7, 'x', 77);
