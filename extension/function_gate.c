@@ -377,6 +377,25 @@ warden_function_gate_check(Oid funcid)
 					 WARDEN_ROLE_ADMIN)));
 }
 
+/* They return the rows of the write-ahead log, as replication does. */
+static const Oid raw_functions[] = {
+	F_PG_LOGICAL_SLOT_GET_CHANGES,
+	F_PG_LOGICAL_SLOT_PEEK_CHANGES,
+	F_PG_LOGICAL_SLOT_GET_BINARY_CHANGES,
+	F_PG_LOGICAL_SLOT_PEEK_BINARY_CHANGES,
+};
+
+void
+warden_function_gate_check_masked(Oid funcid)
+{
+	if (listed(raw_functions, lengthof(raw_functions), funcid))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("function %s is not permitted to governed roles",
+						get_func_name(funcid)),
+				 errhint("It shows raw data: use a role of its own for it, without a warden label.")));
+}
+
 /* ----------------------------------------------------------------------
  * The walk over a query
  * ---------------------------------------------------------------------- */

@@ -22,6 +22,9 @@ extern char *warden_function_gate_name(Oid funcid);
 /* Raises WD002 unless allowed. */
 extern void warden_function_gate_check(Oid funcid);
 
+/* The same for the masked class, which may run all but what shows raw data. */
+extern void warden_function_gate_check_masked(Oid funcid);
+
 /* Its rows are to be narrowed to what is the session's own. */
 extern bool warden_function_gate_narrowed(Oid funcid);
 

@@ -224,7 +224,10 @@ check_function_execution(Oid funcid)
 		return;
 	warden_principal_require(principal);
 	if (principal->class == WARDEN_CLASS_MASKED)
+	{
+		warden_function_gate_check_masked(funcid);
 		return;
+	}
 	if (ActivePortal == NULL && error_context_stack == NULL &&
 		!warden_nesting_inside() &&
 		principal->class != WARDEN_CLASS_OBSERVED &&

@@ -121,6 +121,14 @@ ALTER FOREIGN TABLE mc.window ADD COLUMN id int;
 RESET ROLE;
 DROP FOREIGN DATA WRAPPER mc_wrapper CASCADE;
 
+-- nor what the write-ahead log has of rows
+ALTER ROLE regress_masked REPLICATION;
+SET ROLE regress_masked;
+SELECT * FROM pg_logical_slot_peek_changes('nobodys', NULL, NULL);
+SELECT * FROM pg_logical_slot_get_binary_changes('nobodys', NULL, NULL);
+RESET ROLE;
+ALTER ROLE regress_masked NOREPLICATION;
+
 -- its code below somebody's foreign key or maintenance reads masks as well,
 -- and foreign keys below that are checked on raw values
 CREATE FUNCTION mc.definer() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT min(ssn) FROM mc.source';
