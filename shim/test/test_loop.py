@@ -58,7 +58,7 @@ def beside_slow_ones(bench):
     slow = []
 
     def wait():
-        slow.append(rows(server, "SELECT 'slow' FROM pg_sleep(2)"))
+        slow.append(rows(server, "SELECT 'slow' FROM pg_sleep(5)"))
 
     thread = threading.Thread(target=wait)
     thread.start()

@@ -37,9 +37,14 @@ our @EXPORT = qw(
   warden_shop
   wait_for_sql
   wait_for_server
+  wire_answers
+  wire_bind
   wire_connect
   wire_converse
+  wire_execute
   wire_message
+  wire_parse
+  wire_query
   wire_statement
 );
 
@@ -237,16 +242,28 @@ sub wait_for_server
 
 =item wire_connect(node, role)
 
-A connection that speaks the protocol itself, for what psql does not send.
+A connection that speaks the protocol itself, for what psql does not send. In a
+list the number of its backend follows.
 
-=item wire_message(type, body), wire_statement(portal, sql, rows)
+=item wire_message(type, body)
 
-One message; or those that parse, bind and execute a statement, without a Sync.
+One message. Of some kinds there is more to say:
+
+=item wire_query(sql), wire_parse(name, sql), wire_bind(portal, name, values...), wire_execute(portal, rows)
+
+=item wire_statement(portal, sql, rows)
+
+Those that parse, bind and execute a statement, without a Sync.
 
 =item wire_converse(connection, messages)
 
 Sends messages. Returns the types of those that come back until the server is
 idle, then the SQLSTATEs of the errors among them.
+
+=item wire_answers(connection, messages)
+
+Sends messages. Returns what they give: rows, with a bar between their values,
+and SQLSTATEs of errors.
 
 =cut
 
@@ -257,19 +274,39 @@ sub wire_message
     return $type . pack('N', length($body) + 4) . $body;
 }
 
+sub wire_query { return wire_message('Q', "$_[0]\0") }
+
+sub wire_parse { return wire_message('P', "$_[0]\0$_[1]\0" . pack('n', 0)) }
+
+sub wire_bind
+{
+    my ($portal, $name, @values) = @_;
+    my $texts = join '', map { pack('N/a', $_) } @values;
+
+    return wire_message('B', "$portal\0$name\0" . pack('nn', 0, scalar @values)
+          . $texts . pack('n', 0));
+}
+
+sub wire_execute
+{
+    my ($portal, $rows) = @_;
+
+    return wire_message('E', "$portal\0" . pack('N', $rows // 0));
+}
+
 sub wire_statement
 {
     my ($portal, $sql, $rows) = @_;
 
-    return wire_message('P', "\0$sql\0" . pack('n', 0))
-      . wire_message('B', "$portal\0\0" . pack('nnn', 0, 0, 0))
-      . wire_message('E', "$portal\0" . pack('N', $rows // 0));
+    return wire_parse('', $sql) . wire_bind($portal, '')
+      . wire_execute($portal, $rows);
 }
 
-sub wire_converse
+# All messages that come back, as pairs of type and body.
+sub exchange
 {
     my ($socket, $messages) = @_;
-    my ($types, @errors) = ('');
+    my @received;
 
     print $socket $messages;
     while (1)
@@ -279,10 +316,41 @@ sub wire_converse
         read($socket, $head, 5) == 5 or die 'the server went away';
         my ($type, $length) = unpack 'aN', $head;
         read($socket, $body, $length - 4) if $length > 4;
-        $types .= $type;
-        push @errors, $1 if $type eq 'E' && $body =~ /\0C(\w{5})\0/;
-        return ($types, @errors) if $type eq 'Z';
+        push @received, [ $type, $body ];
+        return @received if $type eq 'Z';
     }
+}
+
+sub sqlstate
+{
+    my ($body) = @_;
+
+    return $body =~ /\0C(\w{5})\0/ ? $1 : ();
+}
+
+sub wire_converse
+{
+    my @received = exchange(@_);
+
+    return (join('', map { $_->[0] } @received),
+        map { $_->[0] eq 'E' ? sqlstate($_->[1]) : () } @received);
+}
+
+sub wire_answers
+{
+    my @answers;
+
+    foreach (exchange(@_))
+    {
+        my ($type, $body) = @$_;
+
+        push @answers, sqlstate($body) if $type eq 'E';
+        next if $type ne 'D';
+        my ($count, @fields) = unpack 'n(N/a)*', $body;
+
+        push @answers, join('|', @fields);
+    }
+    return @answers;
 }
 
 sub wire_connect
@@ -294,8 +362,10 @@ sub wire_connect
     my $startup = pack('N', 196608) . "user\0$role\0database\0postgres\0\0";
 
     $socket->autoflush(1);
-    wire_converse($socket, pack('N', length($startup) + 4) . $startup);
-    return $socket;
+    my @received = exchange($socket, pack('N', length($startup) + 4) . $startup);
+    my ($key) = grep { $_->[0] eq 'K' } @received;
+
+    return wantarray ? ($socket, unpack('N', $key->[1])) : $socket;
 }
 
 =back

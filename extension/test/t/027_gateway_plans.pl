@@ -8,7 +8,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
-use IO::Socket::UNIX;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -41,99 +40,51 @@ my %token = map {
 
 # ---- the protocol ----------------------------------------------------------
 
-sub message
-{
-    my ($type, $body) = @_;
-
-    return $type . pack('N', length($body) + 4) . $body;
-}
-
-# bound(name, values...): Bind, Execute of a statement that has been parsed
+# Bind and Execute of a statement that has been parsed.
 sub bound
 {
     my ($name, @values) = @_;
-    my $texts = join '', map { pack('N/a', $_) } @values;
 
-    return message('B', "\0$name\0" . pack('nn', 0, scalar @values) . $texts
-          . pack('n', 0))
-      . message('E', "\0" . pack('N', 0));
+    return wire_bind('', $name, @values) . wire_execute('');
 }
 
-sub parsed
-{
-    my ($name, $sql) = @_;
+my ($socket, $backend) = wire_connect($node, 'gateway');
 
-    return message('P', "$name\0$sql\0" . pack('n', 0));
-}
-
-my $socket = IO::Socket::UNIX->new(
-    Peer => $node->host . '/.s.PGSQL.' . $node->port)
-  or die "no connection: $!";
-$socket->autoflush(1);
-my $backend;
-
-# Sends messages; returns the rows' values and the errors, until idle.
-sub converse
-{
-    my ($messages) = @_;
-    my @seen;
-
-    print $socket $messages;
-    while (1)
-    {
-        my ($head, $body) = ('', '');
-
-        read($socket, $head, 5) == 5 or die 'the server went away';
-        my ($type, $length) = unpack 'aN', $head;
-        read($socket, $body, $length - 4) if $length > 4;
-        $backend = unpack 'N', $body if $type eq 'K';
-        push @seen, $body =~ /\0C(.....)\0/ if $type eq 'E';
-        if ($type eq 'D')
-        {
-            my ($count, @fields) = unpack 'n(N/a)*', $body;
-
-            push @seen, @fields;
-        }
-        return join '|', @seen if $type eq 'Z';
-    }
-}
+sub converse { return join('|', wire_answers($socket, @_)) }
 
 # One call: what its statements give, between enter and leave.
 sub call
 {
     my ($agent, $statements, $person) = @_;
-    my $answer = converse(parsed('', 'BEGIN') . bound('')
+    my $answer = converse(wire_parse('', 'BEGIN') . bound('')
           . bound('enter', $token{$agent}, $person // '')
           . $statements
-          . bound('leave') . parsed('', 'COMMIT') . bound('')
-          . message('S', ''));
+          . bound('leave') . wire_parse('', 'COMMIT') . bound('')
+          . wire_message('S', ''));
 
-    converse(parsed('', 'ROLLBACK') . bound('') . message('S', ''));
+    converse(wire_parse('', 'ROLLBACK') . bound('') . wire_message('S', ''));
     $answer =~ s/\{.*?\}//g;
     $answer =~ s/^\|+|\|+$//g;
     return $answer;
 }
 
-my $startup = pack('N', 196608) . "user\0gateway\0database\0postgres\0\0";
-converse(pack('N', length($startup) + 4) . $startup);
-
 # ---- before badging in -----------------------------------------------------
 
-is( converse(parsed('', 'SHOW warden.backend_pid') . bound('')
-          . message('S', '')),
+is( converse(wire_parse('', 'SHOW warden.backend_pid') . bound('')
+          . wire_message('S', '')),
     $backend, 'a gateway may ask whether it talks to the backend itself');
-is( converse(parsed('', 'SELECT pg_catalog.pg_backend_pid()') . bound('')
-          . message('S', '')),
+is( converse(wire_parse('', 'SELECT pg_catalog.pg_backend_pid()') . bound('')
+          . wire_message('S', '')),
     'WD001', 'but may call no function');
-is( converse(parsed('enter', q{SELECT warden.enter($1, $2, '{}', 'key')})
-          . parsed('leave', q{SELECT warden.leave('key')})
-          . message('S', '')),
+is( converse(wire_parse('enter', q{SELECT warden.enter($1, $2, '{}', 'key')})
+          . wire_parse('leave', q{SELECT warden.leave('key')})
+          . wire_message('S', '')),
     '', 'the statements of each call are prepared');
 
 # ---- one identity ----------------------------------------------------------
 
 my $select = 'SELECT ssn FROM customers WHERE id = 1';
-is(call('support', parsed('q', $select) . bound('q')),
+is(call('support', wire_parse('q', $select) . bound('q')),
     '***-**-4801', 'an agent prepares a statement');
 is_deeply([ map { call('support', bound('q')) } 1 .. 9 ],
     [ ('***-**-4801') x 9 ], 'and runs it in later calls');
@@ -144,12 +95,12 @@ is( $node->safe_psql('postgres',
 
 # ---- several ---------------------------------------------------------------
 
-is(converse(bound('q') . message('S', '')),
+is(converse(bound('q') . wire_message('S', '')),
     'WD001', 'who has not badged in can not run it');
 is( join(' ', map { call($_, bound('q')) } qw(support other support other)),
     '***-**-4801 other ***-**-4801 other',
     'each identity has a plan of its own');
-is( join(' ', map { call($_, parsed('', 'SELECT definer()') . bound('')) }
+is( join(' ', map { call($_, wire_parse('', 'SELECT definer()') . bound('')) }
             qw(support other support other)),
     '***-**-4801 other ***-**-4801 other',
     'in functions too that run as another role');
@@ -178,10 +129,10 @@ $node->safe_psql('postgres', 'GRANT SELECT ON customers TO support_agent');
 
 # ---- portals ---------------------------------------------------------------
 
-is( call('support', parsed('', 'DECLARE c CURSOR FOR SELECT 1 AS kept')
+is( call('support', wire_parse('', 'DECLARE c CURSOR FOR SELECT 1 AS kept')
           . bound('') . bound('leave')
           . bound('enter', $token{support}, '')
-          . parsed('', 'FETCH c') . bound('')),
+          . wire_parse('', 'FETCH c') . bound('')),
     'WD001', 'a cursor does not go from one binding to the next');
 
 done_testing();

@@ -8,7 +8,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 
-use IO::Socket::UNIX;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use WardenTest;
@@ -23,30 +22,11 @@ my $token =
   $node->safe_psql('postgres', "SELECT warden.issue_token('support')");
 my $other = $node->safe_psql('postgres', "SELECT warden.issue_token('other')");
 
-sub message
-{
-    my ($type, $body) = @_;
-
-    return $type . pack('N', length($body) + 4) . $body;
-}
-
-sub parse { return message('P', "$_[0]\0$_[1]\0" . pack('n', 0)) }
-
-sub bind_portal
-{
-    my ($portal, $statement, @values) = @_;
-
-    return message('B', "$portal\0$statement\0" . pack('nn', 0, scalar @values)
-          . join('', map { pack('N', length) . $_ } @values) . pack('n', 0));
-}
-
-sub execute { return message('E', "$_[0]\0" . pack('N', $_[1] // 0)) }
-
 sub query
 {
     my ($sql, @values) = @_;
 
-    return parse('', $sql) . bind_portal('', '', @values) . execute('');
+    return wire_parse('', $sql) . wire_bind('', '', @values) . wire_execute('');
 }
 
 sub enter
@@ -57,45 +37,11 @@ sub enter
 
 sub leave { return query("SELECT warden.leave('k')") }
 
-my $socket = IO::Socket::UNIX->new(
-    Peer => $node->host . '/.s.PGSQL.' . $node->port)
-  or die "no connection: $!";
-
-# All rows, and the SQLSTATE of an error, until the server is idle.
-sub answers
-{
-    my @answers;
-
-    while (1)
-    {
-        my ($head, $body) = ('', '');
-
-        read($socket, $head, 5) == 5 or die 'the server went away';
-        my ($type, $length) = unpack 'aN', $head;
-        read($socket, $body, $length - 4) if $length > 4;
-        return join(',', @answers) if $type eq 'Z';
-        push @answers, $body =~ /\0C(.....)\0/ if $type eq 'E';
-        next if $type ne 'D';
-        my ($columns, $at) = (unpack('n', $body), 2);
-        my @row;
-
-        while ($columns-- > 0)
-        {
-            my $size = unpack 'N', substr($body, $at);
-
-            push @row, substr($body, $at + 4, $size);
-            $at += 4 + $size;
-        }
-        push @answers, join('|', @row);
-    }
-}
+my $socket = wire_connect($node, 'gateway');
 
 sub converse
 {
-    my $messages = join '', @_;
-
-    print $socket $messages . message('S', '');
-    return answers();
+    return join(',', wire_answers($socket, join('', @_) . wire_message('S', '')));
 }
 
 sub around
@@ -109,10 +55,6 @@ sub around
     return;
 }
 
-my $startup = pack('N', 196608) . "user\0gateway\0database\0postgres\0\0";
-print $socket pack('N', length($startup) + 4) . $startup;
-answers();
-
 my $ssn = 'SELECT ssn FROM customers ORDER BY id';
 
 around(enter() . query("$ssn LIMIT 1") . leave() . query('COMMIT'),
@@ -120,11 +62,11 @@ around(enter() . query("$ssn LIMIT 1") . leave() . query('COMMIT'),
 
 # ---- on this side and on the other -----------------------------------------
 
-around(enter() . parse('', $ssn) . bind_portal('p', '') . execute('p', 1)
-      . leave() . execute('p', 1),
+around(enter() . wire_parse('', $ssn) . wire_bind('p', '') . wire_execute('p', 1)
+      . leave() . wire_execute('p', 1),
     ',***-**-4801,told,WD001', 'a portal does not go on after leave');
-around(query('BEGIN') . parse('', 'SELECT 1') . bind_portal('p', '') . enter()
-      . execute('p'),
+around(query('BEGIN') . wire_parse('', 'SELECT 1') . wire_bind('p', '') . enter()
+      . wire_execute('p'),
     ',WD001', 'nor one from before enter between the two');
 for my $case (
     [ 'COMMIT', 'WD002' ], [ 'ROLLBACK', 'WD002' ],
@@ -134,17 +76,18 @@ for my $case (
 {
     my ($sql, $state) = @$case;
 
-    around(query('BEGIN') . parse('early', $sql) . bind_portal('p', 'early')
+    around(query('BEGIN') . wire_parse('early', $sql) . wire_bind('p', 'early')
           . query("SELECT warden.enter(\$1, NULL, '{}', 'k')", $token)
-          . execute('p'),
+          . wire_execute('p'),
         ",$state", "$sql, bound before enter, is judged when it runs");
-    converse(message('C', "Searly\0"));
+    converse(wire_message('C', "Searly\0"));
 }
 around(query("SELECT warden.enter(\$1, NULL, '{}', 'k')", $token), 'WD001',
     'the transaction of a pipeline is no block');
 converse(enter());
-print $socket message('F', pack('Nnnn', 1574, 0, 0, 0));
-is(answers(), 'WD002', 'the fastpath protocol');
+is(join(',', wire_answers($socket,
+            wire_message('F', pack('Nnnn', 1574, 0, 0, 0)))),
+    'WD002', 'the fastpath protocol');
 converse(query('ROLLBACK'));
 around(enter() . query('SELECT 1/0') . leave() . query('COMMIT'), ',22012',
     'an error skips to the end');
@@ -153,8 +96,8 @@ around(enter() . query('SELECT 1/0') . leave() . query('COMMIT'), ',22012',
 
 my $show = 'SELECT name, statement FROM pg_prepared_statements';
 
-around(enter() . parse('theirs', "SELECT 'private', ssn FROM customers")
-      . bind_portal('p', 'theirs') . execute('p', 1) . leave()
+around(enter() . wire_parse('theirs', "SELECT 'private', ssn FROM customers")
+      . wire_bind('p', 'theirs') . wire_execute('p', 1) . leave()
       . query('COMMIT'),
     ',private|***-**-4801,told', 'a statement with a name');
 around(enter($other) . query($show) . leave(), ',told',
@@ -166,10 +109,10 @@ around(enter($other) . query("DO 'BEGIN EXECUTE ''EXECUTE theirs''; END'"),
     ',WD002', 'in a block as little');
 around(enter($other) . query('SELECT pg_prepared_statement()'), ',WD002',
     'nor the function called where it can not be narrowed');
-around(enter($other) . parse('ours', 'SELECT 1') . query($show)
+around(enter($other) . wire_parse('ours', 'SELECT 1') . query($show)
       . query('EXECUTE ours') . leave(),
     ',ours|SELECT 1,1,told', 'its own is');
-is(converse(bind_portal('p', 'theirs') . execute('p')), 'WD001',
+is(converse(wire_bind('p', 'theirs') . wire_execute('p')), 'WD001',
     'it is no use without an identity');
 
 done_testing();
