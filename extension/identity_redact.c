@@ -14,6 +14,7 @@
 
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "identity.h"
@@ -24,16 +25,32 @@
 
 static emit_log_hook_type prev_emit_log = NULL;
 
-/* What the parser found a credential in; only ever compared.  Where another
- * message comes to lie at the same place, it is hidden as well. */
+/*
+ * The text that has a credential, until the next message: that one may come to
+ * lie at the same place.  Only ever compared.
+ */
 static const char *hidden = NULL;
 
 /* enter() or leave() was called, since somebody asked. */
 static bool badged = false;
 
+static void
+forget_hidden(void *arg pg_attribute_unused())
+{
+	hidden = NULL;
+}
+
 void
 warden_identity_hide_statement(const char *text)
 {
+	MemoryContextCallback *callback;
+
+	if (hidden == NULL && MessageContext != NULL)
+	{
+		callback = MemoryContextAllocZero(MessageContext, sizeof(*callback));
+		callback->func = forget_hidden;
+		MemoryContextRegisterResetCallback(MessageContext, callback);
+	}
 	hidden = text;
 }
 
@@ -41,7 +58,7 @@ warden_identity_hide_statement(const char *text)
 void
 warden_redact_call(void)
 {
-	hidden = debug_query_string;
+	warden_identity_hide_statement(debug_query_string);
 	badged = true;
 }
 
