@@ -106,12 +106,13 @@ static const Oid refused_stable[] = {
 
 /*
  * Extensions of the distribution whose immutable and stable C functions
- * compute from their arguments alone, or run SQL through SPI.
+ * compute from their arguments alone, or run SQL through SPI.  isn is none: its
+ * immutable isn_weak() changes what the session's next statements accept.
  */
 static const char *const pure_extensions[] = {
 	"btree_gin", "btree_gist", "citext", "cube", "earthdistance",
-	"fuzzystrmatch", "hstore", "intarray", "isn", "ltree", "pg_trgm", "seg",
-	"tablefunc", "unaccent", "uuid-ossp", "vector",
+	"fuzzystrmatch", "hstore", "intarray", "ltree", "pg_trgm", "seg", "tablefunc",
+	"unaccent", "uuid-ossp", "vector",
 };
 
 /* The extension's own functions that an agent's statement may contain. */

@@ -284,7 +284,8 @@ SELECT * FROM crosstab('SELECT a, a, a FROM regress_func.t')
     AS r (a text, b text);
 -- what extensions name anew, and what comes with a range type
 SELECT a::citext LIKE 'X', a::citext ~ 'Y', true::citext FROM t;
-SELECT '978-0-393-04002-9'::isbn = '978-0-393-04002-9'::isbn;
+-- not isn, whose immutable function leaves something behind
+SELECT isn_weak(true);
 SELECT span(1, 2), span(1, 2, '[]') && span(2, 3), span_multirange(span(1, 2)),
        multirange(span(3, 4)), span_multirange();
 SELECT alias_of_sleep(1);
