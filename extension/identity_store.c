@@ -57,7 +57,9 @@ enum
 	Anum_agents_statements_per_hour,
 	Anum_agents_rows_per_hour,
 	Anum_agents_person_statements_per_hour,
-	Anum_agents_person_rows_per_hour
+	Anum_agents_person_rows_per_hour,
+	Anum_agents_max_open_changes,
+	Anum_agents_changes_per_hour
 };
 
 enum
@@ -358,6 +360,9 @@ fill_agent(WardenScan *scan, HeapTuple tuple, WardenAgent *agent)
 		int_column(scan, tuple, Anum_agents_person_statements_per_hour);
 	agent->person_rows_per_hour =
 		bigint_column(scan, tuple, Anum_agents_person_rows_per_hour);
+	agent->limits_changes =
+		int_column(scan, tuple, Anum_agents_max_open_changes) != 0 ||
+		int_column(scan, tuple, Anum_agents_changes_per_hour) != 0;
 	agent->labelled = OidIsValid(agent->role) &&
 		warden_store_has_label(agent->role);
 }

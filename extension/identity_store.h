@@ -38,6 +38,7 @@ typedef struct WardenAgent
 	int64		rows_per_hour;
 	int			person_statements_per_hour;
 	int64		person_rows_per_hour;
+	bool		limits_changes; /* that wait, or in an hour */
 } WardenAgent;
 
 /* One row of warden.agent_tokens. */

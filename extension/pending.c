@@ -19,8 +19,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
+#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -29,14 +28,15 @@
 
 #include "compat.h"
 #include "audit_event.h"
+#include "catalog.h"
 #include "guc.h"
 #include "identity.h"
+#include "own_rows.h"
 #include "pending.h"
+#include "pending_json.h"
 #include "principal.h"
 #include "review.h"
 #include "warden.h"
-
-#define WARDEN_PROPOSER_BYTES	PG_SHA256_DIGEST_LENGTH
 
 /* The change that this transaction's diverted statements go to. */
 static struct
@@ -45,7 +45,7 @@ static struct
 	SubTransactionId subid;		/* that it was made in */
 	WardenRisk	risk;
 	WardenReviewContext *review;	/* in TopTransactionContext */
-	uint8		proposer[WARDEN_PROPOSER_BYTES];	/* whose it is */
+	char	   *proposer;		/* whose it is; the same */
 } open_change;
 
 void
@@ -116,6 +116,7 @@ prepare_statement(const WardenCapture *capture, int ordinal,
 		capture->parameters : warden_capture_params(capture->params);
 	warden_pending_check_size(prepared->row.parameters);
 	prepared->row.objects = warden_capture_objects(capture->names,
+												   capture->raw,
 												   capture->statement,
 												   prepared->row.parameters);
 	prepared->row.expected_rows = capture->expected_rows;
@@ -153,100 +154,61 @@ fill_identity(WardenChange *change)
 }
 
 /* Equal for changes that may be one. */
-static void
-fill_proposer(const WardenChange *change, uint8 *proposer)
+static char *
+proposer_of(const WardenChange *change)
 {
 	const char *person = change->on_behalf_of ? change->on_behalf_of : "";
-	char	   *text = psprintf("%s\n%s\n%d %u %u %u %u", change->agent, person,
-								change->asserted, change->token_issuer,
-								change->apply_role, change->agent_role,
-								GetSessionUserId());
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, (uint8 *) text, strlen(text)) < 0 ||
-		pg_cryptohash_final(hash, proposer, WARDEN_PROPOSER_BYTES) < 0)
-		elog(ERROR, "could not compute a SHA-256");
-	pg_cryptohash_free(hash);
+	return psprintf("%s\n%s\n%d %u %u %u %u", change->agent, person,
+					change->asserted, change->token_issuer,
+					change->apply_role, change->agent_role,
+					GetSessionUserId());
 }
 
 /* ---- inserts, as the library -------------------------------------------- */
 
-/*
- * A plan of constant SQL, made and used in internal mode only, kept for the
- * life of the backend.
- */
-static SPIPlanPtr
-kept_plan(SPIPlanPtr *plan, const char *sql, int nargs, Oid *types)
-{
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	made = SPI_prepare_cursor(sql, nargs, types,
-												   CURSOR_OPT_GENERIC_PLAN);
-
-		if (made == NULL || SPI_keepplan(made) != 0)
-			elog(ERROR, "could not prepare \"%s\"", sql);
-		*plan = made;
-	}
-	return *plan;
-}
-
-static void
-run_plan(SPIPlanPtr plan, Datum *values, const char *nulls, int expected)
-{
-	if (SPI_execute_plan(plan, values, nulls, false, 0) != expected)
-		elog(ERROR, "could not record a change");
-}
-
 static Datum
-text_or_null(const char *text, char *null)
+text_or_null(const char *text, bool *null)
 {
-	*null = text != NULL ? ' ' : 'n';
+	*null = text == NULL;
 	return text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
 static Datum
-jsonb_or_null(const char *text, char *null)
+jsonb_or_null(const char *text, bool *null)
 {
-	*null = text != NULL ? ' ' : 'n';
-	return text != NULL ?
-		DirectFunctionCall1(jsonb_in, CStringGetDatum(text)) : (Datum) 0;
+	*null = text == NULL;
+	return text != NULL ? JsonbPGetDatum(warden_json_parse(text)) : (Datum) 0;
 }
 
 static Datum
-role_or_null(Oid role, char *null)
+role_or_null(Oid role, bool *null)
 {
-	*null = OidIsValid(role) ? ' ' : 'n';
+	*null = !OidIsValid(role);
 	return ObjectIdGetDatum(role);
 }
 
 static int64
 next_change_id(void)
 {
-	static SPIPlanPtr plan = NULL;
-	bool		isnull;
-
-	run_plan(kept_plan(&plan, "SELECT pg_catalog.nextval("
-					   "'warden.pending_changes_id_seq'::pg_catalog.regclass)",
-					   0, NULL), NULL, NULL, SPI_OK_SELECT);
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-									   SPI_tuptable->tupdesc, 1, &isnull));
+	return nextval_internal(warden_catalog_relation("pending_changes_id_seq"),
+							false);
 }
 
 static void
 insert_change(WardenRecordJob *job, const char *digest)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID, REGROLEOID,
-		REGROLEOID, REGROLEOID, TEXTOID, TEXTOID, TEXTOID, INT4OID,
-	TEXTOID, JSONBOID, INT4OID, INT8OID};
-	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1];
+	static const char *const columns[] = {"id", "agent", "on_behalf_of",
+		"asserted", "token_issuer", "agent_role", "apply_role", "title",
+		"reason", "risk", "statement_count", "digest", "context",
+	"required_approvals", "reverts"};
+	static WardenOwnTable table = {.name = "pending_changes",
+	.columns = columns,.ncolumns = lengthof(columns)};
+	Datum		values[lengthof(columns)];
+	bool		nulls[lengthof(columns)] = {false};
 	WardenChange *change = &job->change;
 	const char *risk = warden_review_risk_name(job->risk);
 
-	memset(nulls, ' ', sizeof(nulls));
-	nulls[lengthof(types)] = '\0';
 	values[0] = Int64GetDatum(change->id);
 	values[1] = text_or_null(change->agent, &nulls[1]);
 	values[2] = text_or_null(change->on_behalf_of, &nulls[2]);
@@ -262,17 +224,8 @@ insert_change(WardenRecordJob *job, const char *digest)
 	values[12] = jsonb_or_null(change->context, &nulls[12]);
 	values[13] = Int32GetDatum(warden_pending_required(risk, job->scopes));
 	values[14] = Int64GetDatum(job->reverts);
-	nulls[14] = job->reverts != 0 ? ' ' : 'n';
-	run_plan(kept_plan(&plan,
-					   "INSERT INTO warden.pending_changes (id, agent,"
-					   " on_behalf_of, asserted, token_issuer, agent_role,"
-					   " apply_role, title, reason, risk, statement_count,"
-					   " digest, context, required_approvals, reverts)"
-					   " OVERRIDING SYSTEM VALUE"
-					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-					   " $11, $12, $13, $14, $15)",
-					   lengthof(types), types),
-			 values, nulls, SPI_OK_INSERT);
+	nulls[14] = job->reverts == 0;
+	warden_own_insert(&table, values, nulls);
 }
 
 static void
@@ -287,26 +240,29 @@ update_change(WardenRecordJob *job, const char *digest)
 	values[2] = CStringGetTextDatum(digest);
 	values[3] = CStringGetTextDatum(risk);
 	values[4] = Int32GetDatum(warden_pending_required(risk, job->scopes));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
 	warden_pending_edit(job->change.id,
 						"UPDATE warden.pending_changes SET"
 						" statement_count = $2, digest = $3, risk = $4,"
 						" required_approvals = GREATEST(required_approvals, $5)"
 						" WHERE id OPERATOR(pg_catalog.=) $1",
 						lengthof(types), types, values, NULL);
+	SPI_finish();
 }
 
 static void
 insert_statement(int64 change_id, WardenPrepared *prepared)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, JSONBOID,
-	JSONBOID, TEXTOID, JSONBOID, FLOAT8OID, INT8OID};
-	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1];
+	static const char *const columns[] = {"change_id", "ordinal", "statement",
+		"command", "objects", "parameters", "risk", "findings",
+	"estimated_rows", "expected_rows"};
+	static WardenOwnTable table = {.name = "change_statements",
+	.columns = columns,.ncolumns = lengthof(columns)};
+	Datum		values[lengthof(columns)];
+	bool		nulls[lengthof(columns)] = {false};
 	WardenStatement *row = &prepared->row;
 
-	memset(nulls, ' ', sizeof(nulls));
-	nulls[lengthof(types)] = '\0';
 	values[0] = Int64GetDatum(change_id);
 	values[1] = Int32GetDatum(row->ordinal);
 	values[2] = text_or_null(row->statement, &nulls[2]);
@@ -319,15 +275,34 @@ insert_statement(int64 change_id, WardenPrepared *prepared)
 							  warden_review_json(prepared->findings),
 							  &nulls[7]);
 	values[8] = Float8GetDatum(prepared->estimated_rows);
-	nulls[8] = prepared->estimated_rows < 0 ? 'n' : ' ';
+	nulls[8] = prepared->estimated_rows < 0;
 	values[9] = Int64GetDatum(row->expected_rows);
-	run_plan(kept_plan(&plan,
-					   "INSERT INTO warden.change_statements (change_id,"
-					   " ordinal, statement, command, objects, parameters,"
-					   " risk, findings, estimated_rows, expected_rows)"
-					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-					   lengthof(types), types),
-			 values, nulls, SPI_OK_INSERT);
+	warden_own_insert(&table, values, nulls);
+}
+
+/* The change as it is stored, which earlier statements made. */
+static const char *
+continue_change(WardenRecordJob *job)
+{
+	WardenChange stored;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (!warden_pending_load(job->change.id, true, job->context, &stored))
+		elog(ERROR, "pending change " INT64_FORMAT " has gone",
+			 job->change.id);
+	SPI_finish();
+	job->ordinal = stored.statement_count;
+	return stored.digest;
+}
+
+static const char *
+begin_change(WardenRecordJob *job)
+{
+	if (job->reverts == 0)
+		warden_budget_require(job->change.agent);
+	job->change.id = next_change_id();
+	return warden_digest_begin(&job->change, job->change.apply_role);
 }
 
 void
@@ -335,28 +310,9 @@ warden_record_store(void *arg)
 {
 	WardenRecordJob *job = arg;
 	bool		appended = job->change.id != 0;
-	const char *digest;
+	const char *digest = appended ? continue_change(job) : begin_change(job);
 	ListCell   *cell;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (appended)
-	{
-		WardenChange stored;
-
-		if (!warden_pending_load(job->change.id, true, job->context, &stored))
-			elog(ERROR, "pending change " INT64_FORMAT " has gone",
-				 job->change.id);
-		digest = stored.digest;
-		job->ordinal = stored.statement_count;
-	}
-	else
-	{
-		if (job->reverts == 0)
-			warden_budget_require(job->change.agent);
-		job->change.id = next_change_id();
-		digest = warden_digest_begin(&job->change, job->change.apply_role);
-	}
 	foreach(cell, job->prepared)
 	{
 		WardenPrepared *prepared = lfirst(cell);
@@ -370,7 +326,6 @@ warden_record_store(void *arg)
 		insert_change(job, digest);
 	foreach(cell, job->prepared)
 		insert_statement(job->change.id, lfirst(cell));
-	SPI_finish();
 }
 
 /* For leave(), which tells the gateway what became of the statement. */
@@ -418,13 +373,8 @@ static void
 describe_findings(void *arg)
 {
 	WardenPrepared *prepared = arg;
-	MemoryContext context = CurrentMemoryContext;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	prepared->findings_json =
-		MemoryContextStrdup(context, warden_review_json(prepared->findings));
-	SPI_finish();
+	prepared->findings_json = warden_review_json(prepared->findings);
 }
 
 /*
@@ -469,7 +419,7 @@ warden_pending_record(const WardenCapture *capture)
 	WardenRecordJob job = {0};
 	WardenRecorded recorded;
 	WardenPrepared *prepared;
-	uint8		proposer[WARDEN_PROPOSER_BYTES];
+	char	   *proposer;
 
 	refuse_on_standby();
 	if (warden_divert_report == WARDEN_REPORT_ERROR)
@@ -480,10 +430,10 @@ warden_pending_record(const WardenCapture *capture)
 	job.scopes = warden_capture_scopes(prepared->row.objects, NIL);
 	job.risk = prepared->risk;
 	fill_identity(&job.change);
-	fill_proposer(&job.change, proposer);
+	proposer = proposer_of(&job.change);
 	/* one change has one proposer, whatever one transaction has */
 	if (open_change.id != 0 &&
-		memcmp(proposer, open_change.proposer, sizeof(proposer)) != 0)
+		strcmp(proposer, open_change.proposer) != 0)
 		open_change.id = 0;
 	if (open_change.id != 0)
 	{
@@ -496,7 +446,8 @@ warden_pending_record(const WardenCapture *capture)
 	if (open_change.id == 0)
 	{
 		open_change.id = job.change.id;
-		memcpy(open_change.proposer, proposer, sizeof(proposer));
+		open_change.proposer = MemoryContextStrdup(TopTransactionContext,
+												   proposer);
 		open_change.subid = GetCurrentSubTransactionId();
 		warden_pending_notify(job.change.id, WARDEN_CHANGE_PROPOSED);
 	}

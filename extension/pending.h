@@ -158,7 +158,7 @@ extern void warden_pending_check_size(const char *text);
 
 /*
  * Raises where the agent has as many changes waiting, or proposed in the last
- * hour, as it may.  In internal mode, connected to SPI.
+ * hour, as it may.  In internal mode.
  */
 extern void warden_budget_require(const char *agent);
 
@@ -190,12 +190,17 @@ extern int	warden_capture_replay(const char *parameters, Oid **types,
 /* The values of recorded parameters (of char *), NULL for NULLs and images. */
 extern List *warden_capture_values(const char *parameters);
 
+/* The schemas that names are looked up in now, as search_path is written. */
+extern char *warden_capture_path(void);
+
+/* ---- the objects of a statement (pending_objects.c) ---------------------- */
+
 /*
  * Resolved names with the fingerprint of each, and the state of all that the
- * statement (its text and parameters) reaches, as a jsonb text.
+ * statement (its tree, text and parameters) reaches, as a jsonb text.
  */
-extern char *warden_capture_objects(List *names, const char *text,
-									const char *parameters);
+extern char *warden_capture_objects(List *names, RawStmt *raw,
+									const char *text, const char *parameters);
 
 /*
  * What the statement reaches that runs SQL made when it runs, NULL for
@@ -263,9 +268,6 @@ extern List *warden_capture_scopes(const char *objects, List *scopes);
 
 /* OIDs of the recorded relations that the statement writes or alters. */
 extern List *warden_capture_targets(const char *objects);
-
-/* Canonical text of a jsonb. */
-extern char *warden_capture_canonical(const char *json);
 
 /* Digest of a change without statements, and with one more: hexadecimal. */
 extern char *warden_digest_begin(const WardenChange *change, Oid apply_role);

@@ -19,15 +19,12 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "identity_store.h"
 #include "pending.h"
 #include "warden.h"
 
 /* Distinguishes our lock from those that pg_advisory_lock() takes. */
 #define BUDGET_LOCK_FIELD	8
-
-static const char limits_sql[] =
-	"SELECT FROM warden.agents a WHERE a.agent OPERATOR(pg_catalog.=) $1"
-	" AND (a.max_open_changes IS NOT NULL OR a.changes_per_hour IS NOT NULL)";
 
 /* The latest ones, as many as there may be, are all of this hour. */
 static const char spent_sql[] =
@@ -47,26 +44,29 @@ static const char spent_sql[] =
 	"   (pg_catalog.now() OPERATOR(pg_catalog.-) '1 hour'::interval))"
 	" FROM warden.agents a WHERE a.agent OPERATOR(pg_catalog.=) $1";
 
-/* Runs a plan that is made in internal mode and kept, as of now. */
-static void
-run_latest(SPIPlanPtr *plan, const char *sql, Datum value)
+/* In a snapshot of now; false where the agent has gone. */
+static bool
+read_spent(const char *agent)
 {
+	static SPIPlanPtr plan = NULL;
 	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(agent);
 
-	if (*plan == NULL)
+	if (plan == NULL)
 	{
-		SPIPlanPtr	made = SPI_prepare_cursor(sql, 1, &type,
+		SPIPlanPtr	made = SPI_prepare_cursor(spent_sql, 1, &type,
 											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (made == NULL || SPI_keepplan(made) != 0)
 			elog(ERROR, "could not read the agent's limits");
-		*plan = made;
+		plan = made;
 	}
 	CommandCounterIncrement();
-	if (SPI_execute_snapshot(*plan, &value, NULL, GetLatestSnapshot(),
+	if (SPI_execute_snapshot(plan, &value, NULL, GetLatestSnapshot(),
 							 InvalidSnapshot, true, false,
 							 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the agent's limits");
+	return SPI_processed > 0;
 }
 
 static bool
@@ -78,25 +78,9 @@ is_spent(int column)
 	return spent != NULL && spent[0] == 't';
 }
 
-void
-warden_budget_require(const char *agent)
+static void
+require_place(void)
 {
-	static SPIPlanPtr limits_plan = NULL;
-	static SPIPlanPtr spent_plan = NULL;
-	Datum		value = CStringGetTextDatum(agent);
-	LOCKTAG		tag;
-
-	run_latest(&limits_plan, limits_sql, value);
-	if (SPI_processed == 0)
-		return;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0,
-						 hash_bytes((const unsigned char *) agent,
-									strlen(agent)),
-						 BUDGET_LOCK_FIELD);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	run_latest(&spent_plan, spent_sql, value);
-	if (SPI_processed == 0)
-		return;
 	if (is_spent(1))
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_BUDGET),
@@ -107,4 +91,24 @@ warden_budget_require(const char *agent)
 				(errcode(WARDEN_ERRCODE_BUDGET),
 				 errmsg("this agent has proposed its changes of this hour"),
 				 errhint("Propose it later, or several statements as one change; an administrator can raise changes_per_hour in warden.agents.")));
+}
+
+void
+warden_budget_require(const char *agent)
+{
+	WardenAgent row;
+	LOCKTAG		tag;
+
+	if (!warden_store_agent(agent, &row) || !row.limits_changes)
+		return;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0,
+						 hash_bytes((const unsigned char *) agent,
+									strlen(agent)),
+						 BUDGET_LOCK_FIELD);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (read_spent(agent))
+		require_place();
+	SPI_finish();
 }

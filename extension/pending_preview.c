@@ -78,9 +78,7 @@ estimate_now(WardenStatement *statement)
 	ListCell   *cell;
 	int			n;
 
-	if (raw == NULL ||
-		!(IsA(raw->stmt, InsertStmt) || IsA(raw->stmt, UpdateStmt) ||
-		  IsA(raw->stmt, DeleteStmt) || IsA(raw->stmt, MergeStmt)))
+	if (raw == NULL || !warden_statement_is_dml(raw->stmt))
 		return -1;
 	n = warden_capture_replay(statement->parameters, &types, &values, &nulls);
 	queries = pg_analyze_and_rewrite_fixedparams(raw, statement->statement,

@@ -402,9 +402,7 @@ reach_event_triggers(Reach *reach, RawStmt *raw, List **states)
 {
 	ListCell   *cell;
 
-	if (raw != NULL &&
-		(IsA(raw->stmt, InsertStmt) || IsA(raw->stmt, UpdateStmt) ||
-		 IsA(raw->stmt, DeleteStmt) || IsA(raw->stmt, MergeStmt)))
+	if (raw != NULL && warden_statement_is_dml(raw->stmt))
 		return;
 	foreach(cell, warden_look_event_triggers(states))
 		warden_reach_object(reach, ProcedureRelationId, lfirst_oid(cell));

@@ -37,6 +37,7 @@
 #include "compat.h"
 #include "identity.h"
 #include "pending.h"
+#include "pending_json.h"
 #include "principal.h"
 #include "statement.h"
 #include "warden.h"
@@ -321,7 +322,7 @@ inverse_of(const char *id, Oid relid, const char *operation, int rows,
 	inverse->statement = inverse_statement(relation, operation);
 	inverse->raw = warden_statement_parse(inverse->statement);
 	inverse->command = GetCommandTagName(CreateCommandTag(inverse->raw->stmt));
-	inverse->parameters = warden_capture_canonical(json.data);
+	inverse->parameters = warden_json_canonical(json.data);
 	inverse->estimated_rows = rows;
 	inverse->expected_rows = rows;
 	if (!warden_statement_names(inverse->raw->stmt, &inverse->names))

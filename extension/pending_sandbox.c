@@ -96,9 +96,7 @@ warden_sandbox_settle(Node *stmt, List *names)
 {
 	ListCell   *cell;
 
-	if (IsA(stmt, InsertStmt) || IsA(stmt, UpdateStmt) ||
-		IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt) ||
-		IsA(stmt, SelectStmt))
+	if (warden_statement_is_dml(stmt) || IsA(stmt, SelectStmt))
 		return;
 
 	foreach(cell, names)

@@ -26,11 +26,13 @@
 
 #include "compat.h"
 #include "identity.h"
+#include "identity_scan.h"
 #include "nesting.h"
 #include "own_statement.h"
 #include "pending.h"
 #include "pending_private.h"
 #include "principal.h"
+#include "review.h"
 #include "warden.h"
 
 /* The client's statement is CALL of that procedure. */
@@ -203,18 +205,47 @@ warden_pending_require_approver(const WardenChange *change)
 
 /* ---- how many ----------------------------------------------------------- */
 
+/* Columns of warden.approval_rules. */
+#define RULE_RISK		1
+#define RULE_SCOPE		2
+#define RULE_APPROVALS	3
 
-static Datum
-text_array(List *texts)
+/* Names of risks are compared by their place. */
+static int
+risk_place(const char *risk)
 {
-	Datum	   *elements = palloc((list_length(texts) + 1) * sizeof(Datum));
-	int			n = 0;
+	int			place;
+
+	for (place = WARDEN_RISK_LOW; place < WARDEN_RISK_CRITICAL; place++)
+	{
+		if (strcmp(warden_review_risk_name(place), risk) == 0)
+			break;
+	}
+	return place;
+}
+
+/* The rule is about changes of this risk, and those scopes or all. */
+static bool
+rule_applies(WardenScan *scan, HeapTuple tuple, const char *risk, List *scopes)
+{
+	char		least[NAMEDATALEN];
+	char	   *scope;
+	bool		isnull;
 	ListCell   *cell;
 
-	foreach(cell, texts)
-		elements[n++] = CStringGetTextDatum(lfirst(cell));
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false,
-										   TYPALIGN_INT));
+	warden_scan_text(scan, tuple, RULE_RISK, least, sizeof(least));
+	if (risk_place(least) > risk_place(risk))
+		return false;
+	scope = TextDatumGetCString(warden_scan_column(scan, tuple, RULE_SCOPE,
+												   &isnull));
+	if (scope[0] == '\0')
+		return true;
+	foreach(cell, scopes)
+	{
+		if (strcmp(scope, lfirst(cell)) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -224,34 +255,23 @@ text_array(List *texts)
 int
 warden_pending_required(const char *risk, List *scopes)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTARRAYOID};
-	Datum		values[2];
-	char	   *text;
+	WardenScan	scan;
+	HeapTuple	tuple;
+	int			required = 0;
 
-	if (plan == NULL)
-	{
-		SPIPlanPtr	made;
-
-		made = SPI_prepare_cursor("SELECT pg_catalog.max(approvals)"
-						   " FROM warden.approval_rules WHERE"
-						   " pg_catalog.array_position(ARRAY['low', 'moderate',"
-						   "  'high', 'critical'], risk) OPERATOR(pg_catalog.<=)"
-						   " pg_catalog.array_position(ARRAY['low', 'moderate',"
-						   "  'high', 'critical'], $1)"
-						   " AND (scope OPERATOR(pg_catalog.=) ''"
-						   " OR scope OPERATOR(pg_catalog.=) ANY ($2))",
-						   2, types, CURSOR_OPT_GENERIC_PLAN);
-		if (made == NULL || SPI_keepplan(made) != 0)
-			elog(ERROR, "could not read the approval rules");
-		plan = made;
-	}
-	values[0] = CStringGetTextDatum(risk);
-	values[1] = text_array(scopes);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+	if (!warden_scan_begin(&scan, "approval_rules", NULL, 0, NULL))
 		elog(ERROR, "could not read the approval rules");
-	text = warden_pending_column(0, 1);
-	return text != NULL ? Max(atoi(text), 1) : 2;
+	while (HeapTupleIsValid(tuple = warden_scan_next(&scan)))
+	{
+		bool		isnull;
+		Datum		approvals = warden_scan_column(&scan, tuple,
+												   RULE_APPROVALS, &isnull);
+
+		if (rule_applies(&scan, tuple, risk, scopes))
+			required = Max(required, DatumGetInt32(approvals));
+	}
+	warden_scan_end(&scan);
+	return required > 0 ? required : 2;
 }
 
 int

@@ -130,8 +130,7 @@ has_write(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, InsertStmt) || IsA(node, UpdateStmt) ||
-		IsA(node, DeleteStmt) || IsA(node, MergeStmt))
+	if (warden_statement_is_dml(node))
 		return true;
 	return raw_expression_tree_walker(node, has_write, context);
 }

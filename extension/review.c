@@ -407,8 +407,7 @@ static void
 review_place(WardenReviewContext *context, Node *stmt)
 {
 	bool		barred = warden_review_barred(stmt);
-	bool		dml = IsA(stmt, InsertStmt) || IsA(stmt, UpdateStmt) ||
-		IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt);
+	bool		dml = warden_statement_is_dml(stmt);
 
 	if ((barred && context->statements > 1) || context->barred_seen)
 		warden_review_add(context, "script.barred_from_transaction", -1,

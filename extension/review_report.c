@@ -7,16 +7,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "identity_scan.h"
 #include "pending.h"
 #include "principal.h"
 #include "review_private.h"
@@ -25,30 +28,32 @@
 
 /* ---- levels -------------------------------------------------------------- */
 
+/* Columns of warden.review_rules. */
+#define RULE_NAME	1
+#define RULE_LEVEL	2
+
 /* Level by warden.review_rules, NULL: the built-in one. */
 static char *
 configured_level(const char *rule)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			type = TEXTOID;
-	Datum		value = CStringGetTextDatum(rule);
+	WardenScan	scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	char	   *level = NULL;
+	bool		isnull;
 
-	if (plan == NULL)
-	{
-		SPIPlanPtr	made;
-
-		made = SPI_prepare_cursor("SELECT level FROM warden.review_rules"
-								  " WHERE rule OPERATOR(pg_catalog.=) $1",
-								  1, &type, CURSOR_OPT_GENERIC_PLAN);
-		if (made == NULL || SPI_keepplan(made) != 0)
-			elog(ERROR, "could not read the review rules");
-		plan = made;
-	}
-	if (SPI_execute_plan(plan, &value, NULL, true, 1) != SPI_OK_SELECT)
+	ScanKeyEntryInitialize(&key, 0, RULE_NAME, BTEqualStrategyNumber,
+						   TEXTOID, DEFAULT_COLLATION_OID, F_TEXTEQ,
+						   CStringGetTextDatum(rule));
+	if (!warden_scan_begin(&scan, "review_rules", "review_rules_pkey", 1,
+						   &key))
 		elog(ERROR, "could not read the review rules");
-	if (SPI_processed == 0)
-		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	tuple = warden_scan_next(&scan);
+	if (HeapTupleIsValid(tuple))
+		level = TextDatumGetCString(warden_scan_column(&scan, tuple,
+													   RULE_LEVEL, &isnull));
+	warden_scan_end(&scan);
+	return level;
 }
 
 /* The level to show, NULL where the rule is switched off. */
@@ -132,8 +137,7 @@ static void
 review_comparison(WardenReviewContext *context, ReviewJob *job, Node *stmt,
 				  WardenStatement *statement)
 {
-	if ((IsA(stmt, InsertStmt) || IsA(stmt, UpdateStmt) ||
-		 IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt)) &&
+	if (warden_statement_is_dml(stmt) &&
 		strcmp(warden_footprint_compared(statement, job->footprints),
 			   "nothing") == 0)
 		warden_review_add(context, "apply.not_compared", -1,

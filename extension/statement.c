@@ -67,6 +67,13 @@ warden_statement_parse(const char *text)
 	return linitial_node(RawStmt, parsed);
 }
 
+bool
+warden_statement_is_dml(Node *stmt)
+{
+	return IsA(stmt, InsertStmt) || IsA(stmt, UpdateStmt) ||
+		IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt);
+}
+
 /*
  * AS is a reserved word and can not be part of PREPARE's name or type list,
  * so the query begins after the first token that is spelled so.
@@ -106,9 +113,16 @@ is_literal(const char *token)
 		 token[1] == '\'');
 }
 
+static bool
+is_number(const char *token)
+{
+	return isdigit((unsigned char) token[token[0] == '.' ? 1 : 0]);
+}
+
 /*
  * A statement's words and operators alone, one space between them and none
- * around a dot: neither comments, in which a quote means nothing, nor literals.
+ * around a dot: neither comments, in which a quote means nothing, nor literals
+ * and numbers.
  * A name in Unicode escapes says what it names to the parser only.
  */
 char *
@@ -136,7 +150,8 @@ warden_statement_code(const char *text)
 					 errhint("Write the name itself, in double quotes.")));
 		if (code.len > 0 && !dot && code.data[code.len - 1] != '.')
 			appendStringInfoChar(&code, ' ');
-		appendStringInfoString(&code, is_literal(token) ? "," : token);
+		appendStringInfoString(&code, is_literal(token) || is_number(token) ?
+							   "," : token);
 	}
 	scanner_finish(scanner);
 	return code.data;

@@ -36,6 +36,9 @@ typedef struct WardenName
 extern char *warden_statement_text(const char *source, int location,
 								   int length);
 
+/* INSERT, UPDATE, DELETE or MERGE, raw. */
+extern bool warden_statement_is_dml(Node *stmt);
+
 /* Raw parse tree of a text that is exactly one statement, else NULL. */
 extern RawStmt *warden_statement_parse(const char *text);
 
