@@ -256,6 +256,7 @@ use_name(WardenUse use)
  * out of date here, the change is stale.
  */
 #define KNOWN_OBJECTS	8
+#define KNOWN_MAX_BYTES	16384
 
 typedef struct KnownObjects
 {
@@ -313,6 +314,8 @@ remember(const char *key, const char *objects, uint64 messages)
 	static int	next = 0;
 	KnownObjects *known = &known_objects[next];
 
+	if (strlen(key) + strlen(objects) > KNOWN_MAX_BYTES)
+		return;
 	next = (next + 1) % KNOWN_OBJECTS;
 	if (known->key != NULL)
 		pfree(known->key);
