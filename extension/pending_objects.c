@@ -17,7 +17,6 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "nodes/nodes.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rowsecurity.h"
 #include "storage/sinval.h"
