@@ -460,12 +460,21 @@ extern void warden_sample_row(Relation relation, HeapTuple old,
 							  HeapTuple new);
 extern char *warden_sample_end(void);
 
+/*
+ * Rows that leave a partition come back, in this order, as rows that are
+ * inserted into this partitioned table: they are shown as updated.
+ */
+extern void warden_sample_moving(Oid relid);
+
 /* So many rows of each statement, and how one value is put: "name": "text". */
 #define WARDEN_SAMPLE_ROWS	5
 extern void warden_sample_value(StringInfo json, const char *name, Oid type,
 								Datum value, bool isnull);
 
-/* What a statement touched (pending_footprint.c). */
+/*
+ * What a statement touched (pending_footprint.c), between _begin and _end;
+ * "more" statements of the change come behind it.
+ */
 typedef struct WardenFootprint
 {
 	int			ordinal;
@@ -474,8 +483,15 @@ typedef struct WardenFootprint
 	char		at[40];			/* of a stored one: when, as text */
 } WardenFootprint;
 
-extern void warden_footprint_begin(void);
+extern void warden_footprint_begin(bool more);
 extern void warden_footprint_row(Relation relation, HeapTuple old);
+
+/*
+ * A row that the change has written, to be known again when a later statement
+ * changes it in a partitioned table; _forget when another change begins.
+ */
+extern void warden_footprint_written(Relation relation, HeapTuple new);
+extern void warden_footprint_forget(void);
 extern void warden_footprint_end(int ordinal, uint64 rows,
 								 WardenFootprint *footprint);
 

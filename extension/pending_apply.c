@@ -211,7 +211,7 @@ run_statements(ApplyJob *job)
 		ordinal = statement->ordinal;
 		warden_capture_restore(job->change.context);
 		warden_images_statement(ordinal);
-		warden_footprint_begin();
+		warden_footprint_begin(lnext(job->statements, cell) != NULL);
 		rows = warden_apply_statement(&job->change, statement);
 		warden_footprint_end(ordinal, rows, &footprint);
 		warden_footprint_require(job->change.id, job->footprints, &footprint);

@@ -18,12 +18,18 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/tupconvert.h"
 #include "access/xact.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -41,45 +47,132 @@
 static struct
 {
 	bool		active;
+	bool		more;			/* other statements come behind it */
 	int64		rows;			/* updated or deleted */
 	uint64		lanes[LANES];	/* sums of the rows' hashes */
 } current;
 
+/*
+ * Hashes of rows that the change has written into partitioned tables, as they
+ * come out of these; until the next change is watched.
+ */
+static HTAB *written = NULL;
+
 void
-warden_footprint_begin(void)
+warden_footprint_begin(bool more)
 {
 	memset(&current, 0, sizeof(current));
 	current.active = true;
+	current.more = more;
+}
+
+static void
+hash_row(Relation relation, HeapTuple row, uint64 *result)
+{
+	Oid			relid = RelationGetRelid(relation);
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	char	   *text = warden_images_text(row, RelationGetDescr(relation));
+
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) &relid,
+							 sizeof(relid)) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) text, strlen(text)) < 0 ||
+		pg_cryptohash_final(hash, (uint8 *) result,
+							PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute a SHA-256");
+	pg_cryptohash_free(hash);
+	pfree(text);
+}
+
+/* Rows that come out of a transition table do not say who has written them. */
+static bool
+is_written(const HeapTuple row, const uint64 *hash)
+{
+	TransactionId writer = HeapTupleHeaderGetXmin(row->t_data);
+
+	if (TransactionIdIsValid(writer))
+		return TransactionIdIsCurrentTransactionId(writer);
+	return written != NULL &&
+		hash_search(written, hash, HASH_FIND, NULL) != NULL;
 }
 
 void
 warden_footprint_row(Relation relation, HeapTuple old)
 {
-	Oid			relid = RelationGetRelid(relation);
-	pg_cryptohash_ctx *hash;
-	uint64		result[LANES];
-	char	   *text;
+	uint64		hash[LANES];
 	int			i;
-
-	TransactionId writer;
 
 	if (!current.active || old == NULL || ++current.rows > MAX_HASHED_ROWS)
 		return;
-	writer = HeapTupleHeaderGetXmin(old->t_data);
-	if (TransactionIdIsCurrentTransactionId(writer))
+	hash_row(relation, old, hash);
+	if (is_written(old, hash))
 		return;
-	text = warden_images_text(old, RelationGetDescr(relation));
-	hash = pg_cryptohash_create(PG_SHA256);
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) &relid,
-							 sizeof(relid)) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) text, strlen(text)) < 0 ||
-		pg_cryptohash_final(hash, (uint8 *) result, sizeof(result)) < 0)
-		elog(ERROR, "could not compute a SHA-256");
-	pg_cryptohash_free(hash);
-	pfree(text);
 	for (i = 0; i < (int) LANES; i++)
-		current.lanes[i] += result[i];
+		current.lanes[i] += hash[i];
+}
+
+void
+warden_footprint_forget(void)
+{
+	if (written != NULL)
+		hash_destroy(written);
+	written = NULL;
+}
+
+static void
+note_written(Relation relation, HeapTuple row)
+{
+	uint64		hash[LANES];
+
+	if (written == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(hash), .entrysize = sizeof(hash),
+			.hcxt = TopMemoryContext};
+
+		written = hash_create("warden rows written", 128, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	hash_row(relation, row, hash);
+	(void) hash_search(written, hash, HASH_ENTER, NULL);
+}
+
+/* As it comes out of a partitioned table that the row is in. */
+static void
+note_converted(Relation relation, HeapTuple row, Oid relid)
+{
+	Relation	parent = relation_open(relid, AccessShareLock);
+	TupleConversionMap *map;
+
+	map = convert_tuples_by_name(RelationGetDescr(relation),
+								 RelationGetDescr(parent));
+	if (map == NULL)
+		note_written(parent, row);
+	else
+	{
+		HeapTuple	converted = execute_attr_map_tuple(row, map);
+
+		note_written(parent, converted);
+		heap_freetuple(converted);
+		free_conversion_map(map);
+	}
+	relation_close(parent, NoLock);
+}
+
+/* One that is not noted is a row too many that is compared, and no more. */
+void
+warden_footprint_written(Relation relation, HeapTuple new)
+{
+	ListCell   *cell;
+
+	if (!current.active || !current.more ||
+		(written != NULL && hash_get_num_entries(written) >= MAX_HASHED_ROWS))
+		return;
+	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		note_written(relation, new);
+	if (!relation->rd_rel->relispartition)
+		return;
+	foreach(cell, get_partition_ancestors(RelationGetRelid(relation)))
+		note_converted(relation, new, lfirst_oid(cell));
 }
 
 void

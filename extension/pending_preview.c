@@ -194,7 +194,7 @@ execute_statement(PreviewJob *job, WardenMeasured *measured)
 	uint64		rows;
 
 	INSTR_TIME_SET_CURRENT(start);
-	warden_footprint_begin();
+	warden_footprint_begin(measured->statement != llast(job->statements));
 	warden_sample_begin(job->context, job->apply_role);
 	rows = warden_apply_statement(&job->change, measured->statement);
 	warden_footprint_end(measured->statement->ordinal, rows,

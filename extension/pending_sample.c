@@ -8,13 +8,17 @@
  *
  * Invariant: whoever may have a preview is a member of the apply role and not
  * governed, and sees here what that role could SELECT, no more: columns that it
- * has no right to are left out, and so are tables with row security for it.
+ * has no right to are left out, and so are tables with row security for it.  Of
+ * a partition it may be able to select through the partitioned table only.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
+#include "access/tupconvert.h"
+#include "catalog/partition.h"
 #include "mb/pg_wchar.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -39,6 +43,8 @@ static struct
 	StringInfoData json;
 	int			rows;
 	Oid			role;			/* that must be able to read what is shown */
+	Oid			moving;			/* partitioned table that rows move in */
+	List	   *moved;			/* of HeapTuple, in its form, not yet arrived */
 } current;
 
 void
@@ -49,6 +55,8 @@ warden_sample_begin(MemoryContext context, Oid role)
 	current.context = context;
 	current.rows = 0;
 	current.role = role;
+	current.moving = InvalidOid;
+	current.moved = NIL;
 	initStringInfo(&current.json);
 	appendStringInfoChar(&current.json, '[');
 	MemoryContextSwitchTo(old);
@@ -90,13 +98,53 @@ warden_sample_value(StringInfo json, const char *name, Oid type, Datum value,
 	escape_json(json, text);
 }
 
-static bool
-is_readable(Relation relation, AttrNumber attnum)
+/*
+ * Whoever can select from a partitioned table can read the rows of its
+ * partitions, and needs no right to these.  Row security of the table that is
+ * selected from applies, and no other.
+ */
+static List *
+readable_through(Relation relation)
 {
-	return pg_class_aclcheck(RelationGetRelid(relation), current.role,
-							 ACL_SELECT) == ACLCHECK_OK ||
-		pg_attribute_aclcheck(RelationGetRelid(relation), attnum, current.role,
-							  ACL_SELECT) == ACLCHECK_OK;
+	Oid			relid = RelationGetRelid(relation);
+	List	   *relids = list_make1_oid(relid);
+	List	   *open = NIL;
+	ListCell   *cell;
+
+	if (relation->rd_rel->relispartition)
+		relids = list_concat(relids, get_partition_ancestors(relid));
+	foreach(cell, relids)
+	{
+		Oid			table = lfirst_oid(cell);
+
+		if (check_enable_rls(table, current.role, true) != RLS_ENABLED &&
+			(pg_class_aclcheck(table, current.role,
+							   ACL_SELECT) == ACLCHECK_OK ||
+			 pg_attribute_aclcheck_all(table, current.role, ACL_SELECT,
+									   ACLMASK_ANY) == ACLCHECK_OK))
+			open = lappend_oid(open, table);
+	}
+	return open;
+}
+
+static bool
+is_readable(List *relids, const char *column)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		Oid			relid = lfirst_oid(cell);
+		AttrNumber	attnum = get_attnum(relid, column);
+
+		if (attnum != InvalidAttrNumber &&
+			(pg_class_aclcheck(relid, current.role,
+							   ACL_SELECT) == ACLCHECK_OK ||
+			 pg_attribute_aclcheck(relid, attnum, current.role,
+								   ACL_SELECT) == ACLCHECK_OK))
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -115,8 +163,8 @@ same_value(TupleDesc desc, int i, HeapTuple a, HeapTuple b)
 
 /* Without "other" the whole row, else the key and what differs from it. */
 static void
-put_row(StringInfo json, const char *name, Relation relation, HeapTuple tuple,
-		HeapTuple other)
+put_row(StringInfo json, const char *name, Relation relation, List *through,
+		HeapTuple tuple, HeapTuple other)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
 	Bitmapset  *key = other == NULL ? NULL :
@@ -131,7 +179,8 @@ put_row(StringInfo json, const char *name, Relation relation, HeapTuple tuple,
 		Datum		value;
 		bool		isnull;
 
-		if (att->attisdropped || !is_readable(relation, att->attnum) ||
+		if (att->attisdropped ||
+			!is_readable(through, NameStr(att->attname)) ||
 			(other != NULL && same_value(desc, i, tuple, other) &&
 			 !bms_is_member(att->attnum - FirstLowInvalidHeapAttributeNumber,
 							key)))
@@ -146,14 +195,13 @@ put_row(StringInfo json, const char *name, Relation relation, HeapTuple tuple,
 	appendStringInfoChar(json, '}');
 }
 
-void
-warden_sample_row(Relation relation, HeapTuple old, HeapTuple new)
+static void
+put_change(Relation relation, HeapTuple old, HeapTuple new)
 {
+	List	   *through = readable_through(relation);
 	char	   *schema;
 
-	if (current.context == NULL || current.rows >= WARDEN_SAMPLE_ROWS ||
-		check_enable_rls(RelationGetRelid(relation), current.role,
-						 true) == RLS_ENABLED)
+	if (current.rows >= WARDEN_SAMPLE_ROWS || through == NIL)
 		return;
 	current.rows++;
 	schema = get_namespace_name(RelationGetNamespace(relation));
@@ -164,8 +212,65 @@ warden_sample_row(Relation relation, HeapTuple old, HeapTuple new)
 				quote_qualified_identifier(schema,
 										   RelationGetRelationName(relation)));
 	if (old != NULL)
-		put_row(&current.json, "before", relation, old, new);
+		put_row(&current.json, "before", relation, through, old, new);
 	if (new != NULL)
-		put_row(&current.json, "after", relation, new, old);
+		put_row(&current.json, "after", relation, through, new, old);
 	appendStringInfoChar(&current.json, '}');
+}
+
+/* ---- rows that move between partitions ----------------------------------- */
+
+void
+warden_sample_moving(Oid relid)
+{
+	current.moving = relid;
+}
+
+static bool
+leaves(Relation relation)
+{
+	return OidIsValid(current.moving) && relation->rd_rel->relispartition &&
+		list_member_oid(get_partition_ancestors(RelationGetRelid(relation)),
+						current.moving);
+}
+
+/* In the form of the partitioned table: as it will arrive. */
+static void
+remember_moved(Relation relation, HeapTuple row)
+{
+	Relation	root;
+	TupleConversionMap *map;
+	MemoryContext old;
+
+	if (current.rows + list_length(current.moved) >= WARDEN_SAMPLE_ROWS)
+		return;
+	old = MemoryContextSwitchTo(current.context);
+	root = relation_open(current.moving, AccessShareLock);
+	map = convert_tuples_by_name(RelationGetDescr(relation),
+								 RelationGetDescr(root));
+	current.moved = lappend(current.moved, map != NULL ?
+							execute_attr_map_tuple(row, map) :
+							heap_copytuple(row));
+	relation_close(root, NoLock);
+	MemoryContextSwitchTo(old);
+}
+
+void
+warden_sample_row(Relation relation, HeapTuple old, HeapTuple new)
+{
+	if (current.context == NULL || current.rows >= WARDEN_SAMPLE_ROWS)
+		return;
+	if (new == NULL && leaves(relation))
+	{
+		remember_moved(relation, old);
+		return;
+	}
+	if (old == NULL && RelationGetRelid(relation) == current.moving)
+	{
+		if (current.moved == NIL)
+			return;
+		old = linitial(current.moved);
+		current.moved = list_delete_first(current.moved);
+	}
+	put_change(relation, old, new);
 }

@@ -9,10 +9,17 @@
  * Two kinds of rows need more.  The writes of a foreign key's action are
  * queries of its own whose triggers fire with those of the query that set it
  * off, in lists that the executor makes for the purpose; so these are made
- * here, beforehand.  Partitions that INSERT routes rows to are opened as rows
- * come; there the rows are collected in a transition table of the parent.
+ * here, beforehand.  Partitions that rows are routed to are opened as rows
+ * come; there the rows are collected in transition tables of the parent: what
+ * is inserted or moved, and by ON CONFLICT updated.
+ *
+ * An UPDATE fires no trigger of the parent for what it inserts elsewhere, nor
+ * does a MERGE that can only do that; ours is fired here, at the end of the
+ * query, by itself: those that others have on the parent are not theirs.
  *
  * Invariants:
+ * - A row is seen once: where the parent collects what is inserted, the
+ *	 triggers of its partitions do not see that.
  * - What can not be seen is said: whoever keeps rows must not take what it
  *	 got for all.
  *-------------------------------------------------------------------------
@@ -21,7 +28,6 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
@@ -42,6 +48,7 @@
 #include "warden.h"
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 
 static bool watching = false;
 
@@ -49,6 +56,7 @@ void
 warden_watch_begin(void)
 {
 	watching = true;
+	warden_footprint_forget();
 }
 
 void
@@ -63,31 +71,64 @@ static void
 pass_row(Relation relation, char operation, HeapTuple old, HeapTuple new)
 {
 	warden_footprint_row(relation, old);
+	if (new != NULL)
+		warden_footprint_written(relation, new);
 	warden_sample_row(relation, old, new);
 	warden_images_row(relation, operation, old, new);
 }
 
-/* Rows that INSERT into a partitioned table has routed. */
+/* The next row of a transition table; the caller frees it if told to. */
+static HeapTuple
+next_row(Tuplestorestate *rows, TupleTableSlot *slot, bool *should_free)
+{
+	*should_free = false;
+	if (rows == NULL || !tuplestore_gettupleslot(rows, true, false, slot))
+		return NULL;
+	return ExecFetchSlotHeapTuple(slot, false, should_free);
+}
+
+/*
+ * Rows that have been routed from a partitioned table.  Of an update both
+ * tables have as many, in the same order.
+ */
 static void
 pass_routed(TriggerData *trigger)
 {
-	TupleTableSlot *slot;
+	Relation	relation = trigger->tg_relation;
+	bool		updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	Tuplestorestate *old_rows = updated ? trigger->tg_oldtable : NULL;
+	TupleTableSlot *old_slot;
+	TupleTableSlot *new_slot;
+	HeapTuple	old;
+	HeapTuple	new;
+	bool		free_old;
+	bool		free_new;
 
-	if (trigger->tg_newtable == NULL)
+	if (trigger->tg_newtable == NULL || (updated && old_rows == NULL))
 		return;
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
-									&TTSOpsMinimalTuple);
+	old_slot = MakeSingleTupleTableSlot(RelationGetDescr(relation),
+										&TTSOpsMinimalTuple);
+	new_slot = MakeSingleTupleTableSlot(RelationGetDescr(relation),
+										&TTSOpsMinimalTuple);
 	tuplestore_rescan(trigger->tg_newtable);
-	while (tuplestore_gettupleslot(trigger->tg_newtable, true, false, slot))
+	if (updated)
+		tuplestore_rescan(old_rows);
+	for (;;)
 	{
-		bool		should_free;
-		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
-
-		pass_row(trigger->tg_relation, 'i', NULL, tuple);
-		if (should_free)
-			heap_freetuple(tuple);
+		new = next_row(trigger->tg_newtable, new_slot, &free_new);
+		old = next_row(old_rows, old_slot, &free_old);
+		if (updated && (old == NULL) != (new == NULL))
+			elog(ERROR, "rows before and after an update do not match");
+		if (new == NULL)
+			break;
+		pass_row(relation, updated ? 'u' : 'i', old, new);
+		if (free_new)
+			heap_freetuple(new);
+		if (free_old)
+			heap_freetuple(old);
 	}
-	ExecDropSingleTupleTableSlot(slot);
+	ExecDropSingleTupleTableSlot(old_slot);
+	ExecDropSingleTupleTableSlot(new_slot);
 }
 
 /* The trigger that the executor believes every table to have. */
@@ -113,28 +154,59 @@ warden_sql_capture_image(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* By its name one that the executor does not fire is known again. */
+static char by_itself[] = "warden moved";
+
 static void
-fill_trigger(Trigger *trigger, Oid function, bool routed)
+fill_trigger(Trigger *trigger, Oid function, int16 type)
 {
 	memset(trigger, 0, sizeof(*trigger));
 	trigger->tgoid = function;
-	trigger->tgname = "warden image";
+	trigger->tgname = type == 0 ? by_itself : "warden image";
 	trigger->tgfoid = function;
-	trigger->tgtype = routed ? TRIGGER_TYPE_STATEMENT | TRIGGER_TYPE_INSERT :
-		TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
-		TRIGGER_TYPE_DELETE;
+	trigger->tgtype = type;
 	trigger->tgenabled = TRIGGER_FIRES_ALWAYS;
 	trigger->tgisinternal = true;
-	if (routed)
+	if (!TRIGGER_FOR_ROW(type))
+	{
 		trigger->tgnewtable = "warden rows";
+		trigger->tgoldtable = "warden old rows";
+	}
 }
+
+/* What the executor asks before it looks at the triggers themselves. */
+static void
+note_type(TriggerDesc *desc, int16 type)
+{
+	bool		row = TRIGGER_FOR_ROW(type);
+
+	if (TRIGGER_FOR_INSERT(type))
+	{
+		desc->trig_insert_after_row |= row;
+		desc->trig_insert_after_statement |= !row;
+		desc->trig_insert_new_table |= !row;
+	}
+	if (TRIGGER_FOR_UPDATE(type))
+	{
+		desc->trig_update_after_row |= row;
+		desc->trig_update_after_statement |= !row;
+		desc->trig_update_old_table |= !row;
+		desc->trig_update_new_table |= !row;
+	}
+	if (TRIGGER_FOR_DELETE(type))
+		desc->trig_delete_after_row |= row;
+}
+
+#define EVERY_ROW	(TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | \
+					 TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE)
 
 /*
  * Gives a result relation a trigger list with ours at its head, so that a row
- * is seen before what other triggers do about it.
+ * is seen before what other triggers do about it.  The type is that of
+ * pg_trigger, AFTER; 0 for one of a statement that the executor never fires.
  */
 static void
-add_trigger(ResultRelInfo *info, Oid function, bool routed)
+add_trigger(ResultRelInfo *info, Oid function, int16 type)
 {
 	TriggerDesc *desc = palloc0(sizeof(TriggerDesc));
 	int			n = 0;
@@ -148,19 +220,9 @@ add_trigger(ResultRelInfo *info, Oid function, bool routed)
 	if (n > 0)
 		memcpy(desc->triggers + 1, info->ri_TrigDesc->triggers,
 			   n * sizeof(Trigger));
-	fill_trigger(&desc->triggers[0], function, routed);
+	fill_trigger(&desc->triggers[0], function, type);
 	desc->numtriggers = n + 1;
-	if (routed)
-	{
-		desc->trig_insert_after_statement = true;
-		desc->trig_insert_new_table = true;
-	}
-	else
-	{
-		desc->trig_insert_after_row = true;
-		desc->trig_update_after_row = true;
-		desc->trig_delete_after_row = true;
-	}
+	note_type(desc, type);
 	info->ri_TrigDesc = desc;
 	info->ri_TrigFunctions = palloc0((n + 1) * sizeof(FmgrInfo));
 	info->ri_TrigWhenExprs = palloc0((n + 1) * sizeof(ExprState *));
@@ -178,7 +240,7 @@ add_trigger_target(EState *estate, Oid relid, Oid function)
 
 	InitResultRelInfo(info, table_open(relid, AccessShareLock), 0, NULL,
 					  estate->es_instrument);
-	add_trigger(info, function, false);
+	add_trigger(info, function, EVERY_ROW);
 	estate->es_trig_target_relations =
 		lappend(estate->es_trig_target_relations, info);
 	return info;
@@ -258,13 +320,13 @@ may_move(ModifyTableState *state, ResultRelInfo *info)
 {
 	ResultRelInfo *root = state->rootResultRelInfo;
 
-	if (state->operation != CMD_UPDATE ||
+	if (state->operation == CMD_INSERT || state->operation == CMD_DELETE ||
 		root->ri_RelationDesc->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return false;
-	return (info->ri_TrigDesc != NULL &&
-			info->ri_TrigDesc->trig_update_before_row) ||
-		has_partition_attrs(root->ri_RelationDesc,
-							ExecGetUpdatedCols(root, state->ps.state), NULL);
+	return state->operation == CMD_MERGE ||
+		((ModifyTable *) state->ps.plan)->partColsUpdated ||
+		(info->ri_TrigDesc != NULL &&
+		 info->ri_TrigDesc->trig_update_before_row);
 }
 
 /*
@@ -292,10 +354,13 @@ is_followed(ModifyTableState *state, ResultRelInfo *info)
 											   INDEX_ATTR_BITMAP_KEY));
 }
 
-/* A table that rows of are changed, whole or one partition of it. */
+/*
+ * A table that rows of are changed, whole or one partition of it; "collected":
+ * the root sees what is inserted.
+ */
 static void
 watch_table(ModifyTableState *state, ResultRelInfo *info, bool outermost,
-			Oid function)
+			bool collected, Oid function)
 {
 	EState	   *estate = state->ps.state;
 	Relation	relation = info->ri_RelationDesc;
@@ -304,13 +369,14 @@ watch_table(ModifyTableState *state, ResultRelInfo *info, bool outermost,
 		warden_images_give_up("it writes to a foreign table");
 	if (relation->rd_rel->relkind != RELKIND_RELATION)
 		return;
-	if (may_move(state, info))
+	if (!collected && may_move(state, info))
 		warden_images_give_up("it may move rows between partitions");
 	if (is_followed(state, info))
 		warden_images_give_up("foreign keys follow a key that it changes");
 	if (outermost)
 		add_cascades(estate, info->ri_TrigDesc, function);
-	add_trigger(info, function, false);
+	add_trigger(info, function,
+				collected ? EVERY_ROW & ~TRIGGER_TYPE_INSERT : EVERY_ROW);
 	/* triggers of a partition fire without a view to its parent */
 	if (outermost && info->ri_RootResultRelInfo != NULL &&
 		!is_target(estate, RelationGetRelid(relation)))
@@ -318,39 +384,89 @@ watch_table(ModifyTableState *state, ResultRelInfo *info, bool outermost,
 								  function);
 }
 
-/* A partitioned table that rows are routed from. */
+/* A partitioned table that INSERT routes rows from. */
 static void
-watch_root(ModifyTableState *state, Oid function)
+collect_inserted(ModifyTableState *state, Oid function)
 {
 	ResultRelInfo *root = state->rootResultRelInfo;
+	Oid			relid = RelationGetRelid(root->ri_RelationDesc);
+	bool		updates = ((ModifyTable *) state->ps.plan)->onConflictAction ==
+	ONCONFLICT_UPDATE;
 
-	if (state->operation == CMD_MERGE)
-		warden_images_give_up("it merges into a partitioned table");
-	if (state->operation != CMD_INSERT)
-		return;
-	if (((ModifyTable *) state->ps.plan)->onConflictAction ==
-		ONCONFLICT_UPDATE)
-		warden_images_give_up("it updates on conflict in a partitioned table");
-	add_trigger(root, function, true);
+	add_trigger(root, function, updates ?
+				TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE :
+				TRIGGER_TYPE_INSERT);
 	state->mt_transition_capture =
-		MakeTransitionCaptureState(root->ri_TrigDesc,
-								   RelationGetRelid(root->ri_RelationDesc),
-								   CMD_INSERT);
+		MakeTransitionCaptureState(root->ri_TrigDesc, relid, CMD_INSERT);
+	if (updates)
+		state->mt_oc_transition_capture =
+			MakeTransitionCaptureState(root->ri_TrigDesc, relid, CMD_UPDATE);
+}
+
+/*
+ * A partitioned table that UPDATE or MERGE may move rows from, or insert into.
+ * Not beside other writes of the query, whose triggers of the same kind on the
+ * same table would count as ours; not where others collect what is updated,
+ * since rows that are moved are among those then.
+ */
+static bool
+collect_moved(ModifyTableState *state, bool alone, Oid function)
+{
+	ResultRelInfo *root = state->rootResultRelInfo;
+	Oid			relid = RelationGetRelid(root->ri_RelationDesc);
+	TriggerDesc *desc = root->ri_TrigDesc;
+	bool		fires;
+
+	if (!alone || (desc != NULL && (desc->trig_update_old_table ||
+									desc->trig_update_new_table ||
+									desc->trig_delete_old_table)))
+		return false;
+	fires = state->operation == CMD_MERGE &&
+		(state->mt_merge_subcommands & MERGE_INSERT) != 0;
+	add_trigger(root, function, fires ? TRIGGER_TYPE_INSERT : 0);
+	root->ri_TrigDesc->trig_insert_new_table = true;
+	state->mt_transition_capture =
+		MakeTransitionCaptureState(root->ri_TrigDesc, relid, CMD_INSERT);
+	if (state->operation == CMD_UPDATE)
+		warden_sample_moving(relid);
+	return true;
+}
+
+/* A table with children that MERGE inserts into: not one of its children. */
+static bool
+inserts_beside(ModifyTableState *state)
+{
+	return state->operation == CMD_MERGE &&
+		state->rootResultRelInfo != state->resultRelInfo &&
+		state->rootResultRelInfo->ri_RelationDesc->rd_rel->relkind ==
+		RELKIND_RELATION;
 }
 
 static void
-watch_write(ModifyTableState *state, bool outermost, Oid function)
+watch_write(ModifyTableState *state, bool outermost, bool alone, Oid function)
 {
 	Relation	root = state->rootResultRelInfo->ri_RelationDesc;
+	bool		collected = false;
 	int			i;
 
 	/* the library's own tables are none of the change's business */
 	if (RelationGetNamespace(root) == warden_catalog_schema())
 		return;
 	if (root->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		watch_root(state, function);
+	{
+		if (state->operation == CMD_INSERT)
+			collect_inserted(state, function);
+		else if (state->operation != CMD_DELETE)
+			collected = collect_moved(state, outermost && alone, function);
+		if (state->operation == CMD_MERGE && !collected)
+			warden_images_give_up("it merges into a partitioned table");
+	}
+	else if (inserts_beside(state))
+		add_trigger(state->rootResultRelInfo, function,
+					TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT);
 	for (i = 0; i < state->mt_nrels; i++)
-		watch_table(state, &state->resultRelInfo[i], outermost, function);
+		watch_table(state, &state->resultRelInfo[i], outermost, collected,
+					function);
 }
 
 static void
@@ -360,6 +476,7 @@ watch_query(QueryDesc *queryDesc, int eflags)
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	Oid			function = warden_catalog_function("capture_image");
 	bool		outermost = (eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0;
+	bool		alone = estate->es_auxmodifytables == NIL;
 	ListCell   *cell;
 
 	if (!OidIsValid(function))
@@ -367,9 +484,9 @@ watch_query(QueryDesc *queryDesc, int eflags)
 	if (queryDesc->planstate != NULL &&
 		IsA(queryDesc->planstate, ModifyTableState))
 		watch_write((ModifyTableState *) queryDesc->planstate, outermost,
-					function);
+					alone, function);
 	foreach(cell, estate->es_auxmodifytables)
-		watch_write(lfirst(cell), outermost, function);
+		watch_write(lfirst(cell), outermost, false, function);
 	MemoryContextSwitchTo(old);
 }
 
@@ -385,9 +502,47 @@ watch_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		watch_query(queryDesc, eflags);
 }
 
+/* The trigger for what has been moved, alone on a table that is as the root. */
+static void
+fire_moved(ModifyTableState *state)
+{
+	ResultRelInfo *root = state->rootResultRelInfo;
+	TriggerDesc *desc = root->ri_TrigDesc;
+	ResultRelInfo *alone;
+
+	if (desc == NULL || desc->numtriggers == 0 ||
+		desc->triggers[0].tgname != by_itself)
+		return;
+	alone = makeNode(ResultRelInfo);
+	InitResultRelInfo(alone, root->ri_RelationDesc, 0, NULL, 0);
+	alone->ri_TrigDesc = NULL;
+	add_trigger(alone, desc->triggers[0].tgoid, TRIGGER_TYPE_INSERT);
+	ExecASInsertTriggers(state->ps.state, alone, state->mt_transition_capture);
+}
+
+static void
+watch_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (watching && queryDesc->planstate != NULL &&
+		IsA(queryDesc->planstate, ModifyTableState))
+	{
+		MemoryContext old =
+			MemoryContextSwitchTo(queryDesc->estate->es_query_cxt);
+
+		fire_moved((ModifyTableState *) queryDesc->planstate);
+		MemoryContextSwitchTo(old);
+	}
+	if (prev_ExecutorFinish)
+		prev_ExecutorFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
 void
 warden_watch_init(void)
 {
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = watch_ExecutorStart;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = watch_ExecutorFinish;
 }

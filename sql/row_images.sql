@@ -157,7 +157,7 @@ SELECT warden.propose(sql, 'to be undone', '') FROM (VALUES
 	(9, 'INSERT INTO regress_i.items VALUES (2, ''two''), (7, ''seven'') ON CONFLICT (id) DO UPDATE SET name = excluded.name'),
 	(10, 'MERGE INTO regress_i.items i USING (VALUES (3, ''three''), (4, NULL), (8, ''eight'')) n (id, name) ON i.id = n.id WHEN MATCHED AND n.name IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET name = n.name WHEN NOT MATCHED THEN INSERT (id, name) VALUES (n.id, n.name)'),
 	(11, 'WITH gone AS (DELETE FROM regress_i.items WHERE id = 5 RETURNING *) INSERT INTO regress_i.heap SELECT id + 100, name FROM gone'),
-	-- and what can not
+	-- and what can not, but for 12 and 15
 	(12, 'UPDATE regress_i.part SET id = 19 WHERE id = 2'),
 	(13, 'UPDATE regress_i.heap SET n = 0, v = ''same'''),
 	(14, 'INSERT INTO regress_i.heap VALUES (4, ''d''); TRUNCATE regress_i.heap'),
