@@ -555,4 +555,5 @@ warden_pending_init(void)
 	warden_pending_state_init();
 	warden_toplevel_init();
 	warden_watch_init();
+	warden_preview_guard_init();
 }

@@ -425,6 +425,9 @@ extern void warden_watch_begin(void);
 extern void warden_watch_end(void);
 extern void warden_watch_init(void);	/* called by warden_pending_init */
 
+/* What a preview may not call (pending_preview_guard.c); called there, too. */
+extern void warden_preview_guard_init(void);
+
 /*
  * Row images (pending_images.c): captured between _begin and _end, per
  * statement; _store, in internal mode and connected to SPI, keeps them.

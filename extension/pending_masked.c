@@ -22,8 +22,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -69,51 +67,21 @@ typedef struct SampleReceiver
 
 /* ---- may it be executed? ------------------------------------------------- */
 
-/* Row locks, writes, and what is read from another server. */
+/* Row locks and writes. */
 static bool
 reach_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, RangeTblEntry))
-		return ((RangeTblEntry *) node)->rtekind == RTE_RELATION &&
-			((RangeTblEntry *) node)->relkind == RELKIND_FOREIGN_TABLE;
 	if (IsA(node, Query))
 	{
 		Query	   *query = (Query *) node;
 
 		return query->commandType != CMD_SELECT || query->hasModifyingCTE ||
 			query->rowMarks != NIL ||
-			query_tree_walker(query, reach_walker, context,
-							  QTW_EXAMINE_RTES_BEFORE);
+			query_tree_walker(query, reach_walker, context, 0);
 	}
 	return expression_tree_walker(node, reach_walker, context);
-}
-
-/* Partitions are behind their parent's back. */
-static bool
-tree_has_foreign_table(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-		ListCell   *cell;
-
-		if (rte->rtekind != RTE_RELATION || !rte->inh)
-			return false;
-		foreach(cell, find_all_inheritors(rte->relid, AccessShareLock, NULL))
-		{
-			if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
-				return true;
-		}
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, tree_has_foreign_table,
-								 context, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, tree_has_foreign_table, context);
 }
 
 static const char *
@@ -124,7 +92,7 @@ query_bar(Query *query)
 	if (contain_volatile_functions((Node *) query))
 		return "it calls a volatile function";
 	if (reach_walker((Node *) query, NULL) ||
-		tree_has_foreign_table((Node *) query, NULL))
+		warden_preview_reads_foreign_table(query))
 		return "it writes, locks rows or reads a foreign table";
 	return NULL;
 }
@@ -326,16 +294,19 @@ try_to_look(Look *look)
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	warden_apply_set_running(true);
+	warden_preview_guard(true);
 	PG_TRY();
 	{
 		enter(look);
 		look_at(look);
+		warden_preview_guard(false);
 		warden_apply_set_running(false);
 	}
 	PG_CATCH();
 	{
 		ErrorData  *error;
 
+		warden_preview_guard(false);
 		warden_apply_set_running(false);
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();

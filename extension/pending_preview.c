@@ -20,6 +20,8 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -65,7 +67,7 @@ typedef struct PreviewJob
 /*
  * The planner's estimate for DML, as things are now; -1 where there is none.
  * Planning evaluates what it takes for constant, so what calls functions that
- * may not run is not planned either.
+ * may not run is not planned either; and it may ask other servers.
  */
 static double
 estimate_now(WardenStatement *statement)
@@ -90,7 +92,8 @@ estimate_now(WardenStatement *statement)
 
 		if (query->commandType == CMD_SELECT ||
 			query->commandType == CMD_UTILITY ||
-			warden_preview_unsafe((Node *) query))
+			warden_preview_unsafe((Node *) query) ||
+			warden_preview_reads_foreign_table(query))
 			continue;
 		plan = pg_plan_query(query, statement->statement, 0, NULL);
 		if (IsA(plan->planTree, ModifyTable) &&
@@ -146,6 +149,29 @@ read_locks_internally(void *arg)
 	SPI_finish();
 }
 
+/* What the statement names, and what DDL does to all of that goes with it. */
+static List *
+may_be_rewritten(const WardenStatement *statement)
+{
+	List	   *relids = NIL;
+	ListCell   *cell;
+
+	foreach(cell, warden_capture_targets(statement->objects))
+	{
+		Oid			relid = lfirst_oid(cell);
+		char		kind = get_rel_relkind(relid);
+
+		if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+			relids = list_concat_unique_oid(relids,
+											find_all_inheritors(relid,
+																AccessShareLock,
+																NULL));
+		else
+			relids = list_append_unique_oid(relids, relid);
+	}
+	return relids;
+}
+
 static List *
 filenodes(List *relids)
 {
@@ -187,7 +213,7 @@ note_rewrites(PreviewJob *job, WardenMeasured *measured, List *relids,
 static void
 execute_statement(PreviewJob *job, WardenMeasured *measured)
 {
-	List	   *relids = warden_capture_targets(measured->statement->objects);
+	List	   *relids = may_be_rewritten(measured->statement);
 	List	   *before = filenodes(relids);
 	instr_time	start;
 	instr_time	end;
@@ -209,6 +235,26 @@ execute_statement(PreviewJob *job, WardenMeasured *measured)
 	note_rewrites(job, measured, relids, before, filenodes(relids));
 	job->current = measured;
 	warden_principal_run_internal(read_locks_internally, job);
+}
+
+/* An error of its own, or the end of what a preview lets run. */
+static void
+note_failure(WardenMeasured *measured, const ErrorData *error, bool at_end)
+{
+	if (warden_preview_guard_stopped())
+	{
+		measured->method = "explained";
+		measured->detail = "it calls a function that is not built in";
+		measured->rows = measured->duration = -1;
+		measured->sample = NULL;
+		measured->locks = measured->rewritten = NIL;
+		return;
+	}
+	measured->method = "failed";
+	measured->detail = psprintf("%s: %s%s",
+								unpack_sql_state(error->sqlerrcode),
+								error->message,
+								at_end ? " (deferred to the end)" : "");
 }
 
 /*
@@ -256,12 +302,8 @@ try_statement(PreviewJob *job, WardenMeasured *measured, bool at_end)
 		MemoryContextSwitchTo(job->context);
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
-		measured->method = "failed";
-		measured->detail = psprintf("%s: %s%s",
-									unpack_sql_state(error->sqlerrcode),
-									error->message,
-									at_end ? " (deferred to the end)" : "");
-		ok = false;
+		note_failure(measured, error, at_end);
+		ok = strcmp(measured->method, "failed") != 0;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -325,6 +367,7 @@ measure_and_roll_back(PreviewJob *job)
 	if (in_block)
 		warden_apply_constraints();
 	warden_apply_set_running(true);
+	warden_preview_guard(true);
 	warden_watch_begin();
 	PG_TRY();
 	{
@@ -343,6 +386,7 @@ measure_and_roll_back(PreviewJob *job)
 	}
 	PG_END_TRY();
 	warden_apply_set_running(false);
+	warden_preview_guard(false);
 	warden_watch_end();
 	(void) warden_sample_end();
 	/* the settings and the user go back with it */

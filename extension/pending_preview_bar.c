@@ -4,7 +4,7 @@
  *
  * Only where everything that it reaches is known: no functions but the built-in
  * ones that agents may use (and sequences), no triggers but those of foreign
- * keys, no rules, no event triggers.
+ * keys, no rules, no event triggers, no tables of other servers.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -38,9 +38,6 @@
 #include "review.h"
 #include "statement.h"
 
-/* Larger tables are not rewritten, scanned or indexed just to be looked at. */
-#define PREVIEW_MAX_BYTES		(64 * 1024 * 1024)
-
 /* ---- functions ---------------------------------------------------------- */
 
 /* check_functions_in_node callback: true for one that may not run. */
@@ -59,13 +56,6 @@ is_unsafe_function(Oid funcid, void *context pg_attribute_unused())
 		((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
 	ReleaseSysCache(tuple);
 	return !safe || !warden_function_gate_allows(funcid);
-}
-
-static bool
-is_constrained_domain(Oid type)
-{
-	return OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
-		DomainHasConstraints(type);
 }
 
 static bool
@@ -88,122 +78,12 @@ warden_preview_unsafe(Node *node)
 	return unsafe_walker(node, NULL);
 }
 
-/* Triggers other than those of foreign keys run code. */
-static const char *
-trigger_bar(Relation relation)
-{
-	int			i;
-
-	for (i = 0; relation->trigdesc != NULL &&
-		 i < relation->trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &relation->trigdesc->triggers[i];
-
-		if (!trigger->tgisinternal || OidIsValid(trigger->tgconstrindid) == 0)
-			return psprintf("table %s has trigger %s",
-							RelationGetRelationName(relation),
-							trigger->tgname);
-	}
-	return NULL;
-}
-
-static const char *
-expressions_bar(Relation relation)
-{
-	TupleDesc	desc = RelationGetDescr(relation);
-	ListCell   *cell;
-	int			i;
-
-	for (i = 0; i < desc->natts; i++)
-	{
-		if (is_constrained_domain(TupleDescAttr(desc, i)->atttypid))
-			return "a column's type is a domain with constraints";
-	}
-	for (i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
-	{
-		if (unsafe_walker(stringToNode(desc->constr->check[i].ccbin), NULL))
-			return "a CHECK constraint calls a function that is not built in";
-	}
-	for (i = 0; desc->constr != NULL && i < desc->constr->num_defval; i++)
-	{
-		if (unsafe_walker(stringToNode(desc->constr->defval[i].adbin), NULL))
-			return "a default calls a function that is not built in";
-	}
-	foreach(cell, RelationGetIndexList(relation))
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		bool		unsafe;
-
-		unsafe = unsafe_walker((Node *) RelationGetIndexExpressions(index),
-							   NULL) ||
-			unsafe_walker((Node *) RelationGetIndexPredicate(index), NULL);
-		index_close(index, AccessShareLock);
-		if (unsafe)
-			return "an index calls a function that is not built in";
-	}
-	return NULL;
-}
-
-/* What a change to the rows or the shape of a relation would set off. */
-static const char *
-relation_bar(Oid relid, bool ddl)
-{
-	Relation	relation = try_relation_open(relid, AccessShareLock);
-	const char *bar = NULL;
-
-	if (relation == NULL)
-		return NULL;
-	if (relation->rd_rel->relkind != RELKIND_RELATION &&
-		!(ddl && relation->rd_rel->relkind != RELKIND_FOREIGN_TABLE &&
-		  relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE))
-		bar = "it reaches something else than a plain table";
-	else if (relation->rd_rel->relkind == RELKIND_RELATION)
-	{
-		bar = trigger_bar(relation);
-		if (bar == NULL)
-			bar = expressions_bar(relation);
-		if (bar == NULL && ddl &&
-			(int64) RelationGetNumberOfBlocks(relation) * BLCKSZ >
-			PREVIEW_MAX_BYTES)
-			bar = "the table is too large to be changed just to look";
-	}
-	relation_close(relation, AccessShareLock);
-	return bar;
-}
-
-/*
- * Foreign keys act on other tables, whose triggers count as well.  One step
- * is followed; a chain of cascades is not run.
- */
-static const char *
-cascade_bar(Oid relid)
-{
-	Relation	relation = try_relation_open(relid, AccessShareLock);
-	const char *bar = NULL;
-	int			i;
-
-	if (relation == NULL)
-		return NULL;
-	for (i = 0; bar == NULL && relation->trigdesc != NULL &&
-		 i < relation->trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &relation->trigdesc->triggers[i];
-
-		if (trigger->tgfoid == F_RI_FKEY_CASCADE_DEL ||
-			trigger->tgfoid == F_RI_FKEY_CASCADE_UPD ||
-			trigger->tgfoid == F_RI_FKEY_SETNULL_DEL ||
-			trigger->tgfoid == F_RI_FKEY_SETNULL_UPD ||
-			trigger->tgfoid == F_RI_FKEY_SETDEFAULT_DEL ||
-			trigger->tgfoid == F_RI_FKEY_SETDEFAULT_UPD)
-			bar = relation_bar(trigger->tgconstrrelid, false);
-	}
-	relation_close(relation, AccessShareLock);
-	return bar;
-}
+/* ---- DML ---------------------------------------------------------------- */
 
 static const char *
 query_bar(Query *query)
 {
+	RangeTblEntry *target;
 	ListCell   *cell;
 	const char *bar;
 
@@ -218,13 +98,12 @@ query_bar(Query *query)
 		if (castNode(Query, cte->ctequery)->commandType != CMD_SELECT)
 			return "it writes in a WITH query";
 	}
-	{
-		Oid			relid = list_nth_node(RangeTblEntry, query->rtable,
-										  query->resultRelation - 1)->relid;
-
-		bar = relation_bar(relid, false);
-		return bar != NULL ? bar : cascade_bar(relid);
-	}
+	target = list_nth_node(RangeTblEntry, query->rtable,
+						   query->resultRelation - 1);
+	bar = warden_preview_tables_bar(list_make1_oid(target->relid), false);
+	if (bar == NULL && warden_preview_reads_foreign_table(query))
+		bar = "it reads a foreign table";
+	return bar;
 }
 
 /*
@@ -277,8 +156,7 @@ is_checked_domain(TypeName *name)
 {
 	Oid			type = LookupTypeNameOid(NULL, name, true);
 
-	return OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
-		DomainHasConstraints(type);
+	return warden_preview_is_checked(type);
 }
 
 static bool
@@ -339,12 +217,23 @@ alter_is_safe(AlterTableStmt *stmt)
 	return true;
 }
 
+/* The bounds of a partition are computed when it is made. */
+static bool
+create_is_safe(CreateStmt *stmt)
+{
+	PartitionBoundSpec *bound = stmt->partbound;
+
+	return !unsafe_raw_walker((Node *) stmt->tableElts, NULL) &&
+		(bound == NULL ||
+		 (!unsafe_raw_walker((Node *) bound->listdatums, NULL) &&
+		  !unsafe_raw_walker((Node *) bound->lowerdatums, NULL) &&
+		  !unsafe_raw_walker((Node *) bound->upperdatums, NULL)));
+}
+
 /* Kinds of DDL that act on catalogs and on the tables that they name only. */
 static const char *
 ddl_bar(Node *stmt, WardenStatement *statement)
 {
-	ListCell   *cell;
-	const char *bar;
 	bool		safe;
 
 	switch (nodeTag(stmt))
@@ -361,8 +250,7 @@ ddl_bar(Node *stmt, WardenStatement *statement)
 			safe = true;
 			break;
 		case T_CreateStmt:
-			safe = !unsafe_raw_walker((Node *) ((CreateStmt *) stmt)->tableElts,
-									  NULL);
+			safe = create_is_safe((CreateStmt *) stmt);
 			break;
 		case T_IndexStmt:
 			{
@@ -380,13 +268,8 @@ ddl_bar(Node *stmt, WardenStatement *statement)
 	}
 	if (!safe)
 		return "it calls a function that is not built in";
-	foreach(cell, warden_capture_targets(statement->objects))
-	{
-		bar = relation_bar(lfirst_oid(cell), true);
-		if (bar != NULL)
-			return bar;
-	}
-	return NULL;
+	return warden_preview_tables_bar(warden_capture_targets(statement->objects),
+									 true);
 }
 
 /* Event triggers run code at DDL. */

@@ -36,6 +36,29 @@ extern const char *warden_preview_bar(WardenStatement *statement);
 extern bool warden_preview_unsafe(Node *node);
 
 /*
+ * Why what these relations lead to may not be set off, or NULL; with ddl they
+ * are altered, else rows of them are written (pending_preview_tables.c).
+ */
+extern const char *warden_preview_tables_bar(List *relids, bool ddl);
+
+/* Does it scan a foreign table, or a table with such a partition? */
+extern bool warden_preview_reads_foreign_table(Query *query);
+
+/* Are there domains with constraints in a type, however deep? */
+extern bool warden_preview_is_checked(Oid type);
+
+/* In another language than C. */
+extern bool warden_preview_is_procedural(Oid function);
+
+/*
+ * While it is on, functions that may do anything are refused when they are
+ * called (pending_preview_guard.c).  _stopped: was one, since it was switched
+ * on or last asked?
+ */
+extern void warden_preview_guard(bool now);
+extern bool warden_preview_guard_stopped(void);
+
+/*
  * Looks up which triggers a statement can set off as things are now, into its
  * "triggers" (pending_trigger.c); names of the statement mean then what they
  * mean when it runs.
