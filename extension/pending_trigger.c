@@ -241,21 +241,53 @@ look_at_relation(Search *search, const Event *event, Oid relid)
 	relation_close(relation, AccessShareLock);
 }
 
-/* A row that leaves its partition is deleted there and inserted elsewhere. */
+/* Are any of these columns of its parent's among its partition key? */
 static bool
-moves_rows(const Event *event)
+assigns_key(const Event *event, Oid relid)
 {
 	Relation	relation;
-	bool		moves;
+	Bitmapset  *columns = NULL;
+	int			column = -1;
+	bool		assigns;
+
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return false;
+	while ((column = bms_next_member(event->columns, column)) >= 0)
+	{
+		char	   *name = get_attname(event->relid, column +
+									   FirstLowInvalidHeapAttributeNumber,
+									   true);
+
+		if (name != NULL)
+			columns = bms_add_member(columns, get_attnum(relid, name) -
+									 FirstLowInvalidHeapAttributeNumber);
+	}
+	relation = relation_open(relid, AccessShareLock);
+	assigns = has_partition_attrs(relation, columns, NULL);
+	relation_close(relation, AccessShareLock);
+	return assigns;
+}
+
+/*
+ * A row that leaves its partition, at any depth, is deleted there and inserted
+ * elsewhere.
+ */
+static bool
+moves_rows(const Event *event, List *tree)
+{
+	ListCell   *cell;
 
 	if (event->type != TRIGGER_TYPE_UPDATE ||
 		get_rel_relkind(event->relid) != RELKIND_PARTITIONED_TABLE)
 		return false;
-	relation = relation_open(event->relid, AccessShareLock);
-	moves = event->columns == NULL ||
-		has_partition_attrs(relation, event->columns, NULL);
-	relation_close(relation, AccessShareLock);
-	return moves;
+	if (event->columns == NULL)
+		return true;
+	foreach(cell, tree)
+	{
+		if (assigns_key(event, lfirst_oid(cell)))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -287,7 +319,7 @@ follow(Search *search, const Event *event)
 		tree = list_make1_oid(event->relid);
 	foreach(cell, tree)
 		look_at_relation(search, event, lfirst_oid(cell));
-	if (moves_rows(event))
+	if (moves_rows(event, tree))
 	{
 		Event		moved = {event->relid, TRIGGER_TYPE_DELETE, NULL, true};
 

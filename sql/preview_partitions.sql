@@ -305,7 +305,8 @@ SELECT warden.propose(sql, 'code', '') FROM (VALUES
 	(3, 'UPDATE regress_p.parent SET v = v || ''!'''),
 	(4, 'DELETE FROM regress_p.keys'),
 	(5, 'DELETE FROM regress_p.sales1 USING regress_p.logs WHERE logs.n = id'),
-	(6, 'ALTER TABLE regress_p.sales ADD COLUMN more int DEFAULT 1')
+	(6, 'ALTER TABLE regress_p.sales ADD COLUMN more int DEFAULT 1'),
+	(7, 'UPDATE regress_p.sales SET region = ''b'' WHERE id = 3')
 	) AS t (n, sql) ORDER BY n;
 \c - regress_p_ann
 SELECT warden.approve(id, 'ok') FROM generate_series(42101, 42106) id;
@@ -510,6 +511,15 @@ DO $$BEGIN
 END$$;
 SET SESSION AUTHORIZATION regress_p_ann;
 SELECT method, compared, detail FROM warden.preview(42102);
+ROLLBACK;
+-- and what it says that could be set off, where the key further down moves rows
+BEGIN;
+CREATE TRIGGER gone AFTER DELETE ON regress_p.sales2a
+	FOR EACH ROW EXECUTE FUNCTION regress_p.fire();
+CREATE TRIGGER come AFTER INSERT ON regress_p.sales2b
+	FOR EACH ROW EXECUTE FUNCTION regress_p.fire();
+SET SESSION AUTHORIZATION regress_p_ann;
+SELECT id, method, triggers FROM unnest('{42101, 42107}'::int[]) id, warden.preview(id);
 ROLLBACK;
 
 --
