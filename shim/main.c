@@ -87,14 +87,18 @@ raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Memory is given back between calls, and secrets stay out of core files. */
+/*
+ * What an answer of a few thousand rows takes is kept for the next one, since
+ * asking the kernel for it anew costs as much as filling it; more is given back.
+ * Secrets stay out of core files.
+ */
 static void
 tune_process(void)
 {
 	raise_descriptor_limit();
 	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 2048 * 1024);
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
