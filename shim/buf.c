@@ -4,6 +4,7 @@
  */
 #include "buf.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -246,30 +247,52 @@ escape_byte(Buf *b, unsigned char c)
 }
 
 /*
- * Length of the prefix that needs no attention, eight bytes at a time: a word
- * is plain when no byte is below 0x20, above 0x7f, a quote or a backslash.
+ * Has bit 7 of the first byte of w that is not plain, and perhaps some behind
+ * it; 0 where all are.
  */
-static size_t
-plain_prefix(const unsigned char *s, size_t n)
+static inline uint64_t
+odd_bytes(uint64_t w)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
-	const uint64_t high = UINT64_C(0x8080808080808080);
+	uint64_t	quote = w ^ (ones * '"');
+	uint64_t	slash = w ^ (ones * '\\');
+
+	return (w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) &
+		(ones * 0x80);
+}
+
+static inline uint64_t
+odd_word(const char *s)
+{
+	uint64_t	w;
+
+	memcpy(&w, s, 8);
+	return odd_bytes(le64toh(w));
+}
+
+/* Eight bytes at a time; the last word reaches back over what was seen. */
+size_t
+buf_plain_run(const char *s, size_t n)
+{
 	size_t		i = 0;
 
-	for (; i + 8 <= n; i += 8)
+	if (n >= 8)
 	{
-		uint64_t	w;
-		uint64_t	quote;
-		uint64_t	slash;
+		uint64_t	odd = 0;
 
-		memcpy(&w, s + i, 8);
-		quote = w ^ (ones * '"');
-		slash = w ^ (ones * '\\');
-		w |= (w - ones * 0x20) | (quote - ones) | (slash - ones);
-		if ((w & high) != 0)
-			break;
+		while (i + 8 <= n && (odd = odd_word(s + i)) == 0)
+			i += 8;
+		if (i == n)
+			return n;
+		if (odd == 0)
+		{
+			i = n - 8;
+			odd = odd_word(s + i);
+		}
+		return odd != 0 ? i + (size_t) __builtin_ctzll(odd) / 8 : n;
 	}
-	while (i < n && s[i] >= 0x20 && s[i] < 0x80 && s[i] != '"' && s[i] != '\\')
+	while (i < n && s[i] >= 0x20 && (s[i] & 0x80) == 0 && s[i] != '"' &&
+		   s[i] != '\\')
 		i++;
 	return i;
 }
@@ -281,7 +304,7 @@ buf_json_chars(Buf *b, const char *s, size_t n)
 
 	while (n > 0)
 	{
-		size_t		run = plain_prefix(p, n);
+		size_t		run = buf_plain_run((const char *) p, n);
 		size_t		seq;
 
 		buf_append(b, p, run);
@@ -307,8 +330,28 @@ buf_json_chars(Buf *b, const char *s, size_t n)
 }
 
 void
+buf_quote(Buf *b, const char *s, size_t n)
+{
+	char	   *at;
+
+	if (!buf_reserve(b, n + 2))
+		return;
+	at = b->data + b->len;
+	at[0] = '"';
+	memcpy(at + 1, s, n);
+	at[n + 1] = '"';
+	at[n + 2] = '\0';
+	b->len += n + 2;
+}
+
+void
 buf_json_string(Buf *b, const char *s, size_t n)
 {
+	if (buf_plain_run(s, n) == n)
+	{
+		buf_quote(b, s, n);
+		return;
+	}
 	buf_putc(b, '"');
 	buf_json_chars(b, s, n);
 	buf_putc(b, '"');

@@ -81,6 +81,12 @@ extern void buf_json_chars(Buf *b, const char *s, size_t n);
 extern void buf_json_string(Buf *b, const char *s, size_t n);
 extern void buf_json_cstr(Buf *b, const char *s);
 
+/* length of the prefix that JSON takes as it is and a terminal shows so: ASCII */
+extern size_t buf_plain_run(const char *s, size_t n);
+
+/* such text, quoted */
+extern void buf_quote(Buf *b, const char *s, size_t n);
+
 /* length of the UTF-8 sequence at s (1..4), 0 if there is none */
 extern size_t buf_utf8_len(const unsigned char *s, size_t n);
 

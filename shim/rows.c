@@ -2,6 +2,9 @@
  * rows.c
  *		No tree is built: cells go from libpq's result into the buffer.
  *
+ * libpq is asked for each cell once, and a cell that JSON takes as it is was
+ * measured for the table as well.
+ *
  * int2, int4, int8 within 2^53, finite floats, booleans and json become JSON
  * values, NULL becomes null, everything else stays PostgreSQL's text.
  */
@@ -9,6 +12,7 @@
 
 #include "pg_types.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,6 +21,63 @@
 /* Longest integer text that is below 2^53 without looking at its value. */
 #define SAFE_DIGITS 15
 #define MAX_SAFE_INTEGER INT64_C(9007199254740991)
+
+/* width of a cell that was not measured, or has several lines */
+#define UNMEASURED UINT_MAX
+#define SEVERAL (UINT_MAX - 1)
+
+/* Row -1 is the header. */
+static Cell *
+cell_at(const Rows *rows, int row, int column)
+{
+	return &rows->cells[(size_t) (row + 1) * (size_t) rows->columns +
+						(size_t) column];
+}
+
+static Cell
+read_cell(const DbOutcome *outcome, int row, int column)
+{
+	size_t		len = 0;
+	const char *text;
+
+	if (row >= 0)
+		text = db_cell(outcome, row, column, &len);
+	else
+	{
+		text = db_column_name(outcome, column);
+		len = strlen(text);
+	}
+	return (Cell) {text, (unsigned) len, UNMEASURED};
+}
+
+bool
+rows_open(Rows *rows, const DbOutcome *outcome)
+{
+	Cell	   *cell;
+
+	*rows = (Rows) {outcome, db_rows(outcome), db_columns(outcome), 0, NULL};
+	rows->cells = malloc(((size_t) rows->count + 1) *
+						 ((size_t) rows->columns + 1) * sizeof(Cell));
+	cell = rows->cells;
+	if (cell == NULL)
+		return false;
+	for (int row = -1; row < rows->count; row++)
+	{
+		for (int column = 0; column < rows->columns; column++)
+		{
+			*cell = read_cell(outcome, row, column);
+			rows->bytes += cell++->len;
+		}
+	}
+	return true;
+}
+
+void
+rows_close(Rows *rows)
+{
+	free(rows->cells);
+	rows->cells = NULL;
+}
 
 /* ------------------------------------------------------------------------
  * JSON
@@ -70,118 +131,99 @@ is_finite_number(const char *cell, size_t len)
 	return at < len && cell[at] >= '0' && cell[at] <= '9';
 }
 
-static void
-put_value(Buf *out, PgTypeClass class, const char *cell, size_t len)
+/* Whether the cell's text is JSON as it stands. */
+static bool
+is_literal(PgTypeClass class, const Cell *cell)
 {
-	switch (class)
-	{
-		case PG_TYPE_BOOL:
-			buf_puts(out, cell[0] == 't' ? "true" : "false");
-			return;
-		case PG_TYPE_INTEGER:
-			if (is_safe_integer(cell, len))
-			{
-				buf_append(out, cell, len);
-				return;
-			}
-			break;
-		case PG_TYPE_FLOAT:
-			if (is_finite_number(cell, len))
-			{
-				buf_append(out, cell, len);
-				return;
-			}
-			break;
-		case PG_TYPE_JSON:
-			rows_put_raw_json(out, cell, len);
-			return;
-		case PG_TYPE_TEXT:
-			break;
-	}
-	buf_json_string(out, cell, len);
+	return (class == PG_TYPE_INTEGER && is_safe_integer(cell->text, cell->len)) ||
+		(class == PG_TYPE_FLOAT && is_finite_number(cell->text, cell->len));
 }
 
 static void
-put_cell(Buf *out, const DbOutcome *outcome, int row, int column,
-		 PgTypeClass class)
+put_cell(Buf *out, Cell *cell, PgTypeClass class)
 {
-	size_t		len;
-	const char *cell = db_cell(outcome, row, column, &len);
-
-	if (cell == NULL)
+	if (cell->text == NULL)
 		buf_append(out, "null", 4);
-	else
-		put_value(out, class, cell, len);
-}
-
-static void
-put_row(Buf *out, const DbOutcome *outcome, int row,
-		const PgTypeClass *classes, int columns)
-{
-	buf_putc(out, '[');
-	for (int column = 0; column < columns; column++)
+	else if (class == PG_TYPE_BOOL)
+		buf_puts(out, cell->text[0] == 't' ? "true" : "false");
+	else if (class == PG_TYPE_JSON)
+		rows_put_raw_json(out, cell->text, cell->len);
+	else if (is_literal(class, cell))
 	{
-		if (column > 0)
-			buf_putc(out, ',');
-		put_cell(out, outcome, row, column, classes[column]);
+		buf_append(out, cell->text, cell->len);
+		cell->width = cell->len;
 	}
-	buf_putc(out, ']');
+	else if (buf_plain_run(cell->text, cell->len) == cell->len)
+	{
+		buf_quote(out, cell->text, cell->len);
+		cell->width = cell->len;
+	}
+	else
+		buf_json_string(out, cell->text, cell->len);
 }
 
 /* One class per column; there are at most DB_MAX_COLUMNS. */
-static int
-find_classes(const DbOutcome *outcome, PgTypeClass *classes)
+static void
+find_classes(const Rows *rows, PgTypeClass *classes)
 {
-	int			columns = db_columns(outcome);
-
-	for (int i = 0; i < columns; i++)
-		classes[i] = pg_type_class(db_column_type(outcome, i));
-	return columns;
-}
-
-int
-rows_put_json(Buf *out, const DbOutcome *outcome, size_t max_bytes)
-{
-	int			rows = db_rows(outcome);
-	size_t		start = out->len;
-	PgTypeClass classes[DB_MAX_COLUMNS];
-	int			columns = find_classes(outcome, classes);
-
-	buf_putc(out, '[');
-	for (int row = 0; row < rows; row++)
-	{
-		size_t		mark = out->len;
-
-		if (row > 0)
-			buf_putc(out, ',');
-		put_row(out, outcome, row, classes, columns);
-		if (out->len - start > max_bytes)
-		{
-			buf_truncate(out, mark);
-			rows = row;
-		}
-	}
-	buf_putc(out, ']');
-	return rows;
+	for (int i = 0; i < rows->columns; i++)
+		classes[i] = pg_type_class(db_column_type(rows->outcome, i));
 }
 
 void
-rows_put_objects(Buf *out, const DbOutcome *outcome, int rows)
+rows_put_json(Buf *out, Rows *rows, size_t max_bytes)
 {
+	size_t		start = out->len;
+	size_t		size = rows->bytes +
+		(size_t) rows->count * (size_t) (rows->columns + 1) * 3;
 	PgTypeClass classes[DB_MAX_COLUMNS];
-	int			columns = find_classes(outcome, classes);
 
+	/* in most cases it need not grow */
+	if (!buf_reserve(out, size < max_bytes ? size : max_bytes))
+		return;
+	find_classes(rows, classes);
 	buf_putc(out, '[');
-	for (int row = 0; row < rows; row++)
+	for (int row = 0; row < rows->count; row++)
 	{
-		buf_puts(out, row > 0 ? ",\n{" : "{");
-		for (int column = 0; column < columns; column++)
+		size_t		mark = out->len;
+		Cell	   *cells = cell_at(rows, row, 0);
+
+		buf_puts(out, row > 0 ? ",[" : "[");
+		for (int column = 0; column < rows->columns; column++)
 		{
 			if (column > 0)
 				buf_putc(out, ',');
-			buf_json_cstr(out, db_column_name(outcome, column));
+			put_cell(out, &cells[column], classes[column]);
+		}
+		buf_putc(out, ']');
+		if (out->len - start > max_bytes)
+		{
+			buf_truncate(out, mark);
+			rows->count = row;
+		}
+	}
+	buf_putc(out, ']');
+}
+
+void
+rows_put_objects(Buf *out, const Rows *rows)
+{
+	PgTypeClass classes[DB_MAX_COLUMNS];
+
+	find_classes(rows, classes);
+	buf_putc(out, '[');
+	for (int row = 0; row < rows->count; row++)
+	{
+		buf_puts(out, row > 0 ? ",\n{" : "{");
+		for (int column = 0; column < rows->columns; column++)
+		{
+			const Cell *name = cell_at(rows, -1, column);
+
+			if (column > 0)
+				buf_putc(out, ',');
+			buf_json_string(out, name->text, name->len);
 			buf_putc(out, ':');
-			put_cell(out, outcome, row, column, classes[column]);
+			put_cell(out, cell_at(rows, row, column), classes[column]);
 		}
 		buf_putc(out, '}');
 	}
@@ -218,23 +260,18 @@ put_csv_field(Buf *out, const char *text, size_t len)
 
 /* As COPY writes it: NULL is an empty field, an empty string is quoted. */
 void
-rows_put_csv(Buf *out, const DbOutcome *outcome, int rows)
+rows_put_csv(Buf *out, const Rows *rows)
 {
-	int			columns = db_columns(outcome);
-
-	for (int row = -1; row < rows; row++)
+	for (int row = -1; row < rows->count; row++)
 	{
-		for (int column = 0; column < columns; column++)
+		for (int column = 0; column < rows->columns; column++)
 		{
-			const char *text = db_column_name(outcome, column);
-			size_t		len = strlen(text);
+			const Cell *cell = cell_at(rows, row, column);
 
-			if (row >= 0)
-				text = db_cell(outcome, row, column, &len);
 			if (column > 0)
 				buf_putc(out, ',');
-			if (text != NULL)
-				put_csv_field(out, text, len);
+			if (cell->text != NULL)
+				put_csv_field(out, cell->text, cell->len);
 		}
 		buf_putc(out, '\n');
 	}
@@ -277,27 +314,6 @@ char_width(unsigned cp)
 		(cp >= 0x1f300 && cp <= 0x1f64f) || (cp >= 0x20000 && cp <= 0x3fffd))
 		return 2;
 	return 1;
-}
-
-/* Printable ASCII at the start, eight bytes at a time. */
-static size_t
-plain_prefix(const unsigned char *p, size_t len)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	const uint64_t high = UINT64_C(0x8080808080808080);
-	size_t		n = 0;
-
-	for (; n + 8 <= len; n += 8)
-	{
-		uint64_t	word;
-
-		memcpy(&word, p + n, 8);
-		if (((word | (word - ones * 0x20)) & high) != 0)
-			break;
-	}
-	while (n < len && p[n] >= 0x20 && p[n] < 0x80)
-		n++;
-	return n;
 }
 
 static size_t
@@ -351,41 +367,24 @@ nth_line(const char *text, size_t len, int number)
 	return (Line) {"", 0, 0, false};
 }
 
-/* Row -1 is the header. */
-static Line
-cell_line(const DbOutcome *outcome, int row, int column, int number)
-{
-	const char *text = db_column_name(outcome, column);
-	size_t		len = text != NULL ? strlen(text) : 0;
-
-	if (row >= 0)
-		text = db_cell(outcome, row, column, &len);
-	return nth_line(text, text != NULL ? len : 0, number);
-}
-
-/* a cell as it was measured; text is NULL where it has several lines */
-typedef struct Measured
-{
-	const char *text;
-	unsigned	len;
-	unsigned	width;
-} Measured;
-
 /* what is measured once and printed from */
 typedef struct Grid
 {
-	const DbOutcome *outcome;
-	int			columns;
+	const Rows *rows;
 	size_t	   *widths;			/* per column */
 	bool	   *right;			/* numbers, per column */
-	Measured   *cells;			/* per cell, header included */
 } Grid;
 
-static Measured *
-measured(const Grid *grid, int row, int column)
+static Line
+grid_line(const Grid *grid, int row, int column, int number)
 {
-	return &grid->cells[(size_t) (row + 1) * (size_t) grid->columns +
-						(size_t) column];
+	const Cell *cell = cell_at(grid->rows, row, column);
+
+	if (cell->text != NULL && cell->width == SEVERAL)
+		return nth_line(cell->text, cell->len, number);
+	if (cell->text == NULL || number > 0)
+		return (Line) {"", 0, 0, false};
+	return (Line) {cell->text, cell->len, cell->width, false};
 }
 
 static void
@@ -403,7 +402,7 @@ measure_lines(Grid *grid, int row, int column)
 
 	do
 	{
-		line = cell_line(grid->outcome, row, column, number++);
+		line = grid_line(grid, row, column, number++);
 		widen(&grid->widths[column], line.width);
 	} while (line.more);
 }
@@ -411,89 +410,56 @@ measure_lines(Grid *grid, int row, int column)
 static void
 measure_cell(Grid *grid, int row, int column)
 {
-	Measured   *cell = measured(grid, row, column);
-	size_t		len = 0;
-	size_t		width;
-	const char *text;
-
-	if (row >= 0)
-		text = db_cell(grid->outcome, row, column, &len);
-	else
-	{
-		text = db_column_name(grid->outcome, column);
-		len = strlen(text);
-	}
-	width = plain_prefix((const unsigned char *) text, text != NULL ? len : 0);
-	if (width < len && memchr(text, '\n', len) != NULL)
-	{
-		*cell = (Measured) {NULL, 0, 0};
-		measure_lines(grid, row, column);
-		return;
-	}
-	if (width < len)
-		width = text_width(text, len);
-	*cell = (Measured) {text != NULL ? text : "", (unsigned) len,
-	(unsigned) width};
-	widen(&grid->widths[column], width);
-}
-
-/* Line `number` of a cell, from what was measured where that is enough. */
-static Line
-grid_line(const Grid *grid, int row, int column, int number)
-{
-	const Measured *cell = measured(grid, row, column);
+	Cell	   *cell = cell_at(grid->rows, row, column);
 
 	if (cell->text == NULL)
-		return cell_line(grid->outcome, row, column, number);
-	if (number > 0)
-		return (Line) {"", 0, 0, false};
-	return (Line) {cell->text, cell->len, cell->width, false};
+		cell->width = 0;
+	else if (cell->width == UNMEASURED)
+		cell->width = memchr(cell->text, '\n', cell->len) != NULL ? SEVERAL :
+			(unsigned) text_width(cell->text, cell->len);
+	if (cell->width == SEVERAL)
+		measure_lines(grid, row, column);
+	else
+		widen(&grid->widths[column], cell->width);
 }
 
 /* Bytes that the first line of a row takes at most; 0: it has several. */
 static size_t
 line_size(const Grid *grid, int row)
 {
+	const Cell *cells = cell_at(grid->rows, row, 0);
 	size_t		size = 2;
 
-	for (int column = 0; column < grid->columns; column++)
+	for (int column = 0; column < grid->rows->columns; column++)
 	{
-		const Measured *cell = measured(grid, row, column);
-
-		if (cell->text == NULL)
+		if (cells[column].width == SEVERAL)
 			return 0;
-		size += grid->widths[column] + cell->len + 3;
+		size += grid->widths[column] + cells[column].len + 3;
 	}
 	return size;
 }
 
-/* A row of one line, the usual case; there is room for it. */
+/* A row of one line, the usual case; there is room for its size. */
 static void
-put_plain_row(Buf *out, const Grid *grid, int row)
+put_plain_row(Buf *out, const Grid *grid, int row, size_t size)
 {
+	const Cell *cell = cell_at(grid->rows, row, 0);
+	int			columns = grid->rows->columns;
 	char	   *p = out->data + out->len;
 
-	for (int column = 0; column < grid->columns; column++)
+	memset(p, ' ', size);
+	for (int column = 0; column < columns; column++, cell++)
 	{
-		const Measured *cell = measured(grid, row, column);
 		size_t		space = grid->widths[column] - cell->width;
 
 		if (column > 0)
 			*p++ = '|';
-		*p++ = ' ';
-		if (grid->right[column])
-		{
-			memset(p, ' ', space);
-			p += space;
-			space = 0;
-		}
-		memcpy(p, cell->text, cell->len);
+		p += grid->right[column] ? space + 1 : 1;
+		if (cell->len > 0)
+			memcpy(p, cell->text, cell->len);
 		p += cell->len;
-		if (column + 1 < grid->columns)
-		{
-			memset(p, ' ', space + 1);
-			p += space + 1;
-		}
+		if (column + 1 < columns)
+			p += grid->right[column] ? 1 : space + 1;
 	}
 	*p++ = '\n';
 	*p = '\0';
@@ -509,12 +475,12 @@ put_line(Buf *out, const Grid *grid, int row, int number)
 {
 	bool		again = false;
 
-	for (int column = 0; column < grid->columns; column++)
+	for (int column = 0; column < grid->rows->columns; column++)
 	{
 		Line		line = grid_line(grid, row, column, number);
 		size_t		space = grid->widths[column] - line.width;
 		size_t		left = 0;
-		bool		last = column + 1 == grid->columns;
+		bool		last = column + 1 == grid->rows->columns;
 
 		if (row < 0)
 			left = space / 2;
@@ -541,7 +507,7 @@ put_grid_row(Buf *out, const Grid *grid, int row)
 	int			number = 0;
 
 	if (size > 0 && buf_reserve(out, size))
-		put_plain_row(out, grid, row);
+		put_plain_row(out, grid, row, size);
 	else
 		while (put_line(out, grid, row, number))
 			number++;
@@ -550,7 +516,7 @@ put_grid_row(Buf *out, const Grid *grid, int row)
 static void
 put_rule(Buf *out, const Grid *grid)
 {
-	for (int column = 0; column < grid->columns; column++)
+	for (int column = 0; column < grid->rows->columns; column++)
 	{
 		buf_puts(out, column > 0 ? "+" : "");
 		buf_fill(out, '-', grid->widths[column] + 2);
@@ -558,39 +524,31 @@ put_rule(Buf *out, const Grid *grid)
 	buf_putc(out, '\n');
 }
 
-static void
-put_grid(Buf *out, const Grid *grid, int rows)
-{
-	for (int row = -1; row < rows; row++)
-	{
-		put_grid_row(out, grid, row);
-		if (row < 0)
-			put_rule(out, grid);
-	}
-}
-
 void
-rows_put_table(Buf *out, const DbOutcome *outcome, int rows)
+rows_put_table(Buf *out, const Rows *rows)
 {
-	Grid		grid = {outcome, db_columns(outcome), NULL, NULL, NULL};
-	size_t		cells = (size_t) (rows + 1) * (size_t) grid.columns;
+	size_t		widths[DB_MAX_COLUMNS];
+	bool		right[DB_MAX_COLUMNS];
+	size_t		width = 1;
+	Grid		grid = {rows, widths, right};
 
-	grid.widths = calloc((size_t) grid.columns + 1, sizeof(size_t));
-	grid.right = calloc((size_t) grid.columns + 1, sizeof(bool));
-	grid.cells = malloc((cells + 1) * sizeof(Measured));
-	if (grid.widths != NULL && grid.right != NULL && grid.cells != NULL)
+	for (int column = 0; column < rows->columns; column++)
 	{
-		for (int column = 0; column < grid.columns; column++)
-			grid.right[column] =
-				pg_type_is_numeric(db_column_type(outcome, column));
-		for (int row = -1; row < rows; row++)
-			for (int column = 0; column < grid.columns; column++)
-				measure_cell(&grid, row, column);
-		put_grid(out, &grid, rows);
+		right[column] =
+			pg_type_is_numeric(db_column_type(rows->outcome, column));
+		widths[column] = 0;
 	}
-	else
-		out->failed = true;
-	free(grid.widths);
-	free(grid.right);
-	free(grid.cells);
+	for (int row = -1; row < rows->count; row++)
+		for (int column = 0; column < rows->columns; column++)
+			measure_cell(&grid, row, column);
+	for (int column = 0; column < rows->columns; column++)
+		width += widths[column] + 3;
+	if (!buf_reserve(out, width * (size_t) (rows->count + 2)))
+		return;
+	for (int row = -1; row < rows->count; row++)
+	{
+		put_grid_row(out, &grid, row);
+		if (row < 0)
+			put_rule(out, &grid);
+	}
 }

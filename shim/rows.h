@@ -8,19 +8,38 @@
 #include "buf.h"
 #include "db.h"
 
-/*
- * [[...],...] of at most max_bytes; returns how many rows were written.
- */
-extern int	rows_put_json(Buf *out, const DbOutcome *outcome, size_t max_bytes);
+/* A cell's text, NULL for null; its width is rows.c's own. */
+typedef struct Cell
+{
+	const char *text;
+	unsigned	len;
+	unsigned	width;
+} Cell;
 
-/* The first `rows` rows as psql prints them, without a footer. */
-extern void rows_put_table(Buf *out, const DbOutcome *outcome, int rows);
+typedef struct Rows
+{
+	const DbOutcome *outcome;
+	int			count;			/* of those that are written */
+	int			columns;
+	size_t		bytes;			/* in all cells */
+	Cell	   *cells;			/* the names first */
+} Rows;
+
+/* The texts stay the outcome's.  False for want of memory. */
+extern bool rows_open(Rows *rows, const DbOutcome *outcome);
+extern void rows_close(Rows *rows);
+
+/* [[...],...] of at most max_bytes: what is more does not count any longer */
+extern void rows_put_json(Buf *out, Rows *rows, size_t max_bytes);
+
+/* The rows as psql prints them, without a footer. */
+extern void rows_put_table(Buf *out, const Rows *rows);
 
 /* RFC 4180 with a header line. */
-extern void rows_put_csv(Buf *out, const DbOutcome *outcome, int rows);
+extern void rows_put_csv(Buf *out, const Rows *rows);
 
 /* An array of objects, one per line. */
-extern void rows_put_objects(Buf *out, const DbOutcome *outcome, int rows);
+extern void rows_put_objects(Buf *out, const Rows *rows);
 
 /* JSON text from the database as one line of valid UTF-8. */
 extern void rows_put_raw_json(Buf *out, const char *text, size_t len);

@@ -151,24 +151,23 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 }
 
 static void
-put_rows_text(Buf *text, const DbOutcome *outcome, const char *format,
-			  int rows, bool truncated)
+put_rows_text(Buf *text, const Rows *rows, const char *format, bool truncated)
 {
-	if (db_columns(outcome) == 0)
+	if (rows->columns == 0)
 	{
-		buf_puts(text, db_command(outcome));
+		buf_puts(text, db_command(rows->outcome));
 		return;
 	}
 	if (strcmp(format, "json") == 0)
-		rows_put_objects(text, outcome, rows);
+		rows_put_objects(text, rows);
 	else if (strcmp(format, "csv") == 0)
-		rows_put_csv(text, outcome, rows);
+		rows_put_csv(text, rows);
 	else
 	{
-		rows_put_table(text, outcome, rows);
+		rows_put_table(text, rows);
 		buf_putc(text, '(');
-		buf_int(text, rows);
-		buf_puts(text, rows == 1 ? " row)" : " rows)");
+		buf_int(text, rows->count);
+		buf_puts(text, rows->count == 1 ? " row)" : " rows)");
 	}
 	if (truncated)
 		buf_puts(text, "\nThe result was cut here: there are more rows.");
@@ -183,39 +182,45 @@ answer_rows(McpCall *call, const char *database, const char *format,
 			const DbOutcome *outcome)
 {
 	size_t		max = (size_t) tools_context(call)->cf->max_result;
-	Buf			rows;
+	Rows		rows;
+	Buf			json;
 	Buf			text;
-	int			count;
 	bool		truncated;
 
 	learn_types(call, database, outcome);
 	call->http_status = 200;	/* whatever became of that */
-	buf_init(&rows);
+	if (!rows_open(&rows, outcome))
+	{
+		call->out.failed = true;
+		return;
+	}
+	buf_init(&json);
 	buf_init(&text);
-	count = rows_put_json(&rows, outcome, max);
-	truncated = outcome->truncated || count < db_rows(outcome);
-	put_rows_text(&text, outcome, format, count, truncated);
-	if (buf_reserve(&call->out, rows.len + text.len + text.len / 8))
+	rows_put_json(&json, &rows, max);
+	truncated = outcome->truncated || rows.count < db_rows(outcome);
+	put_rows_text(&text, &rows, format, truncated);
+	rows_close(&rows);
+	if (buf_reserve(&call->out, json.len + text.len + text.len / 8))
 		tools_begin(call, buf_cstr(&text), text.len);
 	buf_puts(&call->out, "\"status\":\"ok\"");
 	put_columns(call, database, outcome);
 	mcp_member(call, "rows");
-	buf_append(&call->out, rows.data, rows.len);
+	buf_append(&call->out, json.data, json.len);
 	mcp_member(call, "row_count");
-	buf_int(&call->out, db_columns(outcome) > 0 ? count : db_affected(outcome));
+	buf_int(&call->out, rows.columns > 0 ? rows.count : db_affected(outcome));
 	mcp_member(call, "truncated");
 	buf_puts(&call->out, truncated ? "true" : "false");
-	if (db_columns(outcome) == 0)
+	if (rows.columns == 0)
 	{
 		mcp_member(call, "command");
 		buf_json_cstr(&call->out, db_command(outcome));
 	}
 	tools_end(call);
-	if (!buf_ok(&rows) || !buf_ok(&text))
+	if (!buf_ok(&json) || !buf_ok(&text))
 		call->out.failed = true;
 	else
 		call->outcome = MCP_OUTCOME_OK;
-	buf_free(&rows);
+	buf_free(&json);
 	buf_free(&text);
 }
 
