@@ -4,6 +4,7 @@
  */
 #include "http_internal.h"
 
+#include "json_util.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -484,8 +485,10 @@ http_serve(Server *server)
 	{
 		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
 				  server->cf->http, NULL);
+		json_util_keep(true);
 		serve_until_stop(&http, &address);
 		drain(&http);
+		json_util_keep(false);
 		log_event(LOG_LEVEL_INFO, "stopped", NULL);
 	}
 	else

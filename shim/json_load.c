@@ -166,26 +166,21 @@ read_escape(Reader *r)
 static bool
 skip_run(Reader *r)
 {
-	const unsigned char *p = (const unsigned char *) r->at;
-	const unsigned char *end = (const unsigned char *) r->end;
-
 	for (;;)
 	{
 		size_t		n;
 
-		while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-			p++;
-		if (p == end || *p < 0x20)
+		r->at += buf_plain_run(r->at, (size_t) (r->end - r->at));
+		if (r->at == r->end || (unsigned char) *r->at < 0x20)
 			return false;
-		if (*p < 0x80)
-			break;
-		n = buf_utf8_len(p, (size_t) (end - p));
+		if (*r->at == '"' || *r->at == '\\')
+			return true;
+		n = buf_utf8_len((const unsigned char *) r->at,
+						 (size_t) (r->end - r->at));
 		if (n == 0)
 			return false;
-		p += n;
+		r->at += n;
 	}
-	r->at = (const char *) p;
-	return true;
 }
 
 /*

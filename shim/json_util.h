@@ -44,6 +44,12 @@ extern const char *json_util_string(const json_t *object, const char *key);
 /* Borrowed member that is an object, else NULL. */
 extern json_t *json_util_object(const json_t *object, const char *key);
 
+/*
+ * Whether this thread keeps the memory of values for its next ones; off gives
+ * back what was kept.
+ */
+extern void json_util_keep(bool on);
+
 /* Writes the value compactly. */
 extern void json_util_write(Buf *out, const json_t *value);
 
