@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define DB_MAX_COLUMNS 1664
 
@@ -90,7 +91,8 @@ extern void db_outcome_free(DbOutcome *outcome);
 /*
  * A call that is under way.  db_start returns NULL where it would have to wait:
  * no idle connection, or much to send.  Until db_advance says otherwise the
- * ticket is to be advanced when its descriptor is readable.
+ * ticket is to be advanced when its descriptor is readable; line is a number
+ * that no other connection has or had.
  */
 typedef struct DbTicket DbTicket;
 
@@ -102,7 +104,7 @@ typedef enum DbProgress
 } DbProgress;
 
 extern DbTicket *db_start(DbPool *pool, const DbRequest *request);
-extern int	db_ticket_fd(const DbTicket *ticket);
+extern int	db_ticket_fd(const DbTicket *ticket, uint64_t *line);
 extern DbProgress db_advance(DbTicket *ticket);
 
 /*

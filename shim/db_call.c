@@ -816,9 +816,12 @@ db_start(DbPool *pool, const DbRequest *request)
 }
 
 int
-db_ticket_fd(const DbTicket *ticket)
+db_ticket_fd(const DbTicket *ticket, uint64_t *line)
 {
-	return ticket->conn != NULL ? PQsocket(ticket->conn->pg) : -1;
+	if (ticket->conn == NULL)
+		return -1;
+	*line = ticket->conn->line;
+	return PQsocket(ticket->conn->pg);
 }
 
 DbProgress

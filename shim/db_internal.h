@@ -71,6 +71,7 @@ typedef struct DbConn
 	PGconn	   *pg;
 	PGcancel   *cancel;
 	DbTarget   *target;
+	uint64_t	line;			/* this is the so manieth connection */
 	bool		rolling_back;	/* the answer to a ROLLBACK is not read yet */
 	bool		clean;			/* as far as we know */
 	bool		asked;			/* whom we are connected to */

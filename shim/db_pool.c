@@ -213,10 +213,12 @@ receive_notice(void *arg, const PGresult *notice)
 DbConn *
 db_open_conn(DbPool *pool, DbTarget *target)
 {
+	static atomic_ullong opened;
 	DbConn	   *conn = calloc(1, sizeof(*conn));
 
 	if (conn == NULL)
 		return NULL;
+	conn->line = atomic_fetch_add(&opened, 1) + 1;
 	metrics_gauge_add(METRICS_POOL_OPEN, 1);
 	metrics_count(METRICS_DB_CONNECTS);
 	conn->target = target;

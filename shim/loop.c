@@ -13,10 +13,10 @@
 
 #include "metrics.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,16 +34,27 @@ typedef struct Parked
 {
 	McpCall    *call;
 	uint64_t	since;
+	int			fd;
 } Parked;
 
-/* what an event means, if not a parked call; used by their addresses */
+/*
+ * What is known of a descriptor by its number.  Those that calls wait for stay
+ * in the set between calls; line tells a connection from one that had the same
+ * descriptor before it.
+ */
+typedef struct Watched
+{
+	uint64_t	line;			/* 0: it is not in the set */
+	McpCall    *call;			/* that waits for it */
+} Watched;
+
+/* what an event means, if not a descriptor's number */
 typedef enum Source
 {
-	SOURCE_STOP,
+	SOURCE_STOP = -4,
 	SOURCE_RELOAD,
 	SOURCE_WAKE,				/* a place is free, or a connection woke up */
-	SOURCE_OTHER,
-	SOURCES
+	SOURCE_OTHER
 } Source;
 
 struct Loop
@@ -53,17 +64,16 @@ struct Loop
 	int			epoll_fd;
 	int			wake_fd;
 	bool		again;			/* the thread woke itself after loop_wait */
-	char		sources[SOURCES];
 	size_t		count;
 	Parked	   *parked;			/* as many as there are places */
+	int			watched_count;
+	Watched    *watched;		/* by descriptor */
 };
 
 static bool
-watch(Loop *loop, int fd, Source source)
+watch(Loop *loop, int fd, int meaning)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN,.data.ptr = &loop->sources[source]
-	};
+	struct epoll_event event = {.events = EPOLLIN,.data.fd = meaning};
 
 	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -109,6 +119,7 @@ loop_free(Loop *loop)
 		close(loop->epoll_fd);
 	if (loop->wake_fd >= 0)
 		close(loop->wake_fd);
+	free(loop->watched);
 	free(loop->parked);
 	free(loop);
 }
@@ -124,32 +135,50 @@ parking_of(const McpCall *call)
 	return mcp_host(call->mcp)->parking;
 }
 
-/*
- * One event, then none until the next arming: whoever has the connection
- * afterwards is not disturbed.  The descriptor is in the set from its first
- * call on.
- */
-static bool
-arm(Loop *loop, McpCall *call)
+/* Its place in the table, NULL for want of memory. */
+static Watched *
+watched(Loop *loop, int fd)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLONESHOT,.data.ptr = call
-	};
-	int			fd = parking_of(call)->fd(call->parked);
+	if (fd >= loop->watched_count)
+	{
+		int			count = fd + 64;
+		Watched    *more = realloc(loop->watched,
+								   (size_t) count * sizeof(*more));
 
-	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
-		return true;
-	return errno == ENOENT &&
-		epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+		if (more == NULL)
+			return NULL;
+		memset(more + loop->watched_count, 0,
+			   (size_t) (count - loop->watched_count) * sizeof(*more));
+		loop->watched = more;
+		loop->watched_count = count;
+	}
+	return &loop->watched[fd];
+}
+
+static bool
+park(Loop *loop, McpCall *call, int fd, uint64_t line)
+{
+	Watched    *place = watched(loop, fd);
+
+	if (place == NULL || (place->line != line && !watch(loop, fd, fd)))
+		return false;
+	*place = (Watched) {line, call};
+	loop->parked[loop->count++] = (Parked) {call, metrics_clock(), fd};
+	return true;
+}
+
+/* Whoever has the connection now, we are not to be woken by it. */
+static void
+stop_watching(Loop *loop, int fd)
+{
+	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	loop->watched[fd] = (Watched) {0, NULL};
 }
 
 static void
-forget(Loop *loop, const McpCall *call)
+forget(Loop *loop, size_t i)
 {
-	size_t		i = 0;
-
-	while (loop->parked[i].call != call)
-		i++;
+	loop->watched[loop->parked[i].fd].call = NULL;
 	loop->parked[i] = loop->parked[--loop->count];
 }
 
@@ -177,6 +206,9 @@ finish(Loop *loop, McpCall *call)
 static bool
 begin(Loop *loop, McpCall *call)
 {
+	uint64_t	line;
+	int			fd;
+
 	switch (mcp_start(call))
 	{
 		case MCP_START_DONE:
@@ -184,11 +216,11 @@ begin(Loop *loop, McpCall *call)
 		case MCP_START_DECLINED:
 			break;
 		case MCP_START_PARKED:
-			if (parking_of(call)->fd(call->parked) < 0)
+			fd = parking_of(call)->fd(call->parked, &line);
+			if (fd < 0)
 				return finish(loop, call);
-			if (!arm(loop, call))
+			if (!park(loop, call, fd, line))
 				break;
-			loop->parked[loop->count++] = (Parked) {call, metrics_clock()};
 			return false;
 	}
 	worker_hand_over(loop->server->workers, call);
@@ -243,17 +275,26 @@ loop_submit(Loop *loop, McpCall *call)
 	return true;
 }
 
+/* Something came for who waits there, if anybody does. */
 static void
-advance(Loop *loop, McpCall *call)
+advance(Loop *loop, int fd)
 {
-	McpProgress progress = parking_of(call)->advance(call->parked);
+	McpCall    *call = loop->watched[fd].call;
+	McpProgress progress = call != NULL ?
+		parking_of(call)->advance(call->parked) : MCP_SLOW;
+	size_t		i = 0;
 
-	if (progress == MCP_WAITING && arm(loop, call))
+	if (progress == MCP_WAITING)
 		return;
-	forget(loop, call);
+	while (call != NULL && loop->parked[i].call != call)
+		i++;
+	if (call != NULL)
+		forget(loop, i);
 	if (progress != MCP_READY)
+		stop_watching(loop, fd);
+	if (call != NULL && progress != MCP_READY)
 		hand_over(loop, call);
-	else if (finish(loop, call))
+	else if (call != NULL && finish(loop, call))
 		leave_place(loop);
 }
 
@@ -266,17 +307,16 @@ hand_over_slow(Loop *loop)
 
 	while (i < loop->count)
 	{
-		McpCall    *call = loop->parked[i].call;
+		Parked		parked = loop->parked[i];
 
-		if (now - loop->parked[i].since < SLOW_NS)
+		if (now - parked.since < SLOW_NS)
 		{
 			i++;
 			continue;
 		}
-		epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL,
-				  parking_of(call)->fd(call->parked), NULL);
-		forget(loop, call);
-		hand_over(loop, call);
+		forget(loop, i);
+		stop_watching(loop, parked.fd);
+		hand_over(loop, parked.call);
 	}
 }
 
@@ -295,11 +335,11 @@ loop_wake(Loop *loop)
 }
 
 static unsigned
-note(Loop *loop, Source source)
+note(Loop *loop, int meaning)
 {
 	eventfd_t	stale;
 
-	switch (source)
+	switch (meaning)
 	{
 		case SOURCE_STOP:
 			/* stays readable */
@@ -313,7 +353,10 @@ note(Loop *loop, Source source)
 			eventfd_read(loop->wake_fd, &stale);
 			deal_out(loop);
 			break;
+		case SOURCE_OTHER:
+			break;
 		default:
+			advance(loop, meaning);
 			break;
 	}
 	return 0;
@@ -332,14 +375,7 @@ loop_wait(Loop *loop, int ms)
 		ms = 0;
 	n = epoll_wait(loop->epoll_fd, events, MAX_EVENTS, ms);
 	for (int i = 0; i < n; i++)
-	{
-		char	   *source = events[i].data.ptr;
-
-		if (source >= loop->sources && source < loop->sources + SOURCES)
-			seen |= note(loop, (Source) (source - loop->sources));
-		else
-			advance(loop, events[i].data.ptr);
-	}
+		seen |= note(loop, events[i].data.fd);
 	hand_over_slow(loop);
 	loop->again = false;
 	return seen;

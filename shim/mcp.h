@@ -118,7 +118,8 @@ typedef enum McpProgress
 
 typedef struct McpParking
 {
-	int			(*fd) (const void *parked);
+	/* line tells apart what had the same descriptor at different times */
+	int			(*fd) (const void *parked, uint64_t *line);
 	McpProgress (*advance) (void *parked);	/* when fd is readable */
 	void		(*release) (void *parked);
 } McpParking;

@@ -620,9 +620,9 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 }
 
 static int
-parked_fd(const void *parked)
+parked_fd(const void *parked, uint64_t *line)
 {
-	return db_ticket_fd(parked);
+	return db_ticket_fd(parked, line);
 }
 
 static McpProgress
