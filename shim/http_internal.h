@@ -35,6 +35,7 @@ typedef struct Http
 	struct HttpLine *lines;		/* one per connection */
 	struct MHD_Daemon *daemons[MAX_DAEMONS];	/* the last one accepts */
 	int			daemon_count;
+	int			idle_ms;		/* until one of them has to be run */
 } Http;
 
 typedef struct HttpCall

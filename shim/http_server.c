@@ -18,6 +18,7 @@
 #define KEEPALIVE_MS 15000
 #define KEEPALIVE_NS (KEEPALIVE_MS * UINT64_C(1000000))
 #define DRAIN_MS 2
+#define MAX_RUNS 3
 #define SECOND UINT64_C(1000000000)
 
 /* "127.0.0.1:8642", "[::1]:8642" */
@@ -356,36 +357,40 @@ reload(Http *http, struct sockaddr_storage *address)
 		renew_daemon(http, address);
 }
 
-/* Milliseconds until a daemon has something to do by itself; -1: never. */
+/* Milliseconds until the daemon has something to do by itself. */
 static int
-daemons_timeout(Http *http)
+idle_time(struct MHD_Daemon *daemon)
 {
-	int			least = -1;
+	MHD_UNSIGNED_LONG_LONG ms;
 
-	for (int i = 0; i < http->daemon_count; i++)
-	{
-		MHD_UNSIGNED_LONG_LONG ms;
-
-		if (MHD_get_timeout(http->daemons[i], &ms) != MHD_YES)
-			continue;
-		if (ms > KEEPALIVE_MS)
-			ms = KEEPALIVE_MS;
-		if (least < 0 || (int) ms < least)
-			least = (int) ms;
-	}
-	return least;
+	if (MHD_get_timeout(daemon, &ms) != MHD_YES || ms > KEEPALIVE_MS)
+		return KEEPALIVE_MS;
+	return (int) ms;
 }
 
-/* One turn of the loop: what happened within ms, and all that follows of it. */
+/*
+ * One turn of the loop: what happened within ms, and all that follows of it.
+ * The library sends an answer, ends the request and looks for the next one in
+ * runs of their own.
+ */
 static unsigned
 turn(Http *http, int ms)
 {
-	int			timeout = daemons_timeout(http);
-	unsigned	seen;
+	unsigned	seen = loop_wait(http->loop,
+								 http->idle_ms < ms ? http->idle_ms : ms);
 
-	seen = loop_wait(http->loop, timeout >= 0 && timeout < ms ? timeout : ms);
+	http->idle_ms = KEEPALIVE_MS;
 	for (int i = 0; i < http->daemon_count; i++)
-		MHD_run(http->daemons[i]);
+	{
+		int			runs = MAX_RUNS;
+		int			idle;
+
+		do
+			MHD_run(http->daemons[i]);
+		while ((idle = idle_time(http->daemons[i])) == 0 && --runs > 0);
+		if (idle < http->idle_ms)
+			http->idle_ms = idle;
+	}
 	return seen;
 }
 
