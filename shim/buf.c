@@ -270,27 +270,36 @@ odd_word(const char *s)
 	return odd_bytes(le64toh(w));
 }
 
+/* Four to seven bytes; some are looked at twice. */
+static inline bool
+is_plain_half(const char *s, size_t n)
+{
+	uint32_t	first;
+	uint32_t	last;
+
+	memcpy(&first, s, 4);
+	memcpy(&last, s + n - 4, 4);
+	return odd_bytes((uint64_t) last << 32 | first) == 0;
+}
+
 /* Eight bytes at a time; the last word reaches back over what was seen. */
 size_t
 buf_plain_run(const char *s, size_t n)
 {
 	size_t		i = 0;
+	uint64_t	odd = 0;
 
-	if (n >= 8)
+	while (i + 8 <= n && (odd = odd_word(s + i)) == 0)
+		i += 8;
+	if (n >= 8 && odd == 0 && i < n)
 	{
-		uint64_t	odd = 0;
-
-		while (i + 8 <= n && (odd = odd_word(s + i)) == 0)
-			i += 8;
-		if (i == n)
-			return n;
-		if (odd == 0)
-		{
-			i = n - 8;
-			odd = odd_word(s + i);
-		}
-		return odd != 0 ? i + (size_t) __builtin_ctzll(odd) / 8 : n;
+		i = n - 8;
+		odd = odd_word(s + i);
 	}
+	if (n >= 8)
+		return odd != 0 ? i + (size_t) __builtin_ctzll(odd) / 8 : n;
+	if (n >= 4 && is_plain_half(s, n))
+		return n;
 	while (i < n && s[i] >= 0x20 && (s[i] & 0x80) == 0 && s[i] != '"' &&
 		   s[i] != '\\')
 		i++;

@@ -20,26 +20,23 @@ http_header(HttpCall *hc, const char *name)
  * ------------------------------------------------------------------------
  */
 
-/* What is true of a request's headers as a whole. */
-typedef struct Framing
-{
-	unsigned	seen;			/* bits of single_headers */
-	bool		bad;
-} Framing;
-
-#define SEEN_LENGTH 1
-#define SEEN_ENCODING 2
-
 /*
- * Of these a proxy before us may go by the last one, or the first: there may
- * be one only.
+ * Of those that may come once a proxy before us may go by the last one, or the
+ * first.
  */
-static const char *const single_headers[] = {
+static const char *const header_names[HTTP_HEADERS] = {
 	MHD_HTTP_HEADER_CONTENT_LENGTH, MHD_HTTP_HEADER_TRANSFER_ENCODING,
 	MHD_HTTP_HEADER_HOST, MHD_HTTP_HEADER_ORIGIN,
 	MHD_HTTP_HEADER_AUTHORIZATION, MHD_HTTP_HEADER_CONTENT_TYPE,
-	"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"
+	"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id",
+	MHD_HTTP_HEADER_ACCEPT, MHD_HTTP_HEADER_EXPECT
 };
+
+typedef struct Framing
+{
+	const char **headers;
+	bool		bad;
+} Framing;
 
 static enum MHD_Result
 look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
@@ -48,41 +45,36 @@ look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
 	Framing    *framing = arg;
 
 	(void) kind;
-	if (strpbrk(name, " \t") != NULL)
-		framing->bad = true;
 
-	/* the library does not end a line there: another reader might */
-	if (value != NULL && strchr(value, '\r') != NULL)
+	/* the library does not end a line at \r: another reader might */
+	if (value == NULL || strpbrk(name, " \t") != NULL ||
+		strchr(value, '\r') != NULL)
 		framing->bad = true;
-	for (size_t i = 0; i < sizeof(single_headers) / sizeof(char *); i++)
+	for (int i = 0; i < HTTP_HEADERS; i++)
 	{
-		if ((name[0] | 0x20) != (single_headers[i][0] | 0x20) ||
-			strcasecmp(name, single_headers[i]) != 0)
+		if ((name[0] | 0x20) != (header_names[i][0] | 0x20) ||
+			strcasecmp(name, header_names[i]) != 0)
 			continue;
-		if ((framing->seen & (1u << i)) != 0)
+		if (framing->headers[i] == NULL)
+			framing->headers[i] = value;
+		else if (i < HTTP_ONCE)
 			framing->bad = true;
-		framing->seen |= 1u << i;
 	}
 	return MHD_YES;
 }
 
-/*
- * Where this request ends must be beyond doubt, and who it is from: what we and
- * a proxy read differently could be a second request to one of us.
- */
 bool
 http_framing_is_clear(HttpCall *hc)
 {
-	Framing		framing = {0, false};
-	const char *encoding = http_header(hc, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+	Framing		framing = {hc->headers, false};
+	const char *encoding;
 
 	MHD_get_connection_values(hc->connection, MHD_HEADER_KIND, look_at_header,
 							  &framing);
-	if ((framing.seen & SEEN_LENGTH) != 0 &&
-		(framing.seen & SEEN_ENCODING) != 0)
-		framing.bad = true;
+	encoding = hc->headers[HTTP_TRANSFER_ENCODING];
 	return !framing.bad &&
-		(encoding == NULL || strcasecmp(encoding, "chunked") == 0);
+		(encoding == NULL || (strcasecmp(encoding, "chunked") == 0 &&
+							  hc->headers[HTTP_CONTENT_LENGTH] == NULL));
 }
 
 /* ------------------------------------------------------------------------
@@ -128,7 +120,7 @@ bool
 http_host_is_allowed(HttpCall *hc)
 {
 	const ConfigList *allowed = &hc->http->server->cf->allowed_hosts;
-	const char *host = http_header(hc, MHD_HTTP_HEADER_HOST);
+	const char *host = hc->headers[HTTP_HOST];
 
 	if (host == NULL)
 		return false;
@@ -142,7 +134,7 @@ http_host_is_allowed(HttpCall *hc)
 bool
 http_origin_is_allowed(HttpCall *hc)
 {
-	const char *origin = http_header(hc, MHD_HTTP_HEADER_ORIGIN);
+	const char *origin = hc->headers[HTTP_ORIGIN];
 	bool		local = false;
 
 	if (origin == NULL)

@@ -38,11 +38,31 @@ typedef struct Http
 	int			idle_ms;		/* until one of them has to be run */
 } Http;
 
+/* what is looked at in each request; see their names in http_guard.c */
+typedef enum HttpHeader
+{
+	HTTP_CONTENT_LENGTH,
+	HTTP_TRANSFER_ENCODING,
+	HTTP_HOST,
+	HTTP_ORIGIN,
+	HTTP_AUTHORIZATION,
+	HTTP_CONTENT_TYPE,
+	HTTP_MCP_VERSION,
+	HTTP_MCP_METHOD,
+	HTTP_MCP_NAME,
+	HTTP_MCP_SESSION,
+	HTTP_ONCE,					/* those above may come once */
+	HTTP_ACCEPT = HTTP_ONCE,
+	HTTP_EXPECT,
+	HTTP_HEADERS
+} HttpHeader;
+
 typedef struct HttpCall
 {
 	McpCall		call;			/* first: a McpCall is its HttpCall */
 	Http	   *http;
 	struct MHD_Connection *connection;
+	const char *headers[HTTP_HEADERS];	/* the first of each, or NULL */
 	Buf			body;
 	bool		too_large;
 	size_t		discarded;
@@ -84,7 +104,8 @@ extern const char *http_header(HttpCall *hc, const char *name);
 
 /*
  * Where this request ends must be beyond doubt, and who it is from: what we and
- * a proxy read differently could be a second request to one of us.
+ * a proxy read differently could be a second request to one of us.  Finds
+ * hc->headers.
  */
 extern bool http_framing_is_clear(HttpCall *hc);
 extern bool http_host_is_allowed(HttpCall *hc);

@@ -395,7 +395,7 @@ find_header(void *hc, const char *name)
 static bool
 find_credential(HttpCall *hc)
 {
-	const char *text = http_header(hc, MHD_HTTP_HEADER_AUTHORIZATION);
+	const char *text = hc->headers[HTTP_AUTHORIZATION];
 	const char *fallback = hc->http->server->default_token;
 
 	if (text != NULL)
@@ -417,7 +417,7 @@ find_credential(HttpCall *hc)
 static bool
 content_is_json(HttpCall *hc)
 {
-	const char *type = http_header(hc, MHD_HTTP_HEADER_CONTENT_TYPE);
+	const char *type = hc->headers[HTTP_CONTENT_TYPE];
 
 	return type != NULL && strncasecmp(type, "application/json", 16) == 0 &&
 		strchr("; \t", type[16]) != NULL;
@@ -426,7 +426,7 @@ content_is_json(HttpCall *hc)
 static bool
 accept_is_fine(HttpCall *hc)
 {
-	const char *accept = http_header(hc, MHD_HTTP_HEADER_ACCEPT);
+	const char *accept = hc->headers[HTTP_ACCEPT];
 
 	return accept == NULL || strstr(accept, "application/json") != NULL ||
 		strstr(accept, "*/*") != NULL || strstr(accept, "application/*") != NULL;
@@ -440,12 +440,12 @@ accept_is_fine(HttpCall *hc)
 static bool
 length_is_fine(HttpCall *hc)
 {
-	const char *length = http_header(hc, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *length = hc->headers[HTTP_CONTENT_LENGTH];
 	unsigned long long n = length != NULL ? strtoull(length, NULL, 10) : 0;
 
 	hc->too_large = n > (unsigned long long) hc->http->server->cf->max_body;
 	return !hc->too_large ||
-		(n <= MAX_DISCARD && http_header(hc, MHD_HTTP_HEADER_EXPECT) == NULL);
+		(n <= MAX_DISCARD && hc->headers[HTTP_EXPECT] == NULL);
 }
 
 /* Everything that can be decided from the headers alone. */
@@ -511,8 +511,8 @@ static enum MHD_Result
 accept_body(HttpCall *hc)
 {
 	McpHeaders	headers = {
-		http_header(hc, "MCP-Protocol-Version"), http_header(hc, "Mcp-Method"),
-		http_header(hc, "Mcp-Name"), http_header(hc, "Mcp-Session-Id"),
+		hc->headers[HTTP_MCP_VERSION], hc->headers[HTTP_MCP_METHOD],
+		hc->headers[HTTP_MCP_NAME], hc->headers[HTTP_MCP_SESSION],
 		find_header, hc
 	};
 	McpRoute	taken;
@@ -571,7 +571,7 @@ handle_post(HttpCall *hc, const char *data, size_t *size)
 static enum MHD_Result
 handle_delete(HttpCall *hc)
 {
-	const char *session = http_header(hc, "Mcp-Session-Id");
+	const char *session = hc->headers[HTTP_MCP_SESSION];
 
 	if (session == NULL)
 		return refuse(hc, 405, JSONRPC_INVALID_REQUEST, "Method not allowed");

@@ -6,29 +6,30 @@
 
 #include <string.h>
 
+static bool
+equals(const char *text, size_t len, const char *body, size_t body_len)
+{
+	return len == body_len && memcmp(text, body, len) == 0;
+}
+
 /* The header's value, trimmed, and decoded from =?base64?...?= */
 static bool
 header_equals(const char *header, const char *body, size_t body_len)
 {
-	size_t		n = strlen(header);
+	size_t		n;
 	Buf			value;
-	bool		ok = true;
+	bool		ok;
 
+	header += strspn(header, " \t");
+	n = strlen(header);
 	while (n > 0 && (header[n - 1] == ' ' || header[n - 1] == '\t'))
 		n--;
-	while (n > 0 && (*header == ' ' || *header == '\t'))
-	{
-		header++;
-		n--;
-	}
+	if (n < 11 || strncmp(header, "=?base64?", 9) != 0 ||
+		strncmp(header + n - 2, "?=", 2) != 0)
+		return equals(header, n, body, body_len);
 	buf_init(&value);
-	if (n >= 11 && strncmp(header, "=?base64?", 9) == 0 &&
-		strncmp(header + n - 2, "?=", 2) == 0)
-		ok = buf_base64(&value, header + 9, n - 11, false);
-	else
-		buf_append(&value, header, n);
-	ok = ok && buf_ok(&value) && value.len == body_len &&
-		memcmp(buf_cstr(&value), body, body_len) == 0;
+	ok = buf_base64(&value, header + 9, n - 11, false) &&
+		equals(buf_cstr(&value), value.len, body, body_len);
 	buf_free(&value);
 	return ok;
 }

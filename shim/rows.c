@@ -97,7 +97,7 @@ rows_put_raw_json(Buf *out, const char *text, size_t len)
 
 	while (i < len)
 	{
-		size_t		n = buf_utf8_len(p + i, len - i);
+		size_t		n = p[i] < 0x80 ? 1 : buf_utf8_len(p + i, len - i);
 
 		if (n > 0 && p[i] >= 0x20)
 		{
