@@ -379,6 +379,8 @@ turn(Http *http, int ms)
 	unsigned	seen = loop_wait(http->loop,
 								 http->idle_ms < ms ? http->idle_ms : ms);
 
+	if ((seen & LOOP_OTHER) == 0)
+		return seen;
 	http->idle_ms = KEEPALIVE_MS;
 	for (int i = 0; i < http->daemon_count; i++)
 	{

@@ -4,8 +4,9 @@
  *
  * Most calls are one short statement: it is sent from here, its answer is read
  * and written out here, and no other thread is woken for it.  What turns out to
- * be longer goes to a worker together with its place: a large answer, a
- * statement that takes its time, a handler that has to wait again.  So whatever
+ * be longer goes to a worker together with its place: an answer that is large,
+ * or larger than others should wait for, a statement that takes its time, a
+ * handler that has to wait again.  So whatever
  * a wait can end on (a cancellation, a hang-up, the end of the time) is looked
  * at by workers only.
  */
@@ -27,6 +28,9 @@
 #define SLOW_NS UINT64_C(20000000)
 #define SLOW_MS 20
 
+/* Parts of a long answer that are read here where no other call is under way. */
+#define MAX_PARTS 16
+
 /* How long a client is taken to be there without a look. */
 #define PATIENCE_NS UINT64_C(10000000)
 
@@ -35,6 +39,7 @@ typedef struct Parked
 	McpCall    *call;
 	uint64_t	since;
 	int			fd;
+	int			parts;			/* of its answer that were too many */
 } Parked;
 
 /*
@@ -163,7 +168,7 @@ park(Loop *loop, McpCall *call, int fd, uint64_t line)
 	if (place == NULL || (place->line != line && !watch(loop, fd, fd)))
 		return false;
 	*place = (Watched) {line, call};
-	loop->parked[loop->count++] = (Parked) {call, metrics_clock(), fd};
+	loop->parked[loop->count++] = (Parked) {call, metrics_clock(), fd, 0};
 	return true;
 }
 
@@ -284,7 +289,9 @@ advance(Loop *loop, int fd)
 		parking_of(call)->advance(call->parked) : MCP_SLOW;
 	size_t		i = 0;
 
-	if (progress == MCP_WAITING)
+	if (progress == MCP_WAITING ||
+		(call != NULL && progress == MCP_SLOW && loop->count == 1 &&
+		 loop->parked[0].parts++ < MAX_PARTS))
 		return;
 	while (call != NULL && loop->parked[i].call != call)
 		i++;
@@ -352,9 +359,9 @@ note(Loop *loop, int meaning)
 		case SOURCE_WAKE:
 			eventfd_read(loop->wake_fd, &stale);
 			deal_out(loop);
-			break;
+			return LOOP_OTHER;
 		case SOURCE_OTHER:
-			break;
+			return LOOP_OTHER;
 		default:
 			advance(loop, meaning);
 			break;
@@ -377,6 +384,8 @@ loop_wait(Loop *loop, int ms)
 	for (int i = 0; i < n; i++)
 		seen |= note(loop, events[i].data.fd);
 	hand_over_slow(loop);
+	if (n <= 0 || loop->again)
+		seen |= LOOP_OTHER;
 	loop->again = false;
 	return seen;
 }

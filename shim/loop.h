@@ -16,7 +16,7 @@ extern Loop *loop_create(Server *server);
 /* When no call is under way any more. */
 extern void loop_free(Loop *loop);
 
-/* loop_wait shall return when this is readable. */
+/* loop_wait shall return LOOP_OTHER when this is readable. */
 extern bool loop_watch(Loop *loop, int fd);
 
 /*
@@ -32,6 +32,7 @@ extern void loop_wake(Loop *loop);
 /* what loop_wait saw */
 #define LOOP_STOP 1				/* told once */
 #define LOOP_RELOAD 2
+#define LOOP_OTHER 4			/* what is watched, a waking, or nothing in time */
 
 /*
  * Waits for at most ms, and goes on with the calls whose answers came.  What
