@@ -217,93 +217,56 @@ buf_utf8_len(const unsigned char *s, size_t n)
 }
 
 static void
-escape_byte(Buf *b, unsigned char c)
+escape_byte(Buf *b, char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	char		text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-	char		shorthand = 0;
+	static const char letters[128] = {
+		['"'] = '"',['\\'] = '\\',['\n'] = 'n',['\r'] = 'r',['\t'] = 't'
+	};
+	char		text[6] = {'\\', 'u', '0', '0', hex[c >> 4 & 15], hex[c & 15]};
 
-	switch (c)
-	{
-		case '"':
-		case '\\':
-			shorthand = (char) c;
-			break;
-		case '\n':
-			shorthand = 'n';
-			break;
-		case '\r':
-			shorthand = 'r';
-			break;
-		case '\t':
-			shorthand = 't';
-			break;
-		default:
-			buf_append(b, text, sizeof(text));
-			return;
-	}
-	text[1] = shorthand;
-	buf_append(b, text, 2);
+	if (letters[c & 127] != '\0')
+		text[1] = letters[c & 127];
+	buf_append(b, text, letters[c & 127] != '\0' ? 2 : sizeof(text));
 }
 
 /*
- * Has bit 7 of the first byte of w that is not plain, and perhaps some behind
- * it; 0 where all are.
+ * Has bit 7 of the first of at most eight bytes that is not plain, and perhaps
+ * some behind it; 0 where all are.
  */
 static inline uint64_t
-odd_bytes(uint64_t w)
+odd_bytes(const char *s, size_t n)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t	quote = w ^ (ones * '"');
-	uint64_t	slash = w ^ (ones * '\\');
+	uint64_t	w = ones * ' ';
+	uint64_t	quote;
+	uint64_t	slash;
 
+	memcpy(&w, s, n);
+	w = le64toh(w);
+	quote = w ^ (ones * '"');
+	slash = w ^ (ones * '\\');
 	return (w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) &
 		(ones * 0x80);
 }
 
-static inline uint64_t
-odd_word(const char *s)
-{
-	uint64_t	w;
-
-	memcpy(&w, s, 8);
-	return odd_bytes(le64toh(w));
-}
-
-/* Four to seven bytes; some are looked at twice. */
-static inline bool
-is_plain_half(const char *s, size_t n)
-{
-	uint32_t	first;
-	uint32_t	last;
-
-	memcpy(&first, s, 4);
-	memcpy(&last, s + n - 4, 4);
-	return odd_bytes((uint64_t) last << 32 | first) == 0;
-}
-
-/* Eight bytes at a time; the last word reaches back over what was seen. */
+/* Eight bytes at a time; the last ones reach back over what was seen. */
 size_t
 buf_plain_run(const char *s, size_t n)
 {
 	size_t		i = 0;
 	uint64_t	odd = 0;
 
-	while (i + 8 <= n && (odd = odd_word(s + i)) == 0)
+	if (n < 8)
+		odd = odd_bytes(s, n);
+	while (odd == 0 && i + 8 <= n && (odd = odd_bytes(s + i, 8)) == 0)
 		i += 8;
-	if (n >= 8 && odd == 0 && i < n)
+	if (odd == 0 && n > 8 && i < n)
 	{
 		i = n - 8;
-		odd = odd_word(s + i);
+		odd = odd_bytes(s + i, 8);
 	}
-	if (n >= 8)
-		return odd != 0 ? i + (size_t) __builtin_ctzll(odd) / 8 : n;
-	if (n >= 4 && is_plain_half(s, n))
-		return n;
-	while (i < n && s[i] >= 0x20 && (s[i] & 0x80) == 0 && s[i] != '"' &&
-		   s[i] != '\\')
-		i++;
-	return i;
+	return odd != 0 ? i + (size_t) __builtin_ctzll(odd) / 8 : n;
 }
 
 void
@@ -323,7 +286,7 @@ buf_json_chars(Buf *b, const char *s, size_t n)
 			break;
 		if (*p < 0x80)
 		{
-			escape_byte(b, *p);
+			escape_byte(b, (char) *p);
 			seq = 1;
 		}
 		else if ((seq = buf_utf8_len(p, n)) > 0)

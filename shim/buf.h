@@ -81,7 +81,7 @@ extern void buf_json_chars(Buf *b, const char *s, size_t n);
 extern void buf_json_string(Buf *b, const char *s, size_t n);
 extern void buf_json_cstr(Buf *b, const char *s);
 
-/* length of the prefix that JSON takes as it is and a terminal shows so: ASCII */
+/* length of the prefix that JSON takes as it is and a terminal prints: ASCII */
 extern size_t buf_plain_run(const char *s, size_t n);
 
 /* such text, quoted */

@@ -206,23 +206,6 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 	return true;
 }
 
-/* The next result; *lost when there will be none any more. */
-static PGresult *
-next_result(DbPool *pool, DbConn *conn, Wait *wait, bool *lost)
-{
-	while (PQisBusy(conn->pg))
-	{
-		if (!await_input(pool, conn, wait))
-		{
-			*lost = true;
-			return NULL;
-		}
-	}
-	if (PQstatus(conn->pg) != CONNECTION_OK)
-		*lost = true;
-	return PQgetResult(conn->pg);
-}
-
 /* ------------------------------------------------------------------------
  * Rollback and lease
  * ------------------------------------------------------------------------
@@ -252,8 +235,15 @@ finish_rollback(DbPool *pool, DbConn *conn)
 	wait.deadline = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
 	while (conn->rolling_back && !lost)
 	{
-		PGresult   *res = next_result(pool, conn, &wait, &lost);
+		PGresult   *res;
 
+		if (PQisBusy(conn->pg))
+		{
+			lost = !await_input(pool, conn, &wait);
+			continue;
+		}
+		lost = PQstatus(conn->pg) != CONNECTION_OK;
+		res = PQgetResult(conn->pg);
 		if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
 			conn->rolling_back = false;
 		PQclear(res);

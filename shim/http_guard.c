@@ -178,6 +178,7 @@ http_admit(HttpCall *hc, unsigned char kind)
 {
 	const Config *cf = hc->http->server->cf;
 	const union MHD_ConnectionInfo *info;
+	AuthAdmission admission;
 
 	if (hc->credential == NULL)
 		return true;			/* readiness */
@@ -187,19 +188,13 @@ http_admit(HttpCall *hc, unsigned char kind)
 		hc->use.peer = digest_address(info->client_addr);
 	hc->use.credential = auth_digest(hc->credential, strlen(hc->credential));
 	hc->use.kind = kind;
-	switch (auth_admit(&hc->use, cf->auth_failures, cf->calls_at_once,
-					   time(NULL)))
-	{
-		case AUTH_ADMITTED:
-			return true;
-		case AUTH_REFUSED_TOO_OFTEN:
-			refuse_for_now(hc, "Too many credentials were refused; wait a minute",
-						   60);
-			return false;
-		case AUTH_BUSY:
-			break;
-	}
-	refuse_for_now(hc, "Too many calls of this credential at once; wait for one to end",
-				   1);
-	return false;
+	admission = auth_admit(&hc->use, cf->auth_failures, cf->calls_at_once,
+						   time(NULL));
+	if (admission == AUTH_REFUSED_TOO_OFTEN)
+		refuse_for_now(hc, "Too many credentials were refused; wait a minute",
+					   60);
+	else if (admission == AUTH_BUSY)
+		refuse_for_now(hc, "Too many calls of this credential at once; wait for one to end",
+					   1);
+	return admission == AUTH_ADMITTED;
 }

@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #define HTTP_MCP_PATH "/mcp"
 #define HTTP_METADATA_PATH "/.well-known/oauth-protected-resource"
@@ -28,11 +29,10 @@ typedef struct Http
 	char	   *origin;			/* scheme://host:port of this server */
 	char	   *metadata_url;
 	char	   *metadata;		/* RFC 9728 document */
-	size_t		metadata_len;
 	atomic_int	requests;		/* HttpCalls that exist */
 	atomic_bool ready;			/* PostgreSQL was reached when last tried */
 	uint64_t	ready_until;	/* and until when that will do */
-	struct HttpLine *lines;		/* one per connection */
+	LIST_HEAD(, HttpLine) lines;	/* one per connection */
 	struct MHD_Daemon *daemons[MAX_DAEMONS];	/* the last one accepts */
 	int			daemon_count;
 	int			idle_ms;		/* until one of them has to be run */
@@ -73,11 +73,12 @@ typedef struct HttpCall
 	char	   *origin;			/* allowed Origin to echo, or NULL */
 
 	pthread_mutex_t lock;
-	int			references;
+	atomic_int	references;
 	bool		suspended;
 	bool		finished;
 	bool		gone;			/* the connection is no more */
 	bool		close;			/* after the answer */
+	bool		preflight;		/* asks what a page may send us */
 	bool		streaming;		/* answered as text/event-stream */
 	Buf			events;
 	size_t		sent;			/* of events */
@@ -89,8 +90,7 @@ typedef struct HttpLine
 	struct MHD_Connection *connection;
 	bool		served;			/* a request is here, whole */
 	uint64_t	since;			/* else: when the wait began */
-	struct HttpLine *next;
-	struct HttpLine *prev;
+	LIST_ENTRY(HttpLine) link;
 } HttpLine;
 
 /* A request of the connection has come in, or its answer has gone out. */

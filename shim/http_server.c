@@ -95,7 +95,6 @@ prepare_texts(Http *http, const Config *cf)
 	buf_printf(&url, "%s" HTTP_METADATA_PATH HTTP_MCP_PATH, http->origin);
 	buf_free(&resource);
 	http->metadata = metadata.data;
-	http->metadata_len = metadata.len;
 	http->metadata_url = url.data;
 	return buf_ok(&metadata) && buf_ok(&url);
 }
@@ -206,19 +205,11 @@ note_connection(void *arg, struct MHD_Connection *connection,
 			return;
 		line->connection = connection;
 		line->since = metrics_clock();
-		line->next = http->lines;
-		if (http->lines != NULL)
-			http->lines->prev = line;
-		http->lines = line;
+		LIST_INSERT_HEAD(&http->lines, line, link);
 	}
 	else if (line != NULL)
 	{
-		if (line->prev != NULL)
-			line->prev->next = line->next;
-		else
-			http->lines = line->next;
-		if (line->next != NULL)
-			line->next->prev = line->prev;
+		LIST_REMOVE(line, link);
 		*socket_context = NULL;
 		free(line);
 	}
@@ -255,8 +246,9 @@ cut_lines(Http *http)
 {
 	uint64_t	limit = (uint64_t) http->server->cf->idle_timeout * SECOND;
 	uint64_t	now = metrics_clock();
+	HttpLine   *line;
 
-	for (HttpLine *line = http->lines; line != NULL; line = line->next)
+	LIST_FOREACH(line, &http->lines, link)
 		if (!line->served && now - line->since > limit)
 			cut_line(line);
 }
@@ -459,6 +451,7 @@ drain(Http *http)
 		MHD_quiesce_daemon(http->daemons[http->daemon_count - 1]);
 	uint64_t	deadline = metrics_clock() +
 		(uint64_t) server->cf->drain_timeout * SECOND;
+	HttpLine   *line;
 
 	if (listener >= 0)
 		close(listener);
@@ -467,7 +460,7 @@ drain(Http *http)
 		turn(http, DRAIN_MS);
 	mcp_cancel_all(server->mcp);
 	turn_until_idle(http, (uint64_t) (server->cf->cancel_timeout + 1) * SECOND);
-	for (HttpLine *line = http->lines; line != NULL; line = line->next)
+	LIST_FOREACH(line, &http->lines, link)
 		cut_line(line);
 	turn_until_idle(http, SECOND);
 	abandon_calls(http);
@@ -492,10 +485,9 @@ http_serve(Server *server)
 	{
 		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
 				  server->cf->http, NULL);
-		json_util_keep(true);
+		json_util_keep();
 		serve_until_stop(&http, &address);
 		drain(&http);
-		json_util_keep(false);
 		log_event(LOG_LEVEL_INFO, "stopped", NULL);
 	}
 	else

@@ -34,12 +34,7 @@
 static void
 release(HttpCall *hc)
 {
-	bool		last;
-
-	pthread_mutex_lock(&hc->lock);
-	last = --hc->references == 0;
-	pthread_mutex_unlock(&hc->lock);
-	if (!last)
+	if (atomic_fetch_sub(&hc->references, 1) > 1)
 		return;
 	auth_leave(&hc->use);
 	mcp_call_clear(&hc->call);
@@ -65,7 +60,7 @@ wake(HttpCall *hc)
 	loop_wake(hc->http->loop);
 }
 
-/* Under hc->lock. */
+/* Under hc->lock, or before anybody else has it. */
 static void
 suspend(HttpCall *hc)
 {
@@ -210,6 +205,14 @@ add_cors(HttpCall *hc, struct MHD_Response *response)
 	MHD_add_response_header(response, "Vary", "Origin");
 	MHD_add_response_header(response, "Access-Control-Expose-Headers",
 							"Mcp-Session-Id, WWW-Authenticate");
+	if (!hc->preflight)
+		return;
+	MHD_add_response_header(response, "Access-Control-Allow-Methods",
+							"POST, DELETE");
+	MHD_add_response_header(response, "Access-Control-Allow-Headers",
+							"Authorization, Content-Type, Accept, "
+							"MCP-Protocol-Version, Mcp-Method, Mcp-Name, "
+							"Mcp-Session-Id");
 }
 
 /* RFC 6750: why the credential does not do, and where to get one that does. */
@@ -249,23 +252,18 @@ add_retry_after(const HttpCall *hc, unsigned status,
 	MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 }
 
-/* Takes over `data`, which may be NULL. */
+/* Takes over the body, which may be empty. */
 static enum MHD_Result
-respond(struct MHD_Connection *connection, HttpCall *hc, unsigned status,
-		const char *type, char *data, size_t len)
+respond(HttpCall *hc, unsigned status, const char *type, Buf body)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	if (data == NULL)
-		len = 0;
-	response = MHD_create_response_from_buffer(len, data != NULL ? data : "",
-											   data != NULL ?
-											   MHD_RESPMEM_MUST_FREE :
-											   MHD_RESPMEM_PERSISTENT);
+	response = MHD_create_response_from_buffer(body.len, body.data,
+											   MHD_RESPMEM_MUST_FREE);
 	if (response == NULL)
 	{
-		free(data);
+		buf_free(&body);
 		return MHD_NO;
 	}
 	if (type != NULL)
@@ -279,7 +277,7 @@ respond(struct MHD_Connection *connection, HttpCall *hc, unsigned status,
 	if (hc->call.session_opened)
 		MHD_add_response_header(response, "Mcp-Session-Id", hc->call.session);
 	add_cors(hc, response);
-	result = MHD_queue_response(connection, status, response);
+	result = MHD_queue_response(hc->connection, status, response);
 	MHD_destroy_response(response);
 	return result;
 }
@@ -293,24 +291,38 @@ refuse(HttpCall *hc, unsigned status, int code, const char *message)
 	metrics_count(METRICS_HTTP_REFUSED);
 	buf_init(&body);
 	jsonrpc_error(&body, NULL, code, message, NULL);
-	return respond(hc->connection, hc, status, "application/json", body.data,
-				   body.len);
+	return respond(hc, status, "application/json", body);
+}
+
+static enum MHD_Result
+respond_text(HttpCall *hc, unsigned status, const char *type, const char *text)
+{
+	Buf			body;
+
+	buf_init(&body);
+	buf_puts(&body, text);
+	return respond(hc, status, type, body);
+}
+
+static enum MHD_Result
+respond_empty(HttpCall *hc, unsigned status)
+{
+	return respond(hc, status, NULL, (Buf) {NULL, 0, 0, false});
 }
 
 static enum MHD_Result
 respond_answer(HttpCall *hc)
 {
-	char	   *data = hc->call.out.data;
-	size_t		len = hc->call.out.len;
+	Buf			body = hc->call.out;
 
 	/* half an answer is none: the line is cut */
-	if (!buf_ok(&hc->call.out))
+	if (!buf_ok(&body))
 		return MHD_NO;
-	if (len == 0)
-		return respond(hc->connection, hc, 202, NULL, NULL, 0);
+	if (body.len == 0)
+		return respond_empty(hc, 202);
 	buf_init(&hc->call.out);
-	return respond(hc->connection, hc, (unsigned) hc->call.http_status,
-				   "application/json", data, len);
+	return respond(hc, (unsigned) hc->call.http_status, "application/json",
+				   body);
 }
 
 /* ------------------------------------------------------------------------
@@ -495,10 +507,8 @@ defer(HttpCall *hc)
 								   MHD_CONNECTION_INFO_CONNECTION_FD);
 	if (info != NULL && hc->call.era == MCP_MODERN)
 		hc->call.watch_fd = info->connect_fd;
-	pthread_mutex_lock(&hc->lock);
 	hc->references++;
 	suspend(hc);
-	pthread_mutex_unlock(&hc->lock);
 	if (loop_submit(hc->http->loop, &hc->call))
 		return MHD_YES;
 	mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting", NULL);
@@ -531,11 +541,9 @@ accept_body(HttpCall *hc)
 	hc->references--;
 	if (taken == MCP_DEFERRED && http_admit(hc, HTTP_USE_CALL))
 		return defer(hc);
-	pthread_mutex_lock(&hc->lock);
 	hc->finished = true;
-	pthread_mutex_unlock(&hc->lock);
 	if (taken == MCP_SILENT)
-		return respond(hc->connection, hc, 202, NULL, NULL, 0);
+		return respond_empty(hc, 202);
 	return respond_answer(hc);
 }
 
@@ -579,28 +587,7 @@ handle_delete(HttpCall *hc)
 		return refuse(hc, 401, MCP_UNAUTHORIZED, "A bearer token is required");
 	if (!mcp_session_end(hc->http->server->mcp, session, hc->credential))
 		return refuse(hc, 404, MCP_UNKNOWN_SESSION, "Session not found");
-	return respond(hc->connection, hc, 204, NULL, NULL, 0);
-}
-
-static enum MHD_Result
-handle_preflight(HttpCall *hc)
-{
-	struct MHD_Response *response;
-	enum MHD_Result result;
-
-	response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-	if (response == NULL)
-		return MHD_NO;
-	add_cors(hc, response);
-	MHD_add_response_header(response, "Access-Control-Allow-Methods",
-							"POST, DELETE");
-	MHD_add_response_header(response, "Access-Control-Allow-Headers",
-							"Authorization, Content-Type, Accept, "
-							"MCP-Protocol-Version, Mcp-Method, Mcp-Name, "
-							"Mcp-Session-Id");
-	result = MHD_queue_response(hc->connection, 204, response);
-	MHD_destroy_response(response);
-	return result;
+	return respond_empty(hc, 204);
 }
 
 static enum MHD_Result
@@ -608,16 +595,10 @@ handle_mcp_other(HttpCall *hc, const char *method)
 {
 	if (strcmp(method, "DELETE") == 0)
 		return handle_delete(hc);
-	if (strcmp(method, "OPTIONS") == 0 && hc->origin != NULL)
-		return handle_preflight(hc);
+	hc->preflight = strcmp(method, "OPTIONS") == 0 && hc->origin != NULL;
+	if (hc->preflight)
+		return respond_empty(hc, 204);
 	return refuse(hc, 405, JSONRPC_INVALID_REQUEST, "Method not allowed");
-}
-
-static enum MHD_Result
-respond_text(HttpCall *hc, unsigned status, const char *text)
-{
-	return respond(hc->connection, hc, status, "text/plain", strdup(text),
-				   strlen(text));
 }
 
 static enum MHD_Result
@@ -627,8 +608,14 @@ handle_metrics(HttpCall *hc)
 
 	buf_init(&text);
 	metrics_write(&text);
-	return respond(hc->connection, hc, 200, "text/plain; version=0.0.4",
-				   text.data, text.len);
+	return respond(hc, 200, "text/plain; version=0.0.4", text);
+}
+
+static void
+put_readiness(McpCall *call, bool ready)
+{
+	buf_puts(&call->out, ready ? "{\"ready\":true}" : "{\"ready\":false}");
+	call->http_status = ready ? 200 : 503;
 }
 
 /* Runs on a worker, since it may have to connect. */
@@ -639,8 +626,7 @@ answer_readiness(McpCall *call)
 	bool		ready = server->ready(server->ready_arg);
 
 	atomic_store(&((HttpCall *) call)->http->ready, ready);
-	buf_puts(&call->out, ready ? "{\"ready\":true}" : "{\"ready\":false}");
-	call->http_status = ready ? 200 : 503;
+	put_readiness(call, ready);
 }
 
 static const McpMethod readiness = {
@@ -656,12 +642,8 @@ handle_readiness(HttpCall *hc)
 
 	if (now < http->ready_until)
 	{
-		bool		ready = atomic_load(&http->ready);
-
-		return respond(hc->connection, hc, ready ? 200 : 503,
-					   "application/json",
-					   strdup(ready ? "{\"ready\":true}" : "{\"ready\":false}"),
-					   ready ? 14 : 15);
+		put_readiness(&hc->call, atomic_load(&http->ready));
+		return respond_answer(hc);
 	}
 	http->ready_until = now + READY_NS;
 	hc->accepted = true;
@@ -672,20 +654,16 @@ handle_readiness(HttpCall *hc)
 static enum MHD_Result
 handle_get(HttpCall *hc, const char *path)
 {
-	Http	   *http = hc->http;
-
 	if (strcmp(path, "/healthz") == 0)
-		return respond_text(hc, 200, "ok\n");
+		return respond_text(hc, 200, "text/plain", "ok\n");
 	if (strcmp(path, "/readyz") == 0)
 		return handle_readiness(hc);
 	if (strcmp(path, "/metrics") == 0)
 		return handle_metrics(hc);
 	if (strcmp(path, HTTP_METADATA_PATH) == 0 ||
 		strcmp(path, HTTP_METADATA_PATH HTTP_MCP_PATH) == 0)
-		return respond(hc->connection, hc, 200, "application/json",
-					   strndup(http->metadata, http->metadata_len),
-					   http->metadata_len);
-	return respond_text(hc, 404, "not found\n");
+		return respond_text(hc, 200, "application/json", hc->http->metadata);
+	return respond_text(hc, 404, "text/plain", "not found\n");
 }
 
 /*
@@ -719,7 +697,7 @@ begin_request(HttpCall *hc, const char *path, const char *method)
 			handle_mcp_other(hc, method);
 	if (strcmp(method, "GET") == 0)
 		return handle_get(hc, path);
-	return respond_text(hc, 404, "not found\n");
+	return respond_text(hc, 404, "text/plain", "not found\n");
 }
 
 enum MHD_Result

@@ -19,23 +19,17 @@ set_invalid(JsonRpcMessage *msg, int code, const char *message)
 static void
 set_fault(JsonRpcMessage *msg, JsonFault fault)
 {
-	switch (fault)
-	{
-		case JSON_FAULT_DEPTH:
-			set_invalid(msg, JSONRPC_INVALID_REQUEST,
-						"Invalid Request: nested too deeply");
-			return;
-		case JSON_FAULT_SIZE:
-			set_invalid(msg, JSONRPC_INVALID_REQUEST,
-						"Invalid Request: too many values");
-			return;
-		case JSON_FAULT_MEMORY:
-			set_invalid(msg, JSONRPC_INTERNAL_ERROR, "Out of memory");
-			return;
-		default:
-			set_invalid(msg, JSONRPC_PARSE_ERROR,
-						"Parse error: not valid JSON in UTF-8");
-	}
+	if (fault == JSON_FAULT_DEPTH)
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: nested too deeply");
+	else if (fault == JSON_FAULT_SIZE)
+		set_invalid(msg, JSONRPC_INVALID_REQUEST,
+					"Invalid Request: too many values");
+	else if (fault == JSON_FAULT_MEMORY)
+		set_invalid(msg, JSONRPC_INTERNAL_ERROR, "Out of memory");
+	else
+		set_invalid(msg, JSONRPC_PARSE_ERROR,
+					"Parse error: not valid JSON in UTF-8");
 }
 
 /* MCP narrows JSON-RPC here: a string or an integer, never null. */

@@ -28,19 +28,11 @@
 #define SLOW_NS UINT64_C(20000000)
 #define SLOW_MS 20
 
-/* Parts of a long answer that are read here where no other call is under way. */
+/* Parts of a long answer that are read here where no other call waits. */
 #define MAX_PARTS 16
 
 /* How long a client is taken to be there without a look. */
 #define PATIENCE_NS UINT64_C(10000000)
-
-typedef struct Parked
-{
-	McpCall    *call;
-	uint64_t	since;
-	int			fd;
-	int			parts;			/* of its answer that were too many */
-} Parked;
 
 /*
  * What is known of a descriptor by its number.  Those that calls wait for stay
@@ -51,6 +43,7 @@ typedef struct Watched
 {
 	uint64_t	line;			/* 0: it is not in the set */
 	McpCall    *call;			/* that waits for it */
+	int			parts;			/* of its answer that were too many */
 } Watched;
 
 /* what an event means, if not a descriptor's number */
@@ -69,8 +62,8 @@ struct Loop
 	int			epoll_fd;
 	int			wake_fd;
 	bool		again;			/* the thread woke itself after loop_wait */
-	size_t		count;
-	Parked	   *parked;			/* as many as there are places */
+	McpCall    *parked;			/* by queued */
+	size_t		count;			/* of them */
 	int			watched_count;
 	Watched    *watched;		/* by descriptor */
 };
@@ -100,8 +93,7 @@ loop_create(Server *server)
 	loop->thread = pthread_self();
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	loop->parked = calloc(worker_places(server->workers), sizeof(Parked));
-	if (loop->epoll_fd < 0 || loop->wake_fd < 0 || loop->parked == NULL ||
+	if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
 		!watch(loop, server->stop_fd, SOURCE_STOP) ||
 		(server->reload_fd >= 0 &&
 		 !watch(loop, server->reload_fd, SOURCE_RELOAD)) ||
@@ -125,7 +117,6 @@ loop_free(Loop *loop)
 	if (loop->wake_fd >= 0)
 		close(loop->wake_fd);
 	free(loop->watched);
-	free(loop->parked);
 	free(loop);
 }
 
@@ -167,8 +158,10 @@ park(Loop *loop, McpCall *call, int fd, uint64_t line)
 
 	if (place == NULL || (place->line != line && !watch(loop, fd, fd)))
 		return false;
-	*place = (Watched) {line, call};
-	loop->parked[loop->count++] = (Parked) {call, metrics_clock(), fd, 0};
+	*place = (Watched) {line, call, 0};
+	call->queued = loop->parked;
+	loop->parked = call;
+	loop->count++;
 	return true;
 }
 
@@ -177,14 +170,19 @@ static void
 stop_watching(Loop *loop, int fd)
 {
 	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	loop->watched[fd] = (Watched) {0, NULL};
+	loop->watched[fd].line = 0;
 }
 
 static void
-forget(Loop *loop, size_t i)
+forget(Loop *loop, McpCall *call, int fd)
 {
-	loop->watched[loop->parked[i].fd].call = NULL;
-	loop->parked[i] = loop->parked[--loop->count];
+	McpCall   **at = &loop->parked;
+
+	while (*at != call)
+		at = &(*at)->queued;
+	*at = call->queued;
+	loop->count--;
+	loop->watched[fd].call = NULL;
 }
 
 static void
@@ -280,29 +278,39 @@ loop_submit(Loop *loop, McpCall *call)
 	return true;
 }
 
+static void
+hand_over_parked(Loop *loop, McpCall *call, int fd)
+{
+	forget(loop, call, fd);
+	stop_watching(loop, fd);
+	hand_over(loop, call);
+}
+
 /* Something came for who waits there, if anybody does. */
 static void
 advance(Loop *loop, int fd)
 {
-	McpCall    *call = loop->watched[fd].call;
-	McpProgress progress = call != NULL ?
-		parking_of(call)->advance(call->parked) : MCP_SLOW;
-	size_t		i = 0;
+	Watched    *place = &loop->watched[fd];
+	McpCall    *call = place->call;
+	McpProgress progress;
 
-	if (progress == MCP_WAITING ||
-		(call != NULL && progress == MCP_SLOW && loop->count == 1 &&
-		 loop->parked[0].parts++ < MAX_PARTS))
-		return;
-	while (call != NULL && loop->parked[i].call != call)
-		i++;
-	if (call != NULL)
-		forget(loop, i);
-	if (progress != MCP_READY)
+	if (call == NULL)
+	{
 		stop_watching(loop, fd);
-	if (call != NULL && progress != MCP_READY)
-		hand_over(loop, call);
-	else if (call != NULL && finish(loop, call))
-		leave_place(loop);
+		return;
+	}
+	progress = parking_of(call)->advance(call->parked);
+	if (progress == MCP_WAITING || (progress == MCP_SLOW && loop->count == 1 &&
+									place->parts++ < MAX_PARTS))
+		return;
+	if (progress == MCP_READY)
+	{
+		forget(loop, call, fd);
+		if (finish(loop, call))
+			leave_place(loop);
+	}
+	else
+		hand_over_parked(loop, call, fd);
 }
 
 /* Those that have waited for long go to workers. */
@@ -310,20 +318,14 @@ static void
 hand_over_slow(Loop *loop)
 {
 	uint64_t	now = loop->count > 0 ? metrics_clock() : 0;
-	size_t		i = 0;
+	uint64_t	line;
 
-	while (i < loop->count)
+	for (McpCall *call = loop->parked, *next; call != NULL; call = next)
 	{
-		Parked		parked = loop->parked[i];
-
-		if (now - parked.since < SLOW_NS)
-		{
-			i++;
-			continue;
-		}
-		forget(loop, i);
-		stop_watching(loop, parked.fd);
-		hand_over(loop, parked.call);
+		next = call->queued;
+		if (now - call->started >= SLOW_NS)
+			hand_over_parked(loop, call,
+							 parking_of(call)->fd(call->parked, &line));
 	}
 }
 

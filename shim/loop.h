@@ -32,7 +32,7 @@ extern void loop_wake(Loop *loop);
 /* what loop_wait saw */
 #define LOOP_STOP 1				/* told once */
 #define LOOP_RELOAD 2
-#define LOOP_OTHER 4			/* what is watched, a waking, or nothing in time */
+#define LOOP_OTHER 4			/* what is watched, a wake, or no event */
 
 /*
  * Waits for at most ms, and goes on with the calls whose answers came.  What

@@ -88,9 +88,9 @@ raise_descriptor_limit(void)
 }
 
 /*
- * What an answer of a few thousand rows takes is kept for the next one, since
- * asking the kernel for it anew costs as much as filling it; more is given back.
- * Secrets stay out of core files.
+ * What an answer of a few thousand rows takes is kept for the next one: asking
+ * the kernel for it anew costs as much as filling it.  Secrets stay out of core
+ * files.
  */
 static void
 tune_process(void)

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static bool
-equals(const char *text, size_t len, const char *body, size_t body_len)
-{
-	return len == body_len && memcmp(text, body, len) == 0;
-}
-
 /* The header's value, trimmed, and decoded from =?base64?...?= */
 static bool
 header_equals(const char *header, const char *body, size_t body_len)
@@ -26,10 +20,10 @@ header_equals(const char *header, const char *body, size_t body_len)
 		n--;
 	if (n < 11 || strncmp(header, "=?base64?", 9) != 0 ||
 		strncmp(header + n - 2, "?=", 2) != 0)
-		return equals(header, n, body, body_len);
+		return n == body_len && memcmp(header, body, n) == 0;
 	buf_init(&value);
 	ok = buf_base64(&value, header + 9, n - 11, false) &&
-		equals(buf_cstr(&value), value.len, body, body_len);
+		value.len == body_len && memcmp(buf_cstr(&value), body, body_len) == 0;
 	buf_free(&value);
 	return ok;
 }

@@ -135,8 +135,8 @@ is_finite_number(const char *cell, size_t len)
 static bool
 is_literal(PgTypeClass class, const Cell *cell)
 {
-	return (class == PG_TYPE_INTEGER && is_safe_integer(cell->text, cell->len)) ||
-		(class == PG_TYPE_FLOAT && is_finite_number(cell->text, cell->len));
+	return class == PG_TYPE_INTEGER ? is_safe_integer(cell->text, cell->len) :
+		class == PG_TYPE_FLOAT && is_finite_number(cell->text, cell->len);
 }
 
 static void

@@ -111,12 +111,6 @@ worker_pool_create(size_t threads, size_t max_queue)
 	return pool;
 }
 
-size_t
-worker_places(const WorkerPool *pool)
-{
-	return pool->limit;
-}
-
 void
 worker_set_loop(WorkerPool *pool, int event_fd)
 {

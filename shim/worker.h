@@ -29,8 +29,6 @@ extern void worker_pool_free(WorkerPool *pool);
  * ------------------------------------------------------------------------
  */
 
-extern size_t worker_places(const WorkerPool *pool);
-
 /*
  * From now on a thread that becomes free while calls are queued writes to this
  * eventfd, and the loop takes them by worker_next.
