@@ -59,13 +59,13 @@ read_id(JsonRpcMessage *msg)
 }
 
 static bool
-read_method(JsonRpcMessage *msg)
+read_method(JsonRpcMessage *msg, const json_t *method)
 {
-	const json_t *method = json_object_get(msg->root, "method");
+	size_t		len = json_string_length(method);
 
-	msg->method = json_util_string(msg->root, "method");
-	if (msg->method == NULL || json_string_length(method) == 0 ||
-		json_string_length(method) > JSONRPC_MAX_METHOD)
+	msg->method = json_string_value(method);
+	if (msg->method == NULL || len == 0 || len > JSONRPC_MAX_METHOD ||
+		strlen(msg->method) != len)
 	{
 		set_invalid(msg, JSONRPC_INVALID_REQUEST,
 					"Invalid Request: method must be a short string");
@@ -89,18 +89,11 @@ read_params(JsonRpcMessage *msg)
 	return true;
 }
 
-static bool
-is_response(const json_t *root)
-{
-	return json_object_get(root, "method") == NULL &&
-		(json_object_get(root, "result") != NULL ||
-		 json_object_get(root, "error") != NULL);
-}
-
 static void
 classify(JsonRpcMessage *msg)
 {
 	const char *version;
+	const json_t *method;
 
 	if (json_is_array(msg->root))
 	{
@@ -123,14 +116,12 @@ classify(JsonRpcMessage *msg)
 					"Invalid Request: jsonrpc must be \"2.0\"");
 		return;
 	}
-	if (is_response(msg->root))
-	{
+	method = json_object_get(msg->root, "method");
+	if (method == NULL && (json_object_get(msg->root, "result") != NULL ||
+						   json_object_get(msg->root, "error") != NULL))
 		msg->kind = JSONRPC_RESPONSE;
-		return;
-	}
-	if (!read_method(msg) || !read_params(msg))
-		return;
-	msg->kind = msg->id != NULL ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
+	else if (read_method(msg, method) && read_params(msg))
+		msg->kind = msg->id != NULL ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
 }
 
 void
