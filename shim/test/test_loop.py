@@ -53,6 +53,58 @@ def short(bench):
                 [[100000]], "a long statement")
 
 
+def parts(bench):
+    """Answers that come in some reads, alone and beside each other."""
+    server = bench.http("--pool", "3")
+    sql = "SELECT n, repeat('x', 90) FROM generate_series(1, 900) n"
+    expected = [[n, "x" * 90] for n in range(1, 901)]
+    wrong = []
+
+    def ask(times):
+        for _ in range(times):
+            if rows(server, sql) != expected:
+                wrong.append(sql)
+
+    ask(1)
+    before = counters(server)["handed_over_total"]
+    ask(20)
+    alone = counters(server)["handed_over_total"] - before
+    bench.check(alone < 20, "a longer answer needs no worker where no other"
+                " call is under way", alone)
+    threads = [threading.Thread(target=ask, args=(20,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.check(counters(server)["handed_over_total"] > before + alone,
+                "beside others some do")
+    bench.equal(wrong, [], "141 longer answers")
+
+
+def lost(bench):
+    """A new connection has the descriptor of the one that was given up."""
+    server = bench.http("--pool", "1")
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+
+    def ask(sql):
+        line.request("POST", "/mcp", json.dumps(query(1, sql)), {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {bench.env['token']}"})
+        return json.loads(line.getresponse().read())["result"][
+            "structuredContent"].get("rows")
+
+    answers = [ask("SELECT 1")]
+    before = counters(server)["handed_over_total"]
+    for _ in range(8):
+        answers += [ask("COPY (SELECT 1) TO STDOUT"), ask("SELECT 1"),
+                    ask("SELECT 1")]
+    bench.equal(answers, [[[1]]] + [None, [[1]], [[1]]] * 8,
+                "calls after connections that were given up")
+    slow = counters(server)["handed_over_total"] - before
+    bench.check(slow < 8, "which do not wait in vain", slow)
+    line.close()
+
+
 def beside_slow_ones(bench):
     server = bench.http("--pool", "2")
     slow = []
@@ -291,5 +343,5 @@ def stuck_at_the_end(bench):
         bench.check("calls_abandoned" in log.read_text(), "and says so")
 
 
-main(short, beside_slow_ones, places, resets, crowd, cancelled_in_the_queue,
-     without_descriptors, stuck_at_the_end)
+main(short, parts, lost, beside_slow_ones, places, resets, crowd,
+     cancelled_in_the_queue, without_descriptors, stuck_at_the_end)
