@@ -1,6 +1,6 @@
 /*
  * json_util.c
- *		Typed getters, and writing.
+ *		Typed getters, and writing by templates.
  */
 #include "json_util.h"
 
@@ -15,6 +15,14 @@ json_util_string(const json_t *object, const char *key)
 		strlen(json_string_value(value)) != json_string_length(value))
 		return NULL;
 	return json_string_value(value);
+}
+
+const char *
+json_util_string_or(const json_t *object, const char *key, const char *fallback)
+{
+	const char *value = json_util_string(object, key);
+
+	return value != NULL ? value : fallback;
 }
 
 json_t *
@@ -38,4 +46,89 @@ json_util_write(Buf *out, const json_t *value)
 	if (json_dump_callback(value, append_chunk, out,
 						   JSON_COMPACT | JSON_ENCODE_ANY) != 0)
 		out->failed = true;
+}
+
+/* One value of a template, from behind its %; returns what comes after it. */
+static const char *
+put_value(Buf *out, const char *at, bool quoted, va_list *args)
+{
+	const char *text;
+
+	if (*at == 's')
+	{
+		text = va_arg(*args, const char *);
+		if (quoted)
+			buf_json_chars(out, text, strlen(text));
+		else
+			buf_puts(out, text);
+	}
+	else if (*at == 'p')
+		json_util_write(out, va_arg(*args, const json_t *));
+	else if (*at == 'd')
+		buf_int(out, va_arg(*args, int));
+	else if (strncmp(at, "lld", 3) == 0)
+	{
+		buf_int(out, va_arg(*args, long long));
+		at += 2;
+	}
+	else if (strncmp(at, "ld", 2) == 0)
+	{
+		buf_int(out, va_arg(*args, long));
+		at++;
+	}
+	return at + 1;
+}
+
+void
+json_util_vput(Buf *out, const char *template, va_list args)
+{
+	va_list		rest;
+	bool		quoted = false;
+
+	va_copy(rest, args);
+	for (;;)
+	{
+		size_t		plain = strcspn(template, "'%");
+
+		buf_append(out, template, plain);
+		template += plain;
+		if (*template == '\0')
+			break;
+		if (*template++ == '%')
+			template = put_value(out, template, quoted, &rest);
+		else
+		{
+			buf_putc(out, '"');
+			quoted = !quoted;
+		}
+	}
+	va_end(rest);
+}
+
+void
+json_util_put(Buf *out, const char *template,...)
+{
+	va_list		args;
+
+	va_start(args, template);
+	json_util_vput(out, template, args);
+	va_end(args);
+}
+
+void
+json_util_text(Buf *out, const char *template,...)
+{
+	va_list		args;
+
+	va_start(args, template);
+	for (;;)
+	{
+		size_t		plain = strcspn(template, "%");
+
+		buf_json_chars(out, template, plain);
+		if (template[plain] == '\0')
+			break;
+		template = put_value(out, template + plain + 1, true, &args);
+	}
+	va_end(args);
 }

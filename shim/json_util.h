@@ -8,6 +8,7 @@
 #include "buf.h"
 
 #include <jansson.h>
+#include <stdarg.h>
 
 /* Deepest nesting that a message may have. */
 #define JSON_UTIL_MAX_DEPTH 64
@@ -44,10 +45,28 @@ extern void json_util_keep(void);
 /* Borrowed string of `key`; NULL when absent, no string, or with a NUL. */
 extern const char *json_util_string(const json_t *object, const char *key);
 
+/* The same, and the fallback in place of NULL. */
+extern const char *json_util_string_or(const json_t *object, const char *key,
+									   const char *fallback);
+
 /* Borrowed member that is an object, else NULL. */
 extern json_t *json_util_object(const json_t *object, const char *key);
 
 /* Writes the value compactly. */
 extern void json_util_write(Buf *out, const json_t *value);
+
+/*
+ * Writes JSON by a template, in which ' stands for a quote and %s, %d, %ld and
+ * %lld take what they take in printf: within quotes the text of %s is escaped,
+ * outside it is JSON already.  %p takes a json_t.
+ */
+extern void json_util_put(Buf *out, const char *template,...)
+			__attribute__((format(printf, 2, 3)));
+extern void json_util_vput(Buf *out, const char *template, va_list args)
+			__attribute__((format(printf, 2, 0)));
+
+/* Writes into a string whose quote is open: all of it is text, ' too. */
+extern void json_util_text(Buf *out, const char *template,...)
+			__attribute__((format(printf, 2, 3)));
 
 #endif							/* JSON_UTIL_H */

@@ -207,7 +207,8 @@ serve(Config *cf, Startup *startup, Server *server, Buf *error)
 	Watch	   *watch = NULL;
 	int			code = 1;
 
-	tools_setup(&host, startup->context, WARDEN_VERSION);
+	if (!tools_setup(&host, startup->context, WARDEN_VERSION))
+		return complain(error);
 	host.listening = tell_watch;
 	if (!cf->stdio)
 		sessions = session_table_create((size_t) cf->max_sessions,

@@ -304,12 +304,17 @@ extern void mcp_result_begin(McpCall *call);
 extern void mcp_result_begin_as(McpCall *call, const char *result_type,
 								const char *extra_meta);
 extern void mcp_member(McpCall *call, const char *name);
+
+/* Members by a template of json_util_put. */
+extern void mcp_put(McpCall *call, const char *template,...)
+			__attribute__((format(printf, 2, 3)));
 extern void mcp_cache_hint(McpCall *call);
 extern void mcp_result_end(McpCall *call);
 
 /* Replaces whatever was written by an error; data is JSON text or NULL. */
 extern void mcp_error(McpCall *call, int code, const char *message,
 					  const char *data);
+extern void mcp_invalid_params(McpCall *call, const char *message);
 extern void mcp_missing_capability(McpCall *call, const char *capabilities);
 extern void mcp_not_found(McpCall *call, const char *message);
 

@@ -36,8 +36,8 @@ send_question(McpCall *call, const char *id, const char *method,
 	Buf			request;
 
 	buf_init(&request);
-	buf_printf(&request, "{\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"method\":\"%s\","
-			   "\"params\":%s}", id, method, params);
+	json_util_put(&request, "{'jsonrpc':'2.0','id':'%s','method':'%s',"
+				  "'params':%s}", id, method, params);
 	if (buf_ok(&request))
 		call->transport->notify(call, request.data, request.len);
 	buf_free(&request);
@@ -194,9 +194,7 @@ mcp_state_open(McpCall *call, Buf *state, bool *present)
 	if (first == NULL || first == last || !seal_matches(call, text, last) ||
 		strtoll(text, NULL, 10) < (long long) time(NULL))
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS,
-				  "Invalid params: requestState is not valid for this request",
-				  NULL);
+		mcp_invalid_params(call, "requestState is not valid for this request");
 		return false;
 	}
 	buf_append(state, first + 1, (size_t) (last - first - 1));

@@ -301,6 +301,18 @@ mcp_member(McpCall *call, const char *name)
 }
 
 void
+mcp_put(McpCall *call, const char *template,...)
+{
+	va_list		args;
+
+	if (call->out.len > 0 && call->out.data[call->out.len - 1] != '{')
+		buf_putc(&call->out, ',');
+	va_start(args, template);
+	json_util_vput(&call->out, template, args);
+	va_end(args);
+}
+
+void
 mcp_cache_hint(McpCall *call)
 {
 	if (call->era != MCP_MODERN)
@@ -325,6 +337,19 @@ mcp_error(McpCall *call, int code, const char *message, const char *data)
 	call->outcome = MCP_OUTCOME_FAULT;
 	if (code == JSONRPC_INTERNAL_ERROR)
 		call->http_status = 500;
+}
+
+/* message goes on after "Invalid params: " */
+void
+mcp_invalid_params(McpCall *call, const char *message)
+{
+	Buf			text;
+
+	buf_init(&text);
+	buf_printf(&text, "Invalid params: %s", message);
+	mcp_error(call, JSONRPC_INVALID_PARAMS,
+			  buf_ok(&text) ? text.data : "Invalid params", NULL);
+	buf_free(&text);
 }
 
 void

@@ -12,20 +12,16 @@
 
 #define MAX_COMPLETIONS 100
 
-static void
-invalid_params(McpCall *call, const char *message)
-{
-	mcp_error(call, JSONRPC_INVALID_PARAMS, message, NULL);
-}
-
 /* A string member of params; answers and returns NULL when it is none. */
 static const char *
-required_text(McpCall *call, const char *name, const char *message)
+required_text(McpCall *call, const char *name)
 {
 	const char *text = json_util_string(call->msg.params, name);
+	char		message[64];
 
+	snprintf(message, sizeof(message), "%s must be a string", name);
 	if (text == NULL)
-		invalid_params(call, message);
+		mcp_invalid_params(call, message);
 	return text;
 }
 
@@ -37,12 +33,11 @@ required_text(McpCall *call, const char *name, const char *message)
 static void
 resources_list(McpCall *call)
 {
-	const json_t *cursor = json_object_get(call->msg.params, "cursor");
+	const char *cursor = NULL;
 
-	if (cursor != NULL && json_util_string(call->msg.params, "cursor") == NULL)
-		invalid_params(call, "Invalid params: cursor must be a string");
-	else
-		call->mcp->host->list_resources(call, json_string_value(cursor));
+	if (json_object_get(call->msg.params, "cursor") == NULL ||
+		(cursor = required_text(call, "cursor")) != NULL)
+		call->mcp->host->list_resources(call, cursor);
 }
 
 static void
@@ -51,8 +46,8 @@ resources_templates_list(McpCall *call)
 	if (mcp_refuse_cursor(call))
 		return;
 	mcp_result_begin(call);
-	mcp_member(call, "resourceTemplates");
-	buf_puts(&call->out, call->mcp->host->resource_templates);
+	mcp_put(call, "'resourceTemplates':%s",
+			call->mcp->host->resource_templates);
 	mcp_cache_hint(call);
 	mcp_result_end(call);
 }
@@ -60,8 +55,7 @@ resources_templates_list(McpCall *call)
 static void
 resources_read(McpCall *call)
 {
-	const char *uri = required_text(call, "uri",
-									"Invalid params: uri must be a string");
+	const char *uri = required_text(call, "uri");
 
 	if (uri != NULL)
 		call->mcp->host->read_resource(call, uri);
@@ -73,20 +67,6 @@ resources_read(McpCall *call)
  */
 
 static void
-put_prompt(Buf *out, const McpPrompt *prompt)
-{
-	mcp_put_names(out, prompt->name, prompt->title);
-	buf_puts(out, ",\"description\":");
-	buf_json_cstr(out, prompt->description);
-	if (prompt->arguments != NULL)
-	{
-		buf_puts(out, ",\"arguments\":");
-		buf_puts(out, prompt->arguments);
-	}
-	buf_putc(out, '}');
-}
-
-static void
 prompts_list(McpCall *call)
 {
 	const McpHost *host = call->mcp->host;
@@ -94,13 +74,17 @@ prompts_list(McpCall *call)
 	if (mcp_refuse_cursor(call))
 		return;
 	mcp_result_begin(call);
-	mcp_member(call, "prompts");
-	buf_putc(&call->out, '[');
+	mcp_put(call, "'prompts':[");
 	for (size_t i = 0; i < host->prompt_count; i++)
 	{
-		if (i > 0)
-			buf_putc(&call->out, ',');
-		put_prompt(&call->out, &host->prompts[i]);
+		const McpPrompt *prompt = &host->prompts[i];
+
+		buf_puts(&call->out, i > 0 ? "," : "");
+		mcp_put_names(&call->out, prompt->name, prompt->title);
+		json_util_put(&call->out, ",'description':'%s'", prompt->description);
+		if (prompt->arguments != NULL)
+			json_util_put(&call->out, ",'arguments':%s", prompt->arguments);
+		buf_putc(&call->out, '}');
 	}
 	buf_putc(&call->out, ']');
 	mcp_cache_hint(call);
@@ -142,17 +126,16 @@ prompts_get(McpCall *call)
 {
 	json_t	   *arguments = json_object_get(call->msg.params, "arguments");
 	const McpPrompt *prompt;
-	const char *name = required_text(call, "name",
-									 "Invalid params: name must be a string");
+	const char *name = required_text(call, "name");
 
 	if (name == NULL)
 		return;
 	prompt = find_prompt(call->mcp->host, name);
 	if (prompt == NULL)
-		invalid_params(call, "Invalid params: unknown prompt");
+		mcp_invalid_params(call, "unknown prompt");
 	else if (!arguments_are_fine(prompt, arguments))
-		invalid_params(call, "Invalid params: prompt arguments must be strings, "
-					   "the required ones among them");
+		mcp_invalid_params(call, "prompt arguments must be strings, "
+						   "the required ones among them");
 	else
 		prompt->handler(call, arguments);
 }
@@ -186,9 +169,9 @@ completion_complete(McpCall *call)
 	McpReference ref;
 
 	if (!read_reference(call->msg.params, &ref))
-		invalid_params(call, "Invalid params: ref and argument are needed");
+		mcp_invalid_params(call, "ref and argument are needed");
 	else if (ref.is_prompt && find_prompt(call->mcp->host, ref.name) == NULL)
-		invalid_params(call, "Invalid params: unknown prompt");
+		mcp_invalid_params(call, "unknown prompt");
 	else
 		call->mcp->host->complete(call, &ref);
 }
@@ -199,16 +182,11 @@ mcp_completion(McpCall *call, const char *const *values, size_t count)
 	size_t		shown = count < MAX_COMPLETIONS ? count : MAX_COMPLETIONS;
 
 	mcp_result_begin(call);
-	mcp_member(call, "completion");
-	buf_puts(&call->out, "{\"values\":[");
+	mcp_put(call, "'completion':{'values':[");
 	for (size_t i = 0; i < shown; i++)
-	{
-		if (i > 0)
-			buf_putc(&call->out, ',');
-		buf_json_cstr(&call->out, values[i]);
-	}
-	buf_printf(&call->out, "],\"total\":%zu,\"hasMore\":%s}", count,
-			   count > shown ? "true" : "false");
+		json_util_put(&call->out, i > 0 ? ",'%s'" : "'%s'", values[i]);
+	json_util_put(&call->out, "],'total':%d,'hasMore':%s}", (int) count,
+				  count > shown ? "true" : "false");
 	mcp_result_end(call);
 }
 
@@ -227,8 +205,7 @@ task_of(McpCall *call)
 							   "\":{}}}");
 		return NULL;
 	}
-	return required_text(call, "taskId",
-						 "Invalid params: taskId must be a string");
+	return required_text(call, "taskId");
 }
 
 static void
@@ -258,7 +235,7 @@ tasks_update(McpCall *call)
 	if (task_id == NULL)
 		return;
 	if (responses == NULL)
-		invalid_params(call, "Invalid params: inputResponses must be an object");
+		mcp_invalid_params(call, "inputResponses must be an object");
 	else
 		call->mcp->host->update_task(call, task_id, responses);
 }

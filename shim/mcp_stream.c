@@ -12,10 +12,19 @@
 
 #include <string.h>
 
+/* Sends a message ahead of the answer, unless memory was short; frees it. */
+static void
+send(McpCall *call, Buf *message)
+{
+	if (buf_ok(message))
+		call->transport->notify(call, message->data, message->len);
+	buf_free(message);
+}
+
 void
 mcp_progress(McpCall *call, double progress, double total, const char *message)
 {
-	const json_t *token = json_object_get(call->meta, "progressToken");
+	json_t	   *token = json_object_get(call->meta, "progressToken");
 	Buf			note;
 
 	if ((!json_is_string(token) && !json_is_integer(token)) ||
@@ -23,21 +32,15 @@ mcp_progress(McpCall *call, double progress, double total, const char *message)
 		return;
 	call->progress_sent = progress;
 	buf_init(&note);
-	buf_puts(&note, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\","
-			 "\"params\":{\"progressToken\":");
-	json_util_write(&note, token);
+	json_util_put(&note, "{'jsonrpc':'2.0','method':'notifications/progress',"
+				  "'params':{'progressToken':%p", token);
 	buf_printf(&note, ",\"progress\":%g", progress);
 	if (total > 0)
 		buf_printf(&note, ",\"total\":%g", total);
 	if (message != NULL)
-	{
-		buf_puts(&note, ",\"message\":");
-		buf_json_cstr(&note, message);
-	}
+		json_util_put(&note, ",'message':'%s'", message);
 	buf_puts(&note, "}}");
-	if (buf_ok(&note))
-		call->transport->notify(call, note.data, note.len);
-	buf_free(&note);
+	send(call, &note);
 }
 
 static int
@@ -64,11 +67,9 @@ mcp_log(McpCall *call, const char *level, const char *data)
 	if (call->era == MCP_MODERN && (wanted < 0 || level_rank(level) < wanted))
 		return;
 	buf_init(&note);
-	buf_printf(&note, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\","
-			   "\"params\":{\"level\":\"%s\",\"data\":%s}}", level, data);
-	if (buf_ok(&note))
-		call->transport->notify(call, note.data, note.len);
-	buf_free(&note);
+	json_util_put(&note, "{'jsonrpc':'2.0','method':'notifications/message',"
+				  "'params':{'level':'%s','data':%s}}", level, data);
+	send(call, &note);
 }
 
 /* ------------------------------------------------------------------------
@@ -87,31 +88,23 @@ filter_of(const McpCall *call)
 	return json_object_get(call->msg.params, "notifications");
 }
 
+/* What a filter lists, if anything, are strings and not too many. */
 static bool
-is_string_list(const json_t *value)
+list_is_valid(const json_t *list)
 {
 	size_t		i;
 	json_t	   *item;
 
-	if (!json_is_array(value) || json_array_size(value) > MAX_WATCHED)
+	if (list == NULL)
+		return true;
+	if (!json_is_array(list) || json_array_size(list) > MAX_WATCHED)
 		return false;
-	json_array_foreach(value, i, item)
+	json_array_foreach(list, i, item)
 	{
 		if (!json_is_string(item))
 			return false;
 	}
 	return true;
-}
-
-static bool
-filter_is_valid(const json_t *filter)
-{
-	const json_t *uris = json_object_get(filter, "resourceSubscriptions");
-	const json_t *tasks = json_object_get(filter, "taskIds");
-
-	return json_is_object(filter) &&
-		(uris == NULL || is_string_list(uris)) &&
-		(tasks == NULL || is_string_list(tasks));
 }
 
 /* "toolsListChanged" and its like */
@@ -124,46 +117,40 @@ wants_list(const json_t *filter, const char *kind)
 	return json_is_true(json_object_get(filter, name));
 }
 
+/* A notification on a stream, up to the members that come after _meta. */
 static void
-put_meta(Buf *out, const McpCall *call)
+put_note(Buf *out, const McpCall *stream, const char *method)
 {
-	buf_puts(out, "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":");
-	json_util_write(out, call->msg.id);
-	buf_putc(out, '}');
-}
-
-static void
-put_list(Buf *out, const json_t *filter, const char *name)
-{
-	const json_t *value = json_object_get(filter, name);
-
-	if (value == NULL)
-		return;
-	if (out->len > 0 && out->data[out->len - 1] != '{')
-		buf_putc(out, ',');
-	buf_printf(out, "\"%s\":", name);
-	json_util_write(out, value);
+	json_util_put(out, "{'jsonrpc':'2.0','method':'%s','params':{"
+				  "'_meta':{'io.modelcontextprotocol/subscriptionId':%p}",
+				  method, stream->msg.id);
 }
 
 static void
 put_acknowledgement(Buf *out, const McpCall *call)
 {
+	static const char *const lists[] = {"resourceSubscriptions", "taskIds"};
 	const json_t *filter = filter_of(call);
+	const char *comma = "";
 
-	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"method\":"
-			 "\"notifications/subscriptions/acknowledged\",\"params\":{");
-	put_meta(out, call);
+	put_note(out, call, "notifications/subscriptions/acknowledged");
 	buf_puts(out, ",\"notifications\":{");
 	for (size_t i = 0; i < 3; i++)
 	{
 		if (!wants_list(filter, list_kinds[i]))
 			continue;
-		if (buf_ok(out) && out->data[out->len - 1] != '{')
-			buf_putc(out, ',');
-		buf_printf(out, "\"%sListChanged\":true", list_kinds[i]);
+		json_util_put(out, "%s'%sListChanged':true", comma, list_kinds[i]);
+		comma = ",";
 	}
-	put_list(out, filter, "resourceSubscriptions");
-	put_list(out, filter, "taskIds");
+	for (size_t i = 0; i < 2; i++)
+	{
+		const json_t *list = json_object_get(filter, lists[i]);
+
+		if (list == NULL)
+			continue;
+		json_util_put(out, "%s'%s':%p", comma, lists[i], list);
+		comma = ",";
+	}
 	buf_puts(out, "}}}");
 }
 
@@ -173,11 +160,12 @@ may_listen(McpCall *call)
 {
 	const json_t *filter = filter_of(call);
 
-	if (!filter_is_valid(filter))
+	if (!json_is_object(filter) ||
+		!list_is_valid(json_object_get(filter, "resourceSubscriptions")) ||
+		!list_is_valid(json_object_get(filter, "taskIds")))
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS,
-				  "Invalid params: notifications must be a filter object, with at most 256 items in a list",
-				  NULL);
+		mcp_invalid_params(call, "notifications must be a filter object, "
+						   "with at most 256 items in a list");
 		return false;
 	}
 	if (json_object_get(filter, "taskIds") != NULL &&
@@ -226,53 +214,51 @@ mcp_listen(McpCall *call)
 
 /* Sends one notification: members go after _meta in params. */
 static void
-send_note(McpCall *call, const char *method, const char *members)
+send_note(McpCall *stream, const char *method, const char *members)
 {
 	Buf			note;
 
 	buf_init(&note);
-	buf_printf(&note, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":{",
-			   method);
-	put_meta(&note, call);
+	put_note(&note, stream, method);
 	buf_puts(&note, members);
 	buf_puts(&note, "}}");
-	if (buf_ok(&note))
-		call->transport->notify(call, note.data, note.len);
-	buf_free(&note);
-}
-
-static bool
-list_contains(const json_t *list, const char *text)
-{
-	size_t		i;
-	json_t	   *item;
-
-	json_array_foreach(list, i, item)
-	{
-		if (strcmp(json_string_value(item), text) == 0)
-			return true;
-	}
-	return false;
+	send(stream, &note);
 }
 
 bool
 mcp_stream_wants(const McpCall *stream, const char *list, const char *item)
 {
-	return list_contains(json_object_get(filter_of(stream), list), item);
+	size_t		i;
+	json_t	   *listed;
+
+	json_array_foreach(json_object_get(filter_of(stream), list), i, listed)
+	{
+		if (strcmp(json_string_value(listed), item) == 0)
+			return true;
+	}
+	return false;
 }
 
-/* To every stream whose filter names `key` in its list `filter_name`. */
+static bool
+is_of(const McpCall *stream, const char *credential)
+{
+	return credential == NULL ||
+		(stream->credential != NULL &&
+		 strcmp(stream->credential, credential) == 0);
+}
+
+/* To every stream whose filter names `item` in the list so called. */
 static void
-publish_to(Mcp *mcp, const char *credential, const char *filter_name,
-		   const char *key, const char *method, const char *members)
+publish(Mcp *mcp, const char *credential, const char *list, const char *item,
+		const char *method, Buf *members)
 {
 	pthread_mutex_lock(&mcp->lock);
 	for (McpCall *call = mcp->streams; call != NULL; call = call->next)
-		if (mcp_stream_wants(call, filter_name, key) &&
-			(credential == NULL || (call->credential != NULL &&
-									strcmp(call->credential, credential) == 0)))
-			send_note(call, method, members);
+		if (buf_ok(members) && is_of(call, credential) &&
+			mcp_stream_wants(call, list, item))
+			send_note(call, method, buf_cstr(members));
 	pthread_mutex_unlock(&mcp->lock);
+	buf_free(members);
 }
 
 void
@@ -281,12 +267,9 @@ mcp_publish_resource(Mcp *mcp, const char *credential, const char *uri)
 	Buf			members;
 
 	buf_init(&members);
-	buf_puts(&members, ",\"uri\":");
-	buf_json_cstr(&members, uri);
-	if (buf_ok(&members))
-		publish_to(mcp, credential, "resourceSubscriptions", uri,
-				   "notifications/resources/updated", members.data);
-	buf_free(&members);
+	json_util_put(&members, ",'uri':'%s'", uri);
+	publish(mcp, credential, "resourceSubscriptions", uri,
+			"notifications/resources/updated", &members);
 }
 
 void
@@ -296,11 +279,9 @@ mcp_publish_task(Mcp *mcp, const char *credential, const char *task_id,
 	Buf			members;
 
 	buf_init(&members);
-	buf_printf(&members, ",%s", task);
-	if (buf_ok(&members))
-		publish_to(mcp, credential, "taskIds", task_id, "notifications/tasks",
-				   members.data);
-	buf_free(&members);
+	json_util_put(&members, ",%s", task);
+	publish(mcp, credential, "taskIds", task_id, "notifications/tasks",
+			&members);
 }
 
 void
@@ -346,9 +327,8 @@ end_stream(McpCall *call)
 	Buf			meta;
 
 	buf_init(&meta);
-	buf_puts(&meta, "\"io.modelcontextprotocol/subscriptionId\":");
-	json_util_write(&meta, call->msg.id);
-	buf_putc(&meta, ',');
+	json_util_put(&meta, "'io.modelcontextprotocol/subscriptionId':%p,",
+				  call->msg.id);
 	mcp_result_begin_as(call, "complete", buf_cstr(&meta));
 	mcp_result_end(call);
 	if (!buf_ok(&meta) || !buf_ok(&call->out))
@@ -368,9 +348,7 @@ take_stream(Mcp *mcp, const char *credential)
 
 	pthread_mutex_lock(&mcp->lock);
 	call = mcp->streams;
-	while (call != NULL && credential != NULL &&
-		   (call->credential == NULL ||
-			strcmp(call->credential, credential) != 0))
+	while (call != NULL && !is_of(call, credential))
 		call = call->next;
 	if (call != NULL)
 	{

@@ -12,7 +12,6 @@
 
 #include "db_sql.h"
 #include "json_util.h"
-#include "rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,50 +58,47 @@ put_encoded(Buf *out, const char *text, size_t len)
 	}
 }
 
-static int
-hex_digit(char c)
+/* The byte that two hex digits stand for; 0 for anything else, and for NUL. */
+static char
+decode_escape(const char *at)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
+	const char	digits[3] = {at[0], at[0] != '\0' ? at[1] : '\0', '\0'};
+
+	if (strspn(digits, "0123456789ABCDEFabcdef") != 2)
+		return '\0';
+	return (char) strtol(digits, NULL, 16);
 }
 
-/* One path segment up to `end`; false when it is no valid name. */
-static bool
-decode_segment(const char *from, const char *end, char *name)
+/*
+ * One segment of a path, which ends at a slash or with it.  What follows, or
+ * NULL when it is no valid name.
+ */
+static const char *
+decode_segment(const char *from, char name[MAX_NAME])
 {
 	size_t		n = 0;
+	size_t		seq;
 
-	while (from < end && n + 1 < MAX_NAME)
+	for (; *from != '\0' && *from != '/' && n + 1 < MAX_NAME; from++)
 	{
-		int			c = (unsigned char) *from++;
-
-		if (c == '%')
+		name[n] = *from;
+		if (*from == '%')
 		{
-			int			high = from < end ? hex_digit(from[0]) : -1;
-			int			low = from + 1 < end ? hex_digit(from[1]) : -1;
-
-			if (high < 0 || low < 0 || (high == 0 && low == 0))
-				return false;
-			c = high * 16 + low;
+			name[n] = decode_escape(from + 1);
+			if (name[n] == '\0')
+				return NULL;
 			from += 2;
 		}
-		name[n++] = (char) c;
+		n++;
 	}
 	name[n] = '\0';
-	for (size_t i = 0; i < n;)
+	for (size_t i = 0; i < n; i += seq)
 	{
-		size_t		seq = buf_utf8_len((unsigned char *) name + i, n - i);
-
+		seq = buf_utf8_len((unsigned char *) name + i, n - i);
 		if (seq == 0)
-			return false;
-		i += seq;
+			return NULL;
 	}
-	return n > 0 && from == end;
+	return n > 0 && (*from == '\0' || *from == '/') ? from : NULL;
 }
 
 /* ------------------------------------------------------------------------
@@ -110,69 +106,51 @@ decode_segment(const char *from, const char *end, char *name)
  * ------------------------------------------------------------------------
  */
 
-/* Cursors are the encoded URI path that the next page starts after. */
+/* "customers" or "shop/customers", encoded */
 static void
-put_resource(Buf *out, const DbOutcome *page, int row)
-{
-	size_t		schema_len = 0;
-	size_t		name_len = 0;
-	size_t		len = 0;
-	const char *schema = db_cell(page, row, 0, &schema_len);
-	const char *name = db_cell(page, row, 1, &name_len);
-	const char *comment = db_cell(page, row, 2, &len);
-	Buf			title;
-
-	buf_init(&title);
-	buf_append(&title, schema, schema_len);
-	buf_puts(out, "{\"uri\":\"" SCHEME);
-	buf_puts(out, name_len > 0 ? "table/" : "schema/");
-	put_encoded(out, schema, schema_len);
-	if (name_len > 0)
-	{
-		buf_putc(out, '/');
-		put_encoded(out, name, name_len);
-		buf_putc(&title, '.');
-		buf_append(&title, name, name_len);
-	}
-	buf_puts(out, "\",\"name\":");
-	buf_json_string(out, buf_cstr(&title), title.len);
-	if (comment != NULL)
-	{
-		buf_puts(out, ",\"description\":");
-		buf_json_string(out, comment, len);
-	}
-	buf_puts(out, ",\"mimeType\":\"application/json\"}");
-	buf_free(&title);
-}
-
-/* "schema/table" of the last row, encoded: both parts are needed to go on. */
-static void
-put_cursor(McpCall *call, const DbOutcome *page, int row)
+put_path(Buf *out, const DbOutcome *page, int row)
 {
 	size_t		len = 0;
 	const char *cell = db_cell(page, row, 0, &len);
 
-	mcp_member(call, "nextCursor");
-	buf_putc(&call->out, '"');
-	put_encoded(&call->out, cell, len);
-	buf_putc(&call->out, '/');
+	put_encoded(out, cell, len);
 	cell = db_cell(page, row, 1, &len);
-	put_encoded(&call->out, cell, len);
-	buf_putc(&call->out, '"');
+	if (len > 0)
+		buf_putc(out, '/');
+	put_encoded(out, cell, len);
 }
 
+static void
+put_resource(Buf *out, const DbOutcome *page, int row)
+{
+	size_t		len = 0;
+	const char *schema = db_cell(page, row, 0, &len);
+	const char *name = db_cell(page, row, 1, &len);
+	const char *comment = db_cell(page, row, 2, &len);
+
+	json_util_put(out, "{'uri':'" SCHEME);
+	buf_puts(out, *name != '\0' ? "table/" : "schema/");
+	put_path(out, page, row);
+	buf_putc(out, '"');
+	json_util_put(out, ",'name':'%s%s%s'", schema, *name != '\0' ? "." : "",
+				  name);
+	if (comment != NULL)
+		json_util_put(out, ",'description':'%s'", comment);
+	json_util_put(out, ",'mimeType':'application/json'}");
+}
+
+/* Cursors are the path, encoded, that the next page starts after. */
 static bool
 read_cursor(const char *cursor, char *schema, char *name)
 {
-	const char *slash = cursor != NULL ? strchr(cursor, '/') : NULL;
-
 	schema[0] = name[0] = '\0';
 	if (cursor == NULL)
 		return true;
-	if (slash == NULL || !decode_segment(cursor, slash, schema))
-		return false;
-	return slash[1] == '\0' ||
-		decode_segment(slash + 1, slash + strlen(slash), name);
+	cursor = decode_segment(cursor, schema);
+	if (cursor == NULL || *cursor == '\0')
+		return cursor != NULL;
+	cursor = decode_segment(cursor + 1, name);
+	return cursor != NULL && *cursor == '\0';
 }
 
 static void
@@ -181,17 +159,19 @@ answer_page(McpCall *call, const DbOutcome *page)
 	int			rows = db_rows(page) < PAGE_SIZE ? db_rows(page) : PAGE_SIZE;
 
 	mcp_result_begin(call);
-	mcp_member(call, "resources");
-	buf_putc(&call->out, '[');
+	mcp_put(call, "'resources':[");
 	for (int row = 0; row < rows; row++)
 	{
-		if (row > 0)
-			buf_putc(&call->out, ',');
+		buf_puts(&call->out, row > 0 ? "," : "");
 		put_resource(&call->out, page, row);
 	}
 	buf_putc(&call->out, ']');
 	if (db_rows(page) > PAGE_SIZE)
-		put_cursor(call, page, rows - 1);
+	{
+		buf_puts(&call->out, ",\"nextCursor\":\"");
+		put_path(&call->out, page, rows - 1);
+		buf_putc(&call->out, '"');
+	}
 	mcp_cache_hint(call);
 	mcp_result_end(call);
 }
@@ -203,15 +183,13 @@ resources_list(McpCall *call, const char *cursor)
 	char		name[MAX_NAME];
 	char		limit[16];
 	const char *params[3] = {schema, name, limit};
-	DbStep		step = {SQL_LIST_RESOURCES, 3, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0, false};
+	ToolsRun	run = {.steps = {{SQL_LIST_RESOURCES, 3, params, false}}};
 	DbOutcome	page;
 
 	snprintf(limit, sizeof(limit), "%d", PAGE_SIZE + 1);
 	if (!read_cursor(cursor, schema, name))
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown cursor",
-				  NULL);
+		mcp_invalid_params(call, "unknown cursor");
 		return;
 	}
 	if (tools_fetch(call, &run, &page))
@@ -224,12 +202,50 @@ resources_list(McpCall *call, const char *cursor)
  * ------------------------------------------------------------------------
  */
 
+/* What is read for each kind of URI, and how many segments name it. */
+static const struct
+{
+	const char *prefix;
+	const char *sql;
+	int			segments;
+}			readable[] = {
+	{SCHEME "table/", SQL_READ_TABLE, 2},
+	{SCHEME "schema/", SQL_READ_SCHEMA, 1},
+	{SCHEME "change/", SQL_GET_CHANGE, 1},
+};
+
+/* Fills the step's statement and parameters; false if nothing has that URI. */
+static bool
+parse_uri(const char *uri, DbStep *step, char names[2][MAX_NAME])
+{
+	for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
+	{
+		size_t		n = strlen(readable[i].prefix);
+		const char *at = uri + n;
+
+		if (strncmp(uri, readable[i].prefix, n) != 0)
+			continue;
+		step->sql = readable[i].sql;
+		step->param_count = readable[i].segments;
+		if (strcmp(step->sql, SQL_GET_CHANGE) == 0 && tools_parse_id(at) == 0)
+			return false;
+		at = decode_segment(at, names[0]);
+		if (readable[i].segments == 2 && at != NULL && *at == '/')
+			at = decode_segment(at + 1, names[1]);
+		else if (readable[i].segments == 2)
+			return false;
+		return at != NULL && *at == '\0';
+	}
+	return false;
+}
+
 /* One JSON document as the text of the resource; none is "not found". */
 static void
 answer_document(McpCall *call, const char *uri, const DbOutcome *outcome)
 {
-	size_t		len = 0;
-	const char *text = tools_cell(outcome, &len);
+	size_t		len;
+	const char *text = db_rows(outcome) > 0 ?
+		db_cell(outcome, 0, 0, &len) : NULL;
 
 	if (text == NULL)
 	{
@@ -237,93 +253,28 @@ answer_document(McpCall *call, const char *uri, const DbOutcome *outcome)
 		return;
 	}
 	mcp_result_begin(call);
-	mcp_member(call, "contents");
-	buf_puts(&call->out, "[{\"uri\":");
-	buf_json_cstr(&call->out, uri);
-	buf_puts(&call->out, ",\"mimeType\":\"application/json\",\"text\":");
-	buf_json_string(&call->out, text, len);
-	buf_puts(&call->out, "}]");
+	mcp_put(call, "'contents':[{'uri':'%s','mimeType':'application/json',"
+			"'text':'%s'}]", uri, text);
 	mcp_cache_hint(call);
 	mcp_result_end(call);
-}
-
-static void
-read_by(McpCall *call, const char *uri, const DbStep *step)
-{
-	ToolsRun	run = {step, 1, NULL, 0, false};
-	DbOutcome	outcome;
-
-	if (tools_fetch(call, &run, &outcome))
-		answer_document(call, uri, &outcome);
-	db_outcome_free(&outcome);
-}
-
-static bool
-has_prefix(const char *text, const char *prefix, const char **rest)
-{
-	size_t		n = strlen(prefix);
-
-	*rest = text + n;
-	return strncmp(text, prefix, n) == 0;
-}
-
-static void
-read_table(McpCall *call, const char *uri, const char *path)
-{
-	const char *slash = strchr(path, '/');
-	char		schema[MAX_NAME];
-	char		table[MAX_NAME];
-	const char *params[2] = {schema, table};
-	DbStep		step = {SQL_READ_TABLE, 2, params, false};
-
-	if (slash == NULL || !decode_segment(path, slash, schema) ||
-		!decode_segment(slash + 1, slash + strlen(slash), table))
-		mcp_not_found(call, "Resource not found");
-	else
-		read_by(call, uri, &step);
-}
-
-static void
-read_schema(McpCall *call, const char *uri, const char *path)
-{
-	char		schema[MAX_NAME];
-	const char *params[1] = {schema};
-	DbStep		step = {SQL_READ_SCHEMA, 1, params, false};
-
-	if (!decode_segment(path, path + strlen(path), schema))
-		mcp_not_found(call, "Resource not found");
-	else
-		read_by(call, uri, &step);
-}
-
-static void
-read_change(McpCall *call, const char *uri, const char *path)
-{
-	ToolsChangeStep get;
-
-	if (*path == '\0' || strlen(path) > 18 ||
-		path[strspn(path, "0123456789")] != '\0')
-	{
-		mcp_not_found(call, "Resource not found");
-		return;
-	}
-	tools_change_step(&get, strtoll(path, NULL, 10));
-	read_by(call, uri, &get.step);
 }
 
 void
 resources_read(McpCall *call, const char *uri)
 {
-	const char *path;
+	char		names[2][MAX_NAME];
+	const char *params[2] = {names[0], names[1]};
+	ToolsRun	run = {.steps = {{NULL, 0, params, false}}};
+	DbOutcome	outcome;
 
-	if (has_prefix(uri, SCHEME "table/", &path))
-		read_table(call, uri, path);
-	else if (has_prefix(uri, SCHEME "schema/", &path))
-		read_schema(call, uri, path);
-	else if (has_prefix(uri, SCHEME "change/", &path))
-		read_change(call, uri, path);
-	else
+	if (!parse_uri(uri, &run.steps[0], names))
+	{
 		mcp_not_found(call, "Resource not found");
+		return;
+	}
+	if (tools_fetch(call, &run, &outcome))
+		answer_document(call, uri, &outcome);
+	db_outcome_free(&outcome);
 }
 
 /* ------------------------------------------------------------------------
@@ -331,44 +282,36 @@ resources_read(McpCall *call, const char *uri)
  * ------------------------------------------------------------------------
  */
 
-static void
-answer_names(McpCall *call, const DbOutcome *names)
-{
-	const char *values[COMPLETIONS];
-	size_t		count = 0;
-
-	for (int row = 0; row < db_rows(names) && count < COMPLETIONS; row++)
-	{
-		size_t		len;
-		const char *name = db_cell(names, row, 0, &len);
-
-		if (name != NULL)
-			values[count++] = name;
-	}
-	mcp_completion(call, values, count);
-}
-
 /* Schemas and tables are known; of anything else there is nothing to say. */
 void
 resources_complete(McpCall *call, const McpReference *ref)
 {
+	const char *values[COMPLETIONS];
+	size_t		count = 0;
 	char		limit[16];
 	const char *params[2] = {ref->value, limit};
-	DbStep		step = {NULL, 2, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0, false};
+	ToolsRun	run = {.steps = {{NULL, 2, params, false}}};
 	DbOutcome	names;
+	size_t		len;
 
 	snprintf(limit, sizeof(limit), "%d", COMPLETIONS);
 	if (strcmp(ref->argument, "schema") == 0)
-		step.sql = SQL_COMPLETE_SCHEMA;
+		run.steps[0].sql = SQL_COMPLETE_SCHEMA;
 	else if (strcmp(ref->argument, "table") == 0)
-		step.sql = SQL_COMPLETE_TABLE;
+		run.steps[0].sql = SQL_COMPLETE_TABLE;
 	else
 	{
 		mcp_completion(call, NULL, 0);
 		return;
 	}
 	if (tools_fetch(call, &run, &names))
-		answer_names(call, &names);
+	{
+		while ((int) count < db_rows(&names) && count < COMPLETIONS)
+		{
+			values[count] = db_cell(&names, (int) count, 0, &len);
+			count++;
+		}
+		mcp_completion(call, values, count);
+	}
 	db_outcome_free(&names);
 }

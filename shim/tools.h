@@ -16,8 +16,8 @@ typedef struct ToolsContext
 	struct Watch *watch;		/* of whom main.c tells who listens */
 } ToolsContext;
 
-/* Fills *host; version is the program's. */
-extern void tools_setup(McpHost *host, ToolsContext *context,
+/* Fills *host; version is the program's.  False for want of memory. */
+extern bool tools_setup(McpHost *host, ToolsContext *context,
 						const char *version);
 
 /* ------------------------------------------------------------------------
@@ -28,26 +28,15 @@ extern void tools_setup(McpHost *host, ToolsContext *context,
 extern const ToolsContext *tools_context(const McpCall *call);
 
 /*
- * Arguments.  Each returns false after having answered with an error result.
- * An absent optional argument leaves *value as it was.
+ * Holds the arguments against the tool's input schema; false after having
+ * answered with an error result.  Where it is true a member is what the schema
+ * says, without NUL characters, or an optional one that is absent or null.
  */
-extern bool tools_only(McpCall *call, json_t *arguments,
-					   const char *const *names);
-extern bool tools_text(McpCall *call, json_t *arguments, const char *name,
-					   bool required, const char **value);
-extern bool tools_integer(McpCall *call, json_t *arguments, const char *name,
-						  bool required, long long min, long long max,
-						  long long *value);
-extern bool tools_flag(McpCall *call, json_t *arguments, const char *name,
-					   bool *value);
-extern bool tools_choice(McpCall *call, json_t *arguments, const char *name,
-						 const char *const *choices, const char **value);
-extern bool tools_sql(McpCall *call, json_t *arguments, const char **value);
+extern bool tools_check(McpCall *call, json_t *arguments);
 
 typedef struct ToolsRun
 {
-	const DbStep *steps;
-	int			step_count;
+	DbStep		steps[2];		/* the second may have no statement */
 	const char *database;
 	long long	max_rows;		/* 0: the agent's own limit */
 	bool		replica;		/* may be tried on a replica first */
@@ -66,16 +55,21 @@ extern bool tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome);
 extern bool tools_fetch(McpCall *call, const ToolsRun *run,
 						DbOutcome *outcome);
 
-/* The text of the only cell, NULL if there is none; lives with the outcome. */
-extern const char *tools_cell(const DbOutcome *outcome, size_t *len);
+/* The JSON object in the first column of a row; NULL if there is none. */
+extern json_t *tools_load_object(const DbOutcome *outcome, int row);
 
 /* An error result in the shape that every output schema has. */
 extern void tools_fail(McpCall *call, const DbError *error);
 extern void tools_invalid(McpCall *call, const char *message,
 						  const char *hint);
 
-/* content, then structuredContent's opening, left open for the handler */
-extern void tools_begin(McpCall *call, const char *text, size_t len);
+/*
+ * The result of a tool: tools_begin opens the text that people and models read,
+ * to be written by json_util_text; tools_structure goes on to structuredContent
+ * and writes its status.
+ */
+extern void tools_begin(McpCall *call);
+extern void tools_structure(McpCall *call, const char *status);
 extern void tools_end(McpCall *call);
 
 /* The answer to a diverted or proposed write. */
@@ -83,21 +77,23 @@ extern void tools_pending(McpCall *call, const char *database,
 						  const DbOutcome *outcome);
 
 /*
- * One change as its agent sees it.  tools_change_step fills a step and its
- * parameter; tools_load_change takes the object out of a row.
+ * Reads one change as its agent sees it, by tools_exec, tools_run or
+ * tools_fetch; *change is NULL where there is none.
  */
-typedef struct ToolsChangeStep
-{
-	char		id[24];
-	const char *params[1];
-	DbStep		step;
-} ToolsChangeStep;
+typedef bool (*ToolsRunner) (McpCall *call, const ToolsRun *run,
+							 DbOutcome *outcome);
+extern bool tools_read_change(McpCall *call, ToolsRunner runner,
+							  const char *database, long long change_id,
+							  json_t **change);
 
-extern void tools_change_step(ToolsChangeStep *step, long long change_id);
-extern json_t *tools_load_change(const DbOutcome *outcome, int row);
-extern void tools_change_line(Buf *text, const json_t *change);
-extern void tools_put_review_url(Buf *out, const McpCall *call,
-								 long long change_id);
+/* The member change_id, of a change or of arguments. */
+extern long long tools_change_id(const json_t *object);
+
+/* Digits only, and few enough of them; 0 for anything else. */
+extern long long tools_parse_id(const char *text);
+
+/* One line about a change, into a string that is open. */
+extern void tools_change_line(Buf *out, const json_t *change);
 
 /* tools_task.c: changes as tasks of the tasks extension */
 extern bool tools_wants_task(const McpCall *call);
@@ -122,7 +118,7 @@ extern const size_t prompts_count;
  * A call that comes back with the state of an earlier one asks what became of
  * its change: answers and returns true.
  */
-extern bool tools_resume(McpCall *call, const char *database);
+extern bool tools_resume(McpCall *call, json_t *arguments);
 
 /* handlers */
 extern void tools_query(McpCall *call, json_t *arguments);

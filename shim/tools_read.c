@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PARAMS 1000
 #define SEARCH_LIMIT 200
 
 /* ------------------------------------------------------------------------
@@ -24,59 +23,55 @@
 typedef struct QueryParams
 {
 	int			count;
-	const char *values[MAX_PARAMS];
-	Buf			texts[MAX_PARAMS];
+	const char **values;
+	Buf			texts;			/* of those that are no strings, NUL-ended */
 } QueryParams;
 
-static void
-free_params(QueryParams *params)
+static bool
+is_written(const json_t *param)
 {
-	for (int i = 0; params != NULL && i < params->count; i++)
-		buf_free(&params->texts[i]);
-	free(params);
+	return !json_is_string(param) && !json_is_null(param);
 }
 
-/* As PostgreSQL's input functions expect it; JSON for arrays and objects. */
+/*
+ * As PostgreSQL's input functions expect them: strings are borrowed, anything
+ * else is JSON.  False where a text can not be had, or sent.
+ */
 static bool
-param_text(const json_t *value, Buf *text)
+fill_params(const json_t *list, QueryParams *params)
 {
-	if (!json_is_string(value))
-		json_util_write(text, value);
-	else if (strlen(json_string_value(value)) != json_string_length(value))
-		return false;
-	else
-		buf_puts(text, json_string_value(value));
-	return buf_ok(text);
-}
-
-static bool
-read_params(McpCall *call, json_t *arguments, QueryParams **out)
-{
-	const json_t *list = json_object_get(arguments, "params");
+	const char *at;
 	size_t		i;
 	json_t	   *value;
 
-	*out = NULL;
-	if (list == NULL || json_is_null(list))
+	if (list == NULL)
 		return true;
-	if (!json_is_array(list) || json_array_size(list) > MAX_PARAMS)
-	{
-		tools_invalid(call, "argument \"params\" must be an array of at most 1000 values",
-					  NULL);
+	params->count = (int) json_array_size(list);
+	params->values = calloc((size_t) params->count + 1, sizeof(char *));
+	if (params->values == NULL)
 		return false;
-	}
-	*out = calloc(1, sizeof(QueryParams));
 	json_array_foreach(list, i, value)
 	{
-		if (*out == NULL || !param_text(value, &(*out)->texts[i]))
-		{
-			tools_invalid(call, "a parameter can not be sent as text",
-						  "PostgreSQL's text can not hold NUL characters.");
+		params->values[i] = json_string_value(value);
+		if (json_is_string(value) &&
+			strlen(params->values[i]) != json_string_length(value))
 			return false;
+		if (is_written(value))
+		{
+			json_util_write(&params->texts, value);
+			buf_putc(&params->texts, '\0');
 		}
-		(*out)->count++;
-		if (!json_is_null(value))
-			(*out)->values[i] = buf_cstr(&(*out)->texts[i]);
+	}
+	if (!buf_ok(&params->texts))
+		return false;
+	at = buf_cstr(&params->texts);
+	json_array_foreach(list, i, value)
+	{
+		if (is_written(value))
+		{
+			params->values[i] = at;
+			at += strlen(at) + 1;
+		}
 	}
 	return true;
 }
@@ -92,8 +87,9 @@ learn_types(McpCall *call, const char *database, const DbOutcome *outcome)
 	DbOutcome	types;
 	Buf			oids;
 	const char *params[1];
-	DbStep		step = {SQL_TYPE_NAMES, 1, params, false};
-	ToolsRun	run = {&step, 1, database, 0, false};
+	ToolsRun	run = {
+		.steps = {{SQL_TYPE_NAMES, 1, params, false}},.database = database
+	};
 
 	buf_init(&oids);
 	for (int i = 0; i < db_columns(outcome); i++)
@@ -127,8 +123,7 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 	DbPool	   *pool = tools_context(call)->pool;
 	Buf		   *out = &call->out;
 
-	mcp_member(call, "columns");
-	buf_putc(out, '[');
+	buf_puts(out, ",\"columns\":[");
 	for (int i = 0; i < db_columns(outcome); i++)
 	{
 		unsigned	type = db_column_type(outcome, i);
@@ -182,6 +177,7 @@ answer_rows(McpCall *call, const char *database, const char *format,
 			const DbOutcome *outcome)
 {
 	size_t		max = (size_t) tools_context(call)->cf->max_result;
+	Buf		   *out = &call->out;
 	Rows		rows;
 	Buf			json;
 	Buf			text;
@@ -191,7 +187,7 @@ answer_rows(McpCall *call, const char *database, const char *format,
 	call->http_status = 200;	/* whatever became of that */
 	if (!rows_open(&rows, outcome))
 	{
-		call->out.failed = true;
+		out->failed = true;
 		return;
 	}
 	buf_init(&json);
@@ -200,24 +196,21 @@ answer_rows(McpCall *call, const char *database, const char *format,
 	truncated = outcome->truncated || rows.count < db_rows(outcome);
 	put_rows_text(&text, &rows, format, truncated);
 	rows_close(&rows);
-	if (buf_reserve(&call->out, json.len + text.len + text.len / 8))
-		tools_begin(call, buf_cstr(&text), text.len);
-	buf_puts(&call->out, "\"status\":\"ok\"");
+	if (buf_reserve(out, json.len + text.len + text.len / 8))
+		tools_begin(call);
+	buf_json_chars(out, buf_cstr(&text), text.len);
+	tools_structure(call, "ok");
 	put_columns(call, database, outcome);
-	mcp_member(call, "rows");
-	buf_append(&call->out, json.data, json.len);
-	mcp_member(call, "row_count");
-	buf_int(&call->out, rows.columns > 0 ? rows.count : db_affected(outcome));
-	mcp_member(call, "truncated");
-	buf_puts(&call->out, truncated ? "true" : "false");
+	buf_puts(out, ",\"rows\":");
+	buf_append(out, json.data, json.len);
+	buf_puts(out, ",\"row_count\":");
+	buf_int(out, rows.columns > 0 ? rows.count : db_affected(outcome));
+	buf_puts(out, truncated ? ",\"truncated\":true" : ",\"truncated\":false");
 	if (rows.columns == 0)
-	{
-		mcp_member(call, "command");
-		buf_json_cstr(&call->out, db_command(outcome));
-	}
+		json_util_put(out, ",'command':'%s'", db_command(outcome));
 	tools_end(call);
 	if (!buf_ok(&json) || !buf_ok(&text))
-		call->out.failed = true;
+		out->failed = true;
 	else
 		call->outcome = MCP_OUTCOME_OK;
 	buf_free(&json);
@@ -225,12 +218,16 @@ answer_rows(McpCall *call, const char *database, const char *format,
 }
 
 static void
-run_query(McpCall *call, const char *sql, const QueryParams *params,
-		  const char *format, const char *database, long long max_rows)
+run_query(McpCall *call, json_t *arguments, const QueryParams *params)
 {
-	DbStep		step = {sql, params != NULL ? params->count : 0,
-	params != NULL ? params->values : NULL, false};
-	ToolsRun	run = {&step, 1, database, max_rows, true};
+	const char *database = json_util_string(arguments, "database");
+	ToolsRun	run = {
+		.steps = {{json_util_string(arguments, "sql"), params->count,
+		params->values, false}},
+		.database = database,
+		.max_rows = json_integer_value(json_object_get(arguments, "max_rows")),
+		.replica = true
+	};
 	DbOutcome	outcome;
 
 	if (tools_run(call, &run, &outcome))
@@ -238,7 +235,9 @@ run_query(McpCall *call, const char *sql, const QueryParams *params,
 		if (outcome.change_id != 0)
 			tools_pending(call, database, &outcome);
 		else
-			answer_rows(call, database, format, &outcome);
+			answer_rows(call, database,
+						json_util_string_or(arguments, "format", "table"),
+						&outcome);
 	}
 	db_outcome_free(&outcome);
 }
@@ -246,26 +245,17 @@ run_query(McpCall *call, const char *sql, const QueryParams *params,
 void
 tools_query(McpCall *call, json_t *arguments)
 {
-	static const char *const names[] = {
-		"sql", "params", "max_rows", "format", "database", NULL
-	};
-	static const char *const formats[] = {"table", "json", "csv", NULL};
-	const char *sql = NULL;
-	const char *format = "table";
-	const char *database = NULL;
-	long long	max_rows = 0;
-	QueryParams *params = NULL;
+	QueryParams	params = {0};
 
-	if (tools_only(call, arguments, names) &&
-		tools_sql(call, arguments, &sql) &&
-		tools_integer(call, arguments, "max_rows", false, 1, 1000000000,
-					  &max_rows) &&
-		tools_choice(call, arguments, "format", formats, &format) &&
-		tools_text(call, arguments, "database", false, &database) &&
-		!tools_resume(call, database) &&
-		read_params(call, arguments, &params))
-		run_query(call, sql, params, format, database, max_rows);
-	free_params(params);
+	if (!tools_check(call, arguments) || tools_resume(call, arguments))
+		return;
+	if (fill_params(json_object_get(arguments, "params"), &params))
+		run_query(call, arguments, &params);
+	else
+		tools_invalid(call, "a parameter can not be sent as text",
+					  "PostgreSQL's text can not hold NUL characters.");
+	buf_free(&params.texts);
+	free(params.values);
 }
 
 /* ------------------------------------------------------------------------
@@ -275,27 +265,16 @@ tools_query(McpCall *call, json_t *arguments)
 
 /* The plan's lines, one per row. */
 static void
-answer_plan(McpCall *call, const DbOutcome *outcome)
+put_plan(Buf *out, const DbOutcome *outcome)
 {
-	Buf			plan;
-
-	buf_init(&plan);
 	for (int row = 0; row < db_rows(outcome); row++)
 	{
 		size_t		len = 0;
 		const char *line = db_cell(outcome, row, 0, &len);
 
-		if (row > 0)
-			buf_putc(&plan, '\n');
-		if (line != NULL)
-			buf_append(&plan, line, len);
+		buf_puts(out, row > 0 ? "\\n" : "");
+		buf_json_chars(out, line, len);
 	}
-	tools_begin(call, buf_cstr(&plan), plan.len);
-	buf_puts(&call->out, "\"status\":\"ok\"");
-	mcp_member(call, "plan");
-	buf_json_string(&call->out, buf_cstr(&plan), plan.len);
-	tools_end(call);
-	buf_free(&plan);
 }
 
 /*
@@ -305,24 +284,26 @@ answer_plan(McpCall *call, const DbOutcome *outcome)
 void
 tools_explain(McpCall *call, json_t *arguments)
 {
-	static const char *const names[] = {"sql", "analyze", "database", NULL};
-	const char *sql = NULL;
-	const char *database = NULL;
-	bool		analyze = false;
-	DbStep		steps[2] = {{NULL, 0, NULL, true}, {NULL, 0, NULL, false}};
-	ToolsRun	run = {steps, 2, NULL, 0, false};
+	bool		analyze = json_is_true(json_object_get(arguments, "analyze"));
+	ToolsRun	run = {
+		.steps = {{json_util_string(arguments, "sql"), 0, NULL, true},
+		{analyze ? SQL_EXPLAIN_ANALYZE : SQL_EXPLAIN, 0, NULL, false}},
+		.database = json_util_string(arguments, "database")
+	};
 	DbOutcome	outcome;
 
-	if (!tools_only(call, arguments, names) ||
-		!tools_sql(call, arguments, &sql) ||
-		!tools_flag(call, arguments, "analyze", &analyze) ||
-		!tools_text(call, arguments, "database", false, &database))
+	if (!tools_check(call, arguments))
 		return;
-	steps[0].sql = sql;
-	steps[1].sql = analyze ? SQL_EXPLAIN_ANALYZE : SQL_EXPLAIN;
-	run.database = database;
 	if (tools_run(call, &run, &outcome))
-		answer_plan(call, &outcome);
+	{
+		tools_begin(call);
+		put_plan(&call->out, &outcome);
+		tools_structure(call, "ok");
+		buf_puts(&call->out, ",\"plan\":\"");
+		put_plan(&call->out, &outcome);
+		buf_putc(&call->out, '"');
+		tools_end(call);
+	}
 	db_outcome_free(&outcome);
 }
 
@@ -335,18 +316,16 @@ tools_explain(McpCall *call, json_t *arguments)
 static void
 make_pattern(Buf *out, const char *pattern)
 {
-	bool		bare = strpbrk(pattern, "*%") == NULL;
+	const char *around = strpbrk(pattern, "*%") == NULL ? "%" : "";
 
-	if (bare)
-		buf_putc(out, '%');
+	buf_puts(out, around);
 	for (; *pattern != '\0'; pattern++)
 	{
 		if (*pattern == '_' || *pattern == '\\')
 			buf_putc(out, '\\');
 		buf_putc(out, *pattern == '*' ? '%' : *pattern);
 	}
-	if (bare)
-		buf_putc(out, '%');
+	buf_puts(out, around);
 }
 
 static void
@@ -354,51 +333,56 @@ answer_objects(McpCall *call, const DbOutcome *outcome)
 {
 	int			rows = db_rows(outcome);
 	bool		truncated = rows > SEARCH_LIMIT || outcome->truncated;
-	Buf			text;
-	size_t		len;
+	Buf		   *out = &call->out;
+	size_t		len = 0;
 
 	if (rows > SEARCH_LIMIT)
 		rows = SEARCH_LIMIT;
-	buf_init(&text);
+	tools_begin(call);
 	for (int row = 0; row < rows; row++)
 	{
 		const char *line = db_cell(outcome, row, 0, &len);
 
-		if (line != NULL)
-			buf_append(&text, line, len);
-		buf_putc(&text, '\n');
+		buf_json_chars(out, line, line != NULL ? len : 0);
+		buf_puts(out, "\\n");
 	}
-	buf_printf(&text, "(%d object%s%s)", rows, rows == 1 ? "" : "s",
-			   truncated ? "; there are more, narrow the pattern" : "");
-	tools_begin(call, buf_cstr(&text), text.len);
-	buf_puts(&call->out, "\"status\":\"ok\",\"objects\":[");
+	json_util_text(out, "(%d object%s%s)", rows, rows == 1 ? "" : "s",
+				   truncated ? "; there are more, narrow the pattern" : "");
+	tools_structure(call, "ok");
+	buf_puts(out, ",\"objects\":[");
 	for (int row = 0; row < rows; row++)
 	{
 		const char *object = db_cell(outcome, row, 1, &len);
 
-		buf_puts(&call->out, row > 0 ? "," : "");
-		rows_put_raw_json(&call->out, object != NULL ? object : "null",
+		buf_puts(out, row > 0 ? "," : "");
+		rows_put_raw_json(out, object != NULL ? object : "null",
 						  object != NULL ? len : 4);
 	}
-	buf_printf(&call->out, "],\"truncated\":%s", truncated ? "true" : "false");
+	json_util_put(out, "],'truncated':%s", truncated ? "true" : "false");
 	tools_end(call);
-	buf_free(&text);
 }
 
-static void
-run_search(McpCall *call, const char *pattern, const char *kind, bool detail,
-		   const char *database)
+void
+tools_search_objects(McpCall *call, json_t *arguments)
 {
+	bool		detail = json_is_true(json_object_get(arguments, "detail"));
 	char		limit[24];
 	Buf			like;
-	const char *params[4] = {NULL, kind, detail ? "true" : "false", limit};
-	DbStep		step = {SQL_SEARCH_OBJECTS, 4, params, false};
-	ToolsRun	run = {&step, 1, database, 0, false};
+	const char *params[4] = {
+		NULL, json_util_string(arguments, "kind"), detail ? "true" : "false",
+		limit
+	};
+	ToolsRun	run = {
+		.steps = {{SQL_SEARCH_OBJECTS, 4, params, false}},
+		.database = json_util_string(arguments, "database")
+	};
 	DbOutcome	outcome;
 
+	if (!tools_check(call, arguments))
+		return;
 	snprintf(limit, sizeof(limit), "%d", SEARCH_LIMIT + 1);
 	buf_init(&like);
-	make_pattern(&like, pattern);
+	make_pattern(&like, json_util_string_or(arguments, "pattern", "*"));
 	params[0] = buf_cstr(&like);
 	if (tools_run(call, &run, &outcome))
 		answer_objects(call, &outcome);
@@ -406,87 +390,48 @@ run_search(McpCall *call, const char *pattern, const char *kind, bool detail,
 	buf_free(&like);
 }
 
-void
-tools_search_objects(McpCall *call, json_t *arguments)
-{
-	static const char *const names[] = {
-		"pattern", "kind", "detail", "database", NULL
-	};
-	static const char *const kinds[] = {
-		"schema", "table", "view", "materialized_view", "foreign_table",
-		"column", "index", "function", NULL
-	};
-	const char *pattern = "*";
-	const char *kind = NULL;
-	const char *database = NULL;
-	bool		detail = false;
-
-	if (tools_only(call, arguments, names) &&
-		tools_text(call, arguments, "pattern", false, &pattern) &&
-		tools_choice(call, arguments, "kind", kinds, &kind) &&
-		tools_flag(call, arguments, "detail", &detail) &&
-		tools_text(call, arguments, "database", false, &database))
-		run_search(call, pattern, kind, detail, database);
-}
-
 /* ------------------------------------------------------------------------
  * whoami
  * ------------------------------------------------------------------------
  */
 
-static const char *
-text_or(const json_t *object, const char *key, const char *fallback)
-{
-	const char *value = json_util_string(object, key);
-
-	return value != NULL ? value : fallback;
-}
-
 static void
 answer_identity(McpCall *call, json_t *identity)
 {
-	Buf			text;
 	const char *person = json_util_string(identity, "on_behalf_of");
 	const char *key;
 	json_t	   *value;
 
-	buf_init(&text);
-	buf_printf(&text, "You are agent %s", text_or(identity, "agent", "(none)"));
+	tools_begin(call);
+	json_util_text(&call->out, "You are agent %s",
+				   json_util_string_or(identity, "agent", "(none)"));
 	if (person != NULL)
-		buf_printf(&text, ", on behalf of %s", person);
-	buf_printf(&text, ", with role %s of class %s.",
-			   text_or(identity, "role", "(none)"),
-			   text_or(identity, "class", "(none)"));
-	tools_begin(call, buf_cstr(&text), text.len);
-	buf_puts(&call->out, "\"status\":\"ok\"");
+		json_util_text(&call->out, ", on behalf of %s", person);
+	json_util_text(&call->out, ", with role %s of class %s.",
+				   json_util_string_or(identity, "role", "(none)"),
+				   json_util_string_or(identity, "class", "(none)"));
+	tools_structure(call, "ok");
 	json_object_foreach(identity, key, value)
 	{
-		mcp_member(call, key);
-		json_util_write(&call->out, value);
+		json_util_put(&call->out, ",'%s':%p", key, value);
 	}
 	tools_end(call);
-	buf_free(&text);
 }
 
 void
 tools_whoami(McpCall *call, json_t *arguments)
 {
-	static const char *const names[] = {"database", NULL};
-	DbStep		step = {SQL_WHOAMI, 0, NULL, false};
-	ToolsRun	run = {&step, 1, NULL, 0, false};
+	ToolsRun	run = {
+		.steps = {{SQL_WHOAMI, 0, NULL, false}},
+		.database = json_util_string(arguments, "database")
+	};
 	DbOutcome	outcome;
-	size_t		len = 0;
-	JsonFault	fault;
 
-	if (!tools_only(call, arguments, names) ||
-		!tools_text(call, arguments, "database", false, &run.database))
+	if (!tools_check(call, arguments))
 		return;
 	if (tools_run(call, &run, &outcome))
 	{
-		const char *cell = db_rows(&outcome) > 0 ?
-			db_cell(&outcome, 0, 0, &len) : NULL;
-		json_t	   *identity = json_util_load(cell != NULL ? cell : "{}",
-											  cell != NULL ? len : 2, &fault);
+		json_t	   *identity = tools_load_object(&outcome, 0);
 
 		answer_identity(call, identity);
 		json_decref(identity);

@@ -10,7 +10,6 @@
 #include "db_sql.h"
 #include "json_util.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MAIN_DATABASE "main"
@@ -19,14 +18,12 @@
 /* error code of a task whose change will not be applied; none of JSON-RPC's */
 #define CHANGE_NOT_APPLIED 409
 
-typedef struct StatusOf
+/* anything else that a change may become is a failure of the task */
+static const struct
 {
 	const char *change;
 	const char *task;
-} StatusOf;
-
-/* anything else that a change may become is a failure of the task */
-static const StatusOf statuses[] = {
+}			statuses[] = {
 	{"proposed", "working"}, {"approved", "working"}, {"applying", "working"},
 	{"unknown", "working"}, {"applied", "completed"},
 	{"withdrawn", "cancelled"},
@@ -35,10 +32,10 @@ static const StatusOf statuses[] = {
 static const char *
 task_status(const json_t *change)
 {
-	const char *status = json_util_string(change, "status");
+	const char *status = json_util_string_or(change, "status", "");
 
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		if (status != NULL && strcmp(statuses[i].change, status) == 0)
+		if (strcmp(statuses[i].change, status) == 0)
 			return statuses[i].task;
 	return "failed";
 }
@@ -50,45 +47,23 @@ tools_wants_task(const McpCall *call)
 		mcp_client_extension(call, MCP_TASKS_EXTENSION);
 }
 
-/* The first of some times that the change has. */
-static const char *
-time_of(const json_t *change, const char *const *names)
-{
-	for (; *names != NULL; names++)
-		if (json_util_string(change, *names) != NULL)
-			return json_util_string(change, *names);
-	return "1970-01-01T00:00:00Z";
-}
-
 /* What the call would have answered, had it waited. */
 static void
 put_result(Buf *out, const json_t *change)
 {
-	Buf			line;
-
-	buf_init(&line);
-	tools_change_line(&line, change);
-	buf_puts(out, ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
-	buf_json_string(out, buf_cstr(&line), line.len);
-	buf_puts(out, "}],\"structuredContent\":{\"status\":\"ok\",\"change\":");
-	json_util_write(out, change);
-	buf_puts(out, "},\"isError\":false}");
-	buf_free(&line);
+	json_util_put(out, ",'result':{'content':[{'type':'text','text':'");
+	tools_change_line(out, change);
+	buf_puts(out, "\"}],\"structuredContent\":{\"status\":\"ok\",");
+	json_util_put(out, "'change':%p},'isError':false}", change);
 }
 
 static void
 put_failure(Buf *out, const json_t *change)
 {
-	Buf			line;
-
-	buf_init(&line);
-	tools_change_line(&line, change);
-	buf_printf(out, ",\"error\":{\"code\":%d,\"message\":", CHANGE_NOT_APPLIED);
-	buf_json_string(out, buf_cstr(&line), line.len);
-	buf_puts(out, ",\"data\":{\"change\":");
-	json_util_write(out, change);
-	buf_puts(out, "}}");
-	buf_free(&line);
+	json_util_put(out, ",'error':{'code':%d,'message':'", CHANGE_NOT_APPLIED);
+	tools_change_line(out, change);
+	buf_putc(out, '"');
+	json_util_put(out, ",'data':{'change':%p}}", change);
 }
 
 /* The members of a DetailedTask, or of a Task where details are not wanted. */
@@ -96,31 +71,23 @@ void
 tools_put_task(Buf *out, const char *database, const json_t *change,
 			   bool details)
 {
-	static const char *const created[] = {"created_at", NULL};
-	static const char *const updated[] = {
-		"applied_at", "decided_at", "created_at", NULL
-	};
 	const char *status = task_status(change);
-	Buf			line;
+	const char *created = json_util_string_or(change, "created_at",
+											  "1970-01-01T00:00:00Z");
+	const char *decided = json_util_string_or(change, "decided_at", created);
 
-	buf_init(&line);
-	tools_change_line(&line, change);
-	buf_puts(out, "\"taskId\":\"");
-	buf_json_chars(out, database, strlen(database));
-	buf_printf(out, ":%lld\",\"status\":\"%s\",\"statusMessage\":",
-			   (long long) json_integer_value(json_object_get(change, "change_id")),
-			   status);
-	buf_json_string(out, buf_cstr(&line), line.len);
-	buf_puts(out, ",\"createdAt\":");
-	buf_json_cstr(out, time_of(change, created));
-	buf_puts(out, ",\"lastUpdatedAt\":");
-	buf_json_cstr(out, time_of(change, updated));
-	buf_printf(out, ",\"ttlMs\":null,\"pollIntervalMs\":%d", POLL_INTERVAL_MS);
+	json_util_put(out, "'taskId':'%s:%lld','status':'%s','statusMessage':'",
+				  database, tools_change_id(change), status);
+	tools_change_line(out, change);
+	buf_putc(out, '"');
+	json_util_put(out, ",'createdAt':'%s','lastUpdatedAt':'%s','ttlMs':null,"
+				  "'pollIntervalMs':%d",
+				  created, json_util_string_or(change, "applied_at", decided),
+				  POLL_INTERVAL_MS);
 	if (details && strcmp(status, "completed") == 0)
 		put_result(out, change);
 	if (details && strcmp(status, "failed") == 0)
 		put_failure(out, change);
-	buf_free(&line);
 }
 
 void
@@ -138,40 +105,29 @@ tools_answer_task(McpCall *call, const char *database, const json_t *change)
  * ------------------------------------------------------------------------
  */
 
-static void
-unknown_task(McpCall *call)
-{
-	mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown task",
-			  NULL);
-}
-
 /* "main:42" */
 typedef struct TaskName
 {
-	char		database[128];
+	char		text[160];
+	const char *database;		/* NULL: the main one */
 	long long	change_id;
 } TaskName;
 
 static bool
-parse_task_id(const char *task_id, TaskName *name)
+parse_task_id(const McpCall *call, const char *task_id, TaskName *name)
 {
-	const char *colon = strrchr(task_id, ':');
-	size_t		n = colon != NULL ? (size_t) (colon - task_id) : 0;
+	char	   *colon;
 
-	if (n == 0 || n >= sizeof(name->database) || colon[1] == '\0' ||
-		strlen(colon + 1) > 18 ||
-		colon[1 + strspn(colon + 1, "0123456789")] != '\0')
+	snprintf(name->text, sizeof(name->text), "%s", task_id);
+	colon = strrchr(name->text, ':');
+	if (colon == NULL || strlen(task_id) >= sizeof(name->text))
 		return false;
-	memcpy(name->database, task_id, n);
-	name->database[n] = '\0';
-	name->change_id = strtoll(colon + 1, NULL, 10);
-	return true;
-}
-
-static const char *
-database_of(const TaskName *name)
-{
-	return strcmp(name->database, MAIN_DATABASE) == 0 ? NULL : name->database;
+	*colon = '\0';
+	name->change_id = tools_parse_id(colon + 1);
+	name->database = strcmp(name->text, MAIN_DATABASE) == 0 ? NULL : name->text;
+	return name->change_id > 0 &&
+		(name->database == NULL ||
+		 db_has_database(tools_context(call)->pool, name->database));
 }
 
 /*
@@ -181,27 +137,14 @@ database_of(const TaskName *name)
 static json_t *
 fetch_task(McpCall *call, const char *task_id, TaskName *name)
 {
-	ToolsChangeStep get;
-	ToolsRun	run = {&get.step, 1, NULL, 0, false};
-	DbOutcome	outcome;
 	json_t	   *change = NULL;
 
-	if (!parse_task_id(task_id, name) ||
-		(database_of(name) != NULL &&
-		 !db_has_database(tools_context(call)->pool, name->database)))
-	{
-		unknown_task(call);
+	if (parse_task_id(call, task_id, name) &&
+		!tools_read_change(call, tools_fetch, name->database, name->change_id,
+						   &change))
 		return NULL;
-	}
-	run.database = database_of(name);
-	tools_change_step(&get, name->change_id);
-	if (tools_fetch(call, &run, &outcome))
-	{
-		change = tools_load_change(&outcome, 0);
-		if (change == NULL)
-			unknown_task(call);
-	}
-	db_outcome_free(&outcome);
+	if (change == NULL)
+		mcp_invalid_params(call, "unknown task");
 	return change;
 }
 
@@ -215,7 +158,7 @@ tools_get_task(McpCall *call, const char *task_id)
 		return;
 	mcp_result_begin(call);
 	buf_putc(&call->out, ',');
-	tools_put_task(&call->out, name.database, change, true);
+	tools_put_task(&call->out, name.text, change, true);
 	mcp_result_end(call);
 	json_decref(change);
 }
@@ -233,17 +176,16 @@ tools_cancel_task(McpCall *call, const char *task_id)
 {
 	TaskName	name;
 	json_t	   *change = fetch_task(call, task_id, &name);
-	ToolsChangeStep get;
-	DbStep		step;
-	ToolsRun	run = {&step, 1, NULL, 0, false};
+	char		id[24];
+	const char *params[1] = {id};
+	ToolsRun	run = {.steps = {{SQL_WITHDRAW, 1, params, false}}};
 	DbOutcome	outcome;
 
 	if (change == NULL)
 		return;
 	json_decref(change);
-	tools_change_step(&get, name.change_id);
-	step = (DbStep) {SQL_WITHDRAW, 1, get.params, false};
-	run.database = database_of(&name);
+	snprintf(id, sizeof(id), "%lld", name.change_id);
+	run.database = name.database;
 	tools_exec(call, &run, &outcome);
 	db_outcome_free(&outcome);
 	acknowledge(call);
@@ -257,8 +199,7 @@ tools_update_task(McpCall *call, const char *task_id, json_t *responses)
 	json_t	   *change = fetch_task(call, task_id, &name);
 
 	(void) responses;
-	if (change == NULL)
-		return;
+	if (change != NULL)
+		acknowledge(call);
 	json_decref(change);
-	acknowledge(call);
 }

@@ -47,7 +47,6 @@ struct Watch
 	WorkerPool *workers;
 	pthread_t	thread;
 	int			stop_fd;
-	bool		polling;
 	pthread_mutex_t lock;		/* guards what was seen */
 	Seen		seen[MAX_SEEN];
 };
@@ -115,11 +114,15 @@ is_news(const Look *look, const char *id, const char *status)
 }
 
 static void
-publish(const Look *look, long long change_id, const json_t *change)
+tell(Look *look, long long change_id)
 {
 	char		name[48];
 	Buf			task;
+	json_t	   *change;
 
+	tools_read_change(&look->call, tools_exec, NULL, change_id, &change);
+	if (change == NULL)
+		return;
 	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
 	mcp_publish_resource(look->watch->mcp, look->credential, name);
 	buf_init(&task);
@@ -129,23 +132,7 @@ publish(const Look *look, long long change_id, const json_t *change)
 		mcp_publish_task(look->watch->mcp, look->credential, name,
 						 buf_cstr(&task));
 	buf_free(&task);
-}
-
-static void
-tell(Look *look, long long change_id)
-{
-	ToolsChangeStep get;
-	ToolsRun	run = {&get.step, 1, NULL, 0, false};
-	DbOutcome	outcome;
-	json_t	   *change = NULL;
-
-	tools_change_step(&get, change_id);
-	if (tools_exec(&look->call, &run, &outcome))
-		change = tools_load_change(&outcome, 0);
-	if (change != NULL)
-		publish(look, change_id, change);
 	json_decref(change);
-	db_outcome_free(&outcome);
 }
 
 /* Which of the changes have another status than when they were last seen. */
@@ -154,11 +141,10 @@ look_at_changes(McpCall *call)
 {
 	Look	   *look = (Look *) call;
 	const char *params[1];
-	DbStep		step = {SQL_CHANGE_STATUSES, 1, params, false};
-	ToolsRun	run = {&step, 1, NULL, 0, false};
+	ToolsRun	run = {.steps = {{SQL_CHANGE_STATUSES, 1, params, false}}};
 	DbOutcome	outcome;
 
-	buf_putc(&look->ids, '}');
+	buf_puts(&look->ids, look->ids.len > 0 ? "}" : "{}");
 	params[0] = buf_cstr(&look->ids);
 	if (!buf_ok(&look->ids))
 		return;
@@ -183,20 +169,6 @@ look_at_changes(McpCall *call)
 static const McpMethod look_method = {
 	"subscriptions/listen", MCP_BOTH, true, NULL, look_at_changes
 };
-
-static void
-submit_looks(Watch *watch, Look *look)
-{
-	while (look != NULL)
-	{
-		Look	   *next = look->next;
-
-		mcp_prepare(&look->call, &look_method);
-		if (!worker_submit(watch->workers, &look->call))
-			finish_look(&look->call);
-		look = next;
-	}
-}
 
 /* ------------------------------------------------------------------------
  * Who wants to know
@@ -302,25 +274,20 @@ static void
 look_at(Watch *watch, long long change_id, const char *credential)
 {
 	Gathering	all = {watch, change_id, credential, NULL};
-	Look	   *busy = NULL;
+	Look	   *look;
 
 	mcp_each_stream(watch->mcp, gather_stream, &all);
-	while (all.looks != NULL)
+	while ((look = all.looks) != NULL)
 	{
-		Look	   *look = all.looks;
-
 		all.looks = look->next;
-		if (look->ids.len == 0 && credential == NULL)
+		if (look->ids.len > 0 || credential != NULL)
 		{
-			finish_look(&look->call);
-			continue;
+			mcp_prepare(&look->call, &look_method);
+			if (worker_submit(watch->workers, &look->call))
+				continue;
 		}
-		if (look->ids.len == 0)
-			buf_putc(&look->ids, '{');
-		look->next = busy;
-		busy = look;
+		finish_look(&look->call);
 	}
-	submit_looks(watch, busy);
 }
 
 void
@@ -372,7 +339,7 @@ run_watch(void *arg)
 	Watch	   *watch = arg;
 	const Config *cf = watch->cf;
 
-	if (!watch->polling)
+	if (cf->notify_dsn != NULL)
 	{
 		do
 			db_listen(cf->notify_dsn, cf->connect_timeout, watch->stop_fd,
@@ -396,7 +363,6 @@ watch_start(const Config *cf, Mcp *mcp, WorkerPool *workers)
 	watch->cf = cf;
 	watch->mcp = mcp;
 	watch->workers = workers;
-	watch->polling = cf->notify_dsn == NULL;
 	watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&watch->lock, NULL);
 	if (watch->stop_fd >= 0 &&
