@@ -231,7 +231,7 @@ slot_of(const AuthDigest *digest)
 }
 
 /* Uses that are under way, in chains by what holds their place. */
-static AuthUse *uses[SLOTS];
+static LIST_HEAD(, AuthUse) uses[SLOTS];
 
 /* Under the lock. */
 static bool
@@ -247,16 +247,16 @@ may_fail_again(const AuthDigest *peer, long per_minute, time_t now)
 static bool
 take_place(AuthUse *use, long at_once)
 {
-	AuthUse   **chain = &uses[slot_of(&use->counted)];
+	size_t		slot = slot_of(&use->counted);
+	const AuthUse *other;
 	long		count = 0;
 
-	for (const AuthUse *other = *chain; other != NULL; other = other->next)
+	LIST_FOREACH(other, &uses[slot], link)
 		count += auth_equal(&other->counted, &use->counted);
 	if (at_once != 0 && count >= at_once)
 		return false;
 	use->holds = true;
-	use->next = *chain;
-	*chain = use;
+	LIST_INSERT_HEAD(&uses[slot], use, link);
 	return true;
 }
 
@@ -282,14 +282,10 @@ auth_admit(AuthUse *use, long failures_per_minute, long at_once, time_t now)
 void
 auth_leave(AuthUse *use)
 {
-	AuthUse   **at = &uses[slot_of(&use->counted)];
-
 	if (!use->holds)
 		return;
 	pthread_mutex_lock(&limit_lock);
-	while (*at != use)
-		at = &(*at)->next;
-	*at = use->next;
+	LIST_REMOVE(use, link);
 	use->holds = false;
 	pthread_mutex_unlock(&limit_lock);
 }
@@ -323,8 +319,7 @@ auth_bearer(const char *header)
 	if (header == NULL || strncasecmp(header, "Bearer ", 7) != 0)
 		return NULL;
 	header += 7;
-	while (*header == ' ')
-		header++;
+	header += strspn(header, " ");
 	len = strlen(header);
 	if (len == 0 || len > AUTH_MAX_TOKEN)
 		return NULL;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/queue.h>
 #include <time.h>
 
 #define AUTH_DIGEST_SIZE 16
@@ -51,7 +52,7 @@ typedef struct AuthUse
 	AuthDigest	counted;		/* what holds the place */
 	unsigned char kind;			/* kinds of use are counted apart */
 	bool		holds;
-	struct AuthUse *next;
+	LIST_ENTRY(AuthUse) link;
 } AuthUse;
 
 typedef enum AuthAdmission

@@ -256,6 +256,15 @@ config_free(Config *cf)
  * ------------------------------------------------------------------------
  */
 
+/* Variables have it in capitals, options may have - for _. */
+static bool
+is_spelled(char own, char given, int source)
+{
+	if (source == FROM_ENV)
+		return given == toupper((unsigned char) own);
+	return given == own || (own == '_' && given == '-');
+}
+
 static const Setting *
 find_setting(const char *name, size_t len, int source)
 {
@@ -266,8 +275,7 @@ find_setting(const char *name, size_t len, int source)
 
 		if ((settings[i].sources & source) == 0 || strlen(own) != len)
 			continue;
-		while (k < len && (own[k] == name[k] ||
-						   (own[k] == '_' && name[k] == '-')))
+		while (k < len && is_spelled(own[k], name[k], source))
 			k++;
 		if (k == len)
 			return &settings[i];
@@ -396,86 +404,60 @@ load_file(Config *cf, const char *path, Buf *error)
  * ------------------------------------------------------------------------
  */
 
-static const char *
-find_variable(char *const *envp, const char *name)
-{
-	for (; *envp != NULL; envp++)
-	{
-		const char *p = *envp;
-		const char *own = name;
-
-		if (strncmp(p, "WARDEN_", 7) != 0)
-			continue;
-		for (p += 7; *own != '\0' && *p == toupper((unsigned char) *own); p++)
-			own++;
-		if (*own == '\0' && *p == '=')
-			return p + 1;
-	}
-	return NULL;
-}
-
 static bool
 load_environment(Config *cf, char *const *envp, Buf *error)
 {
-	for (size_t i = 0; i < SETTING_COUNT; i++)
+	for (; *envp != NULL; envp++)
 	{
-		const char *value = NULL;
+		const char *name = *envp + strlen("WARDEN_");
+		const char *equals = strchr(*envp, '=');
+		const Setting *setting = NULL;
 
-		if ((settings[i].sources & FROM_ENV) != 0)
-			value = find_variable(envp, settings[i].name);
-		if (value != NULL && *value != '\0' &&
-			!set_value(cf, &settings[i], value, error))
+		if (strncmp(*envp, "WARDEN_", strlen("WARDEN_")) == 0 &&
+			equals != NULL && equals[1] != '\0')
+			setting = find_setting(name, (size_t) (equals - name), FROM_ENV);
+		if (setting != NULL && !set_value(cf, setting, equals + 1, error))
 			return false;
 	}
 	return true;
 }
 
-/*
- * One option at argv[*at]; advances *at past its value.  Takes "--name value"
- * and "--name=value".
- */
+/* Takes "--name value" and "--name=value". */
 static bool
-load_option(Config *cf, int argc, char *const *argv, int *at, Buf *error)
+load_argv(Config *cf, char *const *argv, Buf *error)
 {
-	const char *arg = argv[(*at)++];
-	const char *equals = strchr(arg, '=');
-	size_t		len = equals != NULL ? (size_t) (equals - arg) : strlen(arg);
-	const Setting *setting = NULL;
-
-	if (len > 2 && strncmp(arg, "--", 2) == 0)
-		setting = find_setting(arg + 2, len - 2, FROM_ARGV);
-	if (setting == NULL)
+	while (*++argv != NULL)
 	{
-		buf_printf(error, "unknown option \"%.*s\"; try --help", (int) len, arg);
-		return false;
-	}
-	if (setting->type == SETTING_FLAG)
-		return set_value(cf, setting, "", error);
-	if (equals != NULL)
-		return set_value(cf, setting, equals + 1, error);
-	if (*at >= argc)
-	{
-		buf_printf(error, "option \"%s\" needs a value", arg);
-		return false;
-	}
-	return set_value(cf, setting, argv[(*at)++], error);
-}
+		const char *equals = strchr(*argv, '=');
+		size_t		len = equals != NULL ? (size_t) (equals - *argv) :
+			strlen(*argv);
+		const char *value = equals != NULL ? equals + 1 : NULL;
+		const Setting *setting = NULL;
 
-static bool
-load_argv(Config *cf, int argc, char *const *argv, Buf *error)
-{
-	int			at = 1;
-
-	while (at < argc)
-		if (!load_option(cf, argc, argv, &at, error))
+		if (len > 2 && strncmp(*argv, "--", 2) == 0)
+			setting = find_setting(*argv + 2, len - 2, FROM_ARGV);
+		if (setting == NULL)
+		{
+			buf_printf(error, "unknown option \"%.*s\"; try --help", (int) len,
+					   *argv);
 			return false;
+		}
+		if (setting->type == SETTING_FLAG)
+			value = "";
+		else if (value == NULL && (value = *++argv) == NULL)
+		{
+			buf_printf(error, "option \"%s\" needs a value", argv[-1]);
+			return false;
+		}
+		if (!set_value(cf, setting, value, error))
+			return false;
+	}
 	return true;
 }
 
 /* Later sources add to lists and replace everything else. */
 bool
-config_load(Config *cf, int argc, char *const *argv, char *const *envp,
-			Buf *error)
+config_load(Config *cf, char *const *argv, char *const *envp, Buf *error)
 {
 	Config		probe;
 	bool		ok;
@@ -486,10 +468,10 @@ config_load(Config *cf, int argc, char *const *argv, char *const *envp,
 		return false;
 	}
 	ok = load_environment(&probe, envp, error) &&
-		load_argv(&probe, argc, argv, error) &&
+		load_argv(&probe, argv, error) &&
 		(probe.config == NULL || load_file(cf, probe.config, error)) &&
 		load_environment(cf, envp, error) &&
-		load_argv(cf, argc, argv, error);
+		load_argv(cf, argv, error);
 	config_free(&probe);
 	return ok;
 }

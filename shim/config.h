@@ -65,8 +65,8 @@ typedef struct Config
  * Defaults, then the file (--config), then WARDEN_* variables, then argv.
  * False with a sentence in *error when anything is wrong.
  */
-extern bool config_load(Config *cf, int argc, char *const *argv,
-						char *const *envp, Buf *error);
+extern bool config_load(Config *cf, char *const *argv, char *const *envp,
+						Buf *error);
 extern void config_free(Config *cf);
 
 /* One settings file, for a reload and for the fuzzer. */

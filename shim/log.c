@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -73,11 +74,7 @@ format_time(char *out, size_t size)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	out[n++] = '.';
-	for (long unit = 100000000; unit >= 1000000; unit /= 10)
-		out[n++] = (char) ('0' + now.tv_nsec / unit % 10);
-	out[n++] = 'Z';
-	out[n] = '\0';
+	snprintf(out + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
 void

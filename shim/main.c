@@ -33,20 +33,19 @@ extern char **environ;
 static int	stop_fd = -1;
 static int	reload_fd = -1;
 
-/* Settings that a reload replaced: running calls may still look at them. */
-typedef struct Reloaded
+/* Those before the newest are kept: running calls may still look at them. */
+typedef struct Settings
 {
 	Config		cf;
 	char	   *token;
-	struct Reloaded *older;
-} Reloaded;
+	struct Settings *older;
+} Settings;
 
 typedef struct Startup
 {
-	int			argc;
 	char	  **argv;
-	ToolsContext *context;
-	Reloaded   *reloaded;
+	ToolsContext context;
+	Settings   *settings;		/* the newest */
 } Startup;
 
 static void
@@ -127,11 +126,49 @@ read_token(const Config *cf, char **token, Buf *error)
 }
 
 static void
-wipe_token(char *token)
+free_settings(Settings *settings)
 {
-	if (token != NULL)
-		explicit_bzero(token, strlen(token));
-	free(token);
+	while (settings != NULL)
+	{
+		Settings   *older = settings->older;
+
+		config_free(&settings->cf);
+		if (settings->token != NULL)
+			explicit_bzero(settings->token, strlen(settings->token));
+		free(settings->token);
+		free(settings);
+		settings = older;
+	}
+}
+
+static bool
+are_usable(const Config *cf, Buf *error)
+{
+	if (cf->stdio == (cf->http != NULL))
+		buf_puts(error, "give either --stdio or --http ADDRESS:PORT");
+	else if (!log_setup(cf->log_level, cf->log_format))
+		buf_puts(error, "log_level must be debug, info, warn or error");
+	return error->len == 0;
+}
+
+/* Reads the settings anew and puts them in front of those there are. */
+static bool
+load_settings(Startup *startup, Buf *error)
+{
+	Settings   *next = calloc(1, sizeof(*next));
+
+	if (next == NULL ||
+		!config_load(&next->cf, startup->argv, environ, error) ||
+		!read_token(&next->cf, &next->token, error) ||
+		!are_usable(&next->cf, error))
+	{
+		free_settings(next);
+		return false;
+	}
+	next->older = startup->settings;
+	startup->settings = next;
+	startup->context.cf = &next->cf;
+	return true;
 }
 
 /*
@@ -143,48 +180,22 @@ static bool
 reload_settings(Server *server)
 {
 	Startup    *startup = server->reload_arg;
-	Reloaded   *next = calloc(1, sizeof(*next));
 	Buf			error;
 	bool		ok;
 
 	buf_init(&error);
-	ok = next != NULL &&
-		config_load(&next->cf, startup->argc, startup->argv, environ, &error) &&
-		read_token(&next->cf, &next->token, &error) &&
-		log_setup(next->cf.log_level, next->cf.log_format);
+	ok = load_settings(startup, &error);
 	if (ok)
 	{
-		next->older = startup->reloaded;
-		startup->reloaded = next;
-		server->cf = &next->cf;
-		startup->context->cf = &next->cf;
-		server->default_token = next->token;
+		server->cf = &startup->settings->cf;
+		server->default_token = startup->settings->token;
 		log_event(LOG_LEVEL_INFO, "reloaded", NULL);
 	}
 	else
-	{
 		log_event(LOG_LEVEL_ERROR, "reload_failed", "message", buf_cstr(&error),
 				  NULL);
-		if (next != NULL)
-			config_free(&next->cf);
-		free(next);
-	}
 	buf_free(&error);
 	return ok;
-}
-
-static void
-free_reloaded(Startup *startup)
-{
-	while (startup->reloaded != NULL)
-	{
-		Reloaded   *newest = startup->reloaded;
-
-		startup->reloaded = newest->older;
-		config_free(&newest->cf);
-		wipe_token(newest->token);
-		free(newest);
-	}
 }
 
 static bool
@@ -200,72 +211,59 @@ tell_watch(void *context, const char *credential)
 }
 
 static int
-serve(Config *cf, Startup *startup, Server *server, Buf *error)
+serve(Startup *startup, Buf *error)
 {
+	const Config *cf = &startup->settings->cf;
+	Server		server = {
+		.cf = cf,.default_token = startup->settings->token,
+		.stop_fd = stop_fd,.reload_fd = reload_fd,
+		.reload = reload_settings,.reload_arg = startup,
+		.ready = is_ready,.ready_arg = startup->context.pool
+	};
 	McpHost		host;
 	SessionTable *sessions = NULL;
 	Watch	   *watch = NULL;
 	int			code = 1;
+	bool		ready = tools_setup(&host, &startup->context, WARDEN_VERSION);
 
-	if (!tools_setup(&host, startup->context, WARDEN_VERSION))
-		return complain(error);
 	host.listening = tell_watch;
 	if (!cf->stdio)
 		sessions = session_table_create((size_t) cf->max_sessions,
 										cf->session_idle);
-	server->cf = cf;
-	server->stop_fd = stop_fd;
-	server->reload_fd = reload_fd;
-	server->reload = reload_settings;
-	server->reload_arg = startup;
-	server->ready = is_ready;
-	server->ready_arg = startup->context->pool;
-	server->mcp = mcp_create(&host, sessions);
-	server->workers = worker_pool_create((size_t) cf->pool,
-										 (size_t) cf->max_queue);
-	if (server->mcp != NULL && server->workers != NULL)
-		watch = watch_start(cf, server->mcp, server->workers);
-	startup->context->watch = watch;
+	server.mcp = mcp_create(&host, sessions);
+	server.workers = worker_pool_create((size_t) cf->pool,
+										(size_t) cf->max_queue);
+	if (ready && server.mcp != NULL && server.workers != NULL)
+		watch = watch_start(cf, server.mcp, server.workers);
+	startup->context.watch = watch;
 	if (watch != NULL && (cf->stdio || sessions != NULL))
-		code = cf->stdio ? stdio_serve(server) : http_serve(server);
+		code = cf->stdio ? stdio_serve(&server) : http_serve(&server);
 	else
 		complain(error);
 	watch_stop(watch);
-	worker_pool_free(server->workers);
+	worker_pool_free(server.workers);
 	watch_free(watch);
-	mcp_free(server->mcp);
+	mcp_free(server.mcp);
 	session_table_free(sessions);
 	return code;
 }
 
 static int
-start(Config *cf, int argc, char **argv, Buf *error)
+start(char **argv, Buf *error)
 {
-	ToolsContext context = {cf, NULL, NULL};
-	Startup		startup = {argc, argv, &context, NULL};
-	Server		server;
-	char	   *token = NULL;
+	Startup		startup = {.argv = argv};
 	int			code;
 
-	memset(&server, 0, sizeof(server));
-	if (cf->stdio == (cf->http != NULL))
-		buf_puts(error, "give either --stdio or --http ADDRESS:PORT");
-	else if (!log_setup(cf->log_level, cf->log_format))
-		buf_puts(error, "log_level must be debug, info, warn or error");
-	else if (!auth_init() || !install_signals())
+	if (!auth_init() || !install_signals())
 		buf_puts(error, "the system gives neither randomness nor descriptors");
-	else if (read_token(cf, &token, error))
-		context.pool = db_pool_create(cf, error);
-	if (context.pool == NULL)
+	else if (load_settings(&startup, error))
+		startup.context.pool = db_pool_create(&startup.settings->cf, error);
+	if (startup.context.pool == NULL)
 		code = complain(error);
 	else
-	{
-		server.default_token = token;
-		code = serve(cf, &startup, &server, error);
-	}
-	db_pool_free(context.pool);
-	free_reloaded(&startup);
-	wipe_token(token);
+		code = serve(&startup, error);
+	db_pool_free(startup.context.pool);
+	free_settings(startup.settings);
 	return code;
 }
 
@@ -276,9 +274,10 @@ main(int argc, char **argv)
 	Buf			text;
 	int			code = 0;
 
+	(void) argc;
 	tune_process();
 	buf_init(&text);
-	if (!config_load(&cf, argc, argv, environ, &text))
+	if (!config_load(&cf, argv, environ, &text))
 		code = complain(&text);
 	else if (cf.help)
 	{
@@ -290,7 +289,7 @@ main(int argc, char **argv)
 	else if (cf.refresh_keys)
 		code = log_setup(cf.log_level, cf.log_format) ? keys_refresh(&cf) : 2;
 	else
-		code = start(&cf, argc, argv, &text);
+		code = start(argv, &text);
 	config_free(&cf);
 	buf_free(&text);
 	return code;

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 /* error codes that the protocol adds to JSON-RPC's */
 #define MCP_HEADER_MISMATCH (-32020)
@@ -140,9 +141,12 @@ typedef struct McpHost
 	long		list_ttl_ms;
 	void	   *context;
 
-	/* What is NULL here is not offered.  These run on a worker. */
-	void		(*list_resources) (McpCall *call, const char *cursor);
+	/*
+	 * Resources, prompts, completion and tasks: all of them, or, where there
+	 * are no resource templates, none.  The functions run on a worker.
+	 */
 	const char *resource_templates; /* JSON array */
+	void		(*list_resources) (McpCall *call, const char *cursor);
 	void		(*read_resource) (McpCall *call, const char *uri);
 	const McpPrompt *prompts;	/* in the order of prompts/list */
 	size_t		prompt_count;
@@ -233,8 +237,7 @@ struct McpCall
 	bool		unparked;		/* the handler has been given it */
 	uint64_t	accepted;		/* where it has to wait for a place */
 	uint64_t	started;
-	McpCall    *next;
-	McpCall    *prev;
+	LIST_ENTRY(McpCall) link;	/* with the calls or with the streams */
 	McpCall    *queued;			/* worker queue, or those that are parked */
 };
 

@@ -26,7 +26,7 @@ typedef struct McpQuestion
 	bool		answered;
 	json_t	   *result;
 	pthread_cond_t ready;
-	struct McpQuestion *next;
+	LIST_ENTRY(McpQuestion) link;
 } McpQuestion;
 
 static void
@@ -41,16 +41,6 @@ send_question(McpCall *call, const char *id, const char *method,
 	if (buf_ok(&request))
 		call->transport->notify(call, request.data, request.len);
 	buf_free(&request);
-}
-
-static void
-remove_question(Mcp *mcp, McpQuestion *question)
-{
-	McpQuestion **at = &mcp->questions;
-
-	while (*at != question)
-		at = &(*at)->next;
-	*at = question->next;
 }
 
 json_t *
@@ -68,8 +58,7 @@ mcp_ask_client(McpCall *call, const char *method, const char *params,
 	pthread_cond_init(&question.ready, NULL);
 	pthread_mutex_lock(&mcp->lock);
 	snprintf(question.id, sizeof(question.id), "ask-%lu", ++mcp->asked);
-	question.next = mcp->questions;
-	mcp->questions = &question;
+	LIST_INSERT_HEAD(&mcp->questions, &question, link);
 	pthread_mutex_unlock(&mcp->lock);
 	send_question(call, question.id, method, params);
 	pthread_mutex_lock(&mcp->lock);
@@ -77,7 +66,7 @@ mcp_ask_client(McpCall *call, const char *method, const char *params,
 		   pthread_cond_timedwait(&question.ready, &mcp->lock,
 								  &until) != ETIMEDOUT)
 		continue;
-	remove_question(mcp, &question);
+	LIST_REMOVE(&question, link);
 	pthread_mutex_unlock(&mcp->lock);
 	pthread_cond_destroy(&question.ready);
 	return question.result;
@@ -89,11 +78,12 @@ mcp_take_response(McpCall *response)
 {
 	Mcp		   *mcp = response->mcp;
 	const char *id = json_string_value(response->msg.id);
+	McpQuestion *q;
 
 	if (id == NULL)
 		return;
 	pthread_mutex_lock(&mcp->lock);
-	for (McpQuestion *q = mcp->questions; q != NULL; q = q->next)
+	LIST_FOREACH(q, &mcp->questions, link)
 	{
 		if (strcmp(q->id, id) != 0 || q->answered ||
 			strcmp(q->session, response->session) != 0)
@@ -112,7 +102,7 @@ mcp_take_response(McpCall *response)
 
 /*
  * Over everything that must be the same when the state comes back: who, which
- * request, until when.
+ * request, until when.  Appends hex digits.
  */
 static void
 put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
@@ -122,13 +112,11 @@ put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
 	AuthDigest	seal;
 	Buf			text;
 
-	if (!auth_owner(call->credential, &who))
-	{
-		out->failed = true;
-		return;
-	}
 	buf_init(&text);
-	buf_append(&text, who.bytes, sizeof(who.bytes));
+	if (auth_owner(call->credential, &who))
+		buf_append(&text, who.bytes, sizeof(who.bytes));
+	else
+		text.failed = true;
 	buf_puts(&text, call->msg.method);
 	for (size_t i = 0; i < 3; i++)
 	{
@@ -140,11 +128,11 @@ put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
 	}
 	buf_putc(&text, '\n');
 	buf_append(&text, body, len);
-	if (!buf_ok(&text))
-		out->failed = true;
 	seal = auth_digest(buf_cstr(&text), text.len);
 	for (size_t i = 0; i < sizeof(seal.bytes); i++)
 		buf_printf(out, "%02x", seal.bytes[i]);
+	if (!buf_ok(&text))
+		out->failed = true;
 	buf_wipe(&text);
 }
 
@@ -152,32 +140,33 @@ put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
 void
 mcp_state_seal(McpCall *call, const char *state, int seconds, Buf *out)
 {
-	size_t		start = out->len;
-	Buf			seal;
+	Buf			body;
 
-	buf_printf(out, "%lld.%s", (long long) time(NULL) + seconds, state);
-	buf_init(&seal);
-	put_seal(&seal, call, buf_cstr(out) + start, out->len - start);
+	buf_init(&body);
+	buf_printf(&body, "%lld.%s", (long long) time(NULL) + seconds, state);
+	buf_append(out, buf_cstr(&body), body.len);
 	buf_putc(out, '.');
-	buf_puts(out, buf_cstr(&seal));
-	if (!buf_ok(&seal))
+	put_seal(out, call, buf_cstr(&body), body.len);
+	if (!buf_ok(&body))
 		out->failed = true;
-	buf_free(&seal);
+	buf_free(&body);
 }
 
+/* By digests, whose comparison does not tell where the two differ. */
 static bool
 seal_matches(const McpCall *call, const char *text, const char *last_dot)
 {
+	AuthDigest	given = auth_digest(last_dot + 1, strlen(last_dot + 1));
+	AuthDigest	right;
 	Buf			seal;
-	unsigned char diff;
+	bool		matches;
 
 	buf_init(&seal);
 	put_seal(&seal, call, text, (size_t) (last_dot - text));
-	diff = !buf_ok(&seal) || strlen(last_dot + 1) != seal.len;
-	for (size_t i = 0; !diff && i < seal.len; i++)
-		diff |= (unsigned char) (seal.data[i] ^ last_dot[1 + i]);
+	right = auth_digest(buf_cstr(&seal), seal.len);
+	matches = buf_ok(&seal) && auth_equal(&given, &right);
 	buf_free(&seal);
-	return diff == 0;
+	return matches;
 }
 
 bool

@@ -113,35 +113,13 @@ mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
 	atomic_init(&call->wake_fd, -1);
 }
 
-void
-mcp_list_add(McpCall **list, McpCall *call)
-{
-	call->prev = NULL;
-	call->next = *list;
-	if (*list != NULL)
-		(*list)->prev = call;
-	*list = call;
-}
-
-void
-mcp_list_remove(McpCall **list, McpCall *call)
-{
-	if (call->prev != NULL)
-		call->prev->next = call->next;
-	else
-		*list = call->next;
-	if (call->next != NULL)
-		call->next->prev = call->prev;
-	call->next = call->prev = NULL;
-}
-
 static void
 register_call(McpCall *call)
 {
 	Mcp		   *mcp = call->mcp;
 
 	pthread_mutex_lock(&mcp->lock);
-	mcp_list_add(&mcp->calls, call);
+	LIST_INSERT_HEAD(&mcp->calls, call, link);
 	mcp->call_count++;
 	call->registered = true;
 	pthread_mutex_unlock(&mcp->lock);
@@ -163,7 +141,7 @@ mcp_call_clear(McpCall *call)
 	if (call->registered || call->streaming)
 	{
 		pthread_mutex_lock(&mcp->lock);
-		mcp_list_remove(call->registered ? &mcp->calls : &mcp->streams, call);
+		LIST_REMOVE(call, link);
 		if (call->registered)
 			mcp->call_count--;
 		call->registered = call->streaming = false;
@@ -205,8 +183,10 @@ mcp_cancel(McpCall *call)
 void
 mcp_cancel_all(Mcp *mcp)
 {
+	McpCall    *call;
+
 	pthread_mutex_lock(&mcp->lock);
-	for (McpCall *call = mcp->calls; call != NULL; call = call->next)
+	LIST_FOREACH(call, &mcp->calls, link)
 		mcp_cancel(call);
 	pthread_mutex_unlock(&mcp->lock);
 }
@@ -223,11 +203,13 @@ drop_stream(McpCall *stream)
 }
 
 static McpCall *
-find_by_id(McpCall *list, const char *session, const json_t *id)
+find_by_id(McpCalls *list, const char *session, const json_t *id)
 {
-	for (; list != NULL; list = list->next)
-		if (json_equal(list->msg.id, id) && strcmp(list->session, session) == 0)
-			return list;
+	McpCall    *call;
+
+	LIST_FOREACH(call, list, link)
+		if (json_equal(call->msg.id, id) && strcmp(call->session, session) == 0)
+			return call;
 	return NULL;
 }
 
@@ -246,14 +228,14 @@ cancel_by_id(McpCall *note, bool http)
 	if (id == NULL || (http && note->session[0] == '\0'))
 		return;
 	pthread_mutex_lock(&mcp->lock);
-	call = find_by_id(mcp->calls, note->session, id);
+	call = find_by_id(&mcp->calls, note->session, id);
 	if (call != NULL)
 		mcp_cancel(call);
 	else
-		stream = find_by_id(mcp->streams, note->session, id);
+		stream = find_by_id(&mcp->streams, note->session, id);
 	if (stream != NULL)
 	{
-		mcp_list_remove(&mcp->streams, stream);
+		LIST_REMOVE(stream, link);
 		stream->streaming = false;
 	}
 	pthread_mutex_unlock(&mcp->lock);

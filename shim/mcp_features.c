@@ -240,56 +240,27 @@ tasks_update(McpCall *call)
 		call->mcp->host->update_task(call, task_id, responses);
 }
 
-/* ------------------------------------------------------------------------
- * Which of them a host offers
- * ------------------------------------------------------------------------
- */
-
-/* A method, and the member of McpHost without which it does not exist. */
-static const struct
-{
-	McpMethod	method;
-	size_t		needs;
-}			features[] = {
-#define NEEDS(member) offsetof(McpHost, member)
-	{{"completion/complete", MCP_BOTH, true, NULL, completion_complete},
-	NEEDS(complete)},
-	{{"prompts/get", MCP_BOTH, true, "name", prompts_get}, NEEDS(prompts)},
-	{{"prompts/list", MCP_BOTH, false, NULL, prompts_list}, NEEDS(prompts)},
-	{{"resources/list", MCP_BOTH, true, NULL, resources_list},
-	NEEDS(list_resources)},
-	{{"resources/read", MCP_BOTH, true, "uri", resources_read},
-	NEEDS(read_resource)},
-	{{"resources/templates/list", MCP_BOTH, false, NULL,
-	resources_templates_list}, NEEDS(resource_templates)},
-	{{"tasks/cancel", MCP_MODERN, true, "taskId", tasks_cancel},
-	NEEDS(cancel_task)},
-	{{"tasks/get", MCP_MODERN, true, "taskId", tasks_get}, NEEDS(get_task)},
-	{{"tasks/update", MCP_MODERN, true, "taskId", tasks_update},
-	NEEDS(update_task)},
-#undef NEEDS
+static const McpMethod features[] = {
+	{"completion/complete", MCP_BOTH, true, NULL, completion_complete},
+	{"prompts/get", MCP_BOTH, true, "name", prompts_get},
+	{"prompts/list", MCP_BOTH, false, NULL, prompts_list},
+	{"resources/list", MCP_BOTH, true, NULL, resources_list},
+	{"resources/read", MCP_BOTH, true, "uri", resources_read},
+	{"resources/templates/list", MCP_BOTH, false, NULL,
+	resources_templates_list},
+	{"tasks/cancel", MCP_MODERN, true, "taskId", tasks_cancel},
+	{"tasks/get", MCP_MODERN, true, "taskId", tasks_get},
+	{"tasks/update", MCP_MODERN, true, "taskId", tasks_update},
 };
-
-/* All these members are pointers, to data or to functions. */
-static bool
-offers(const McpHost *host, size_t needs)
-{
-	static const char none[sizeof(void (*) (void))];
-
-	return memcmp((const char *) host + needs, none, sizeof(none)) != 0;
-}
 
 const McpMethod *
 mcp_find_feature(const McpHost *host, const char *name, McpEra era)
 {
+	if (host->resource_templates == NULL)
+		return NULL;
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
-	{
-		const McpMethod *method = &features[i].method;
-
-		if ((method->eras & (int) era) != 0 &&
-			offers(host, features[i].needs) &&
-			strcmp(method->name, name) == 0)
-			return method;
-	}
+		if ((features[i].eras & (int) era) != 0 &&
+			strcmp(features[i].name, name) == 0)
+			return &features[i];
 	return NULL;
 }

@@ -9,16 +9,18 @@
 
 #include <pthread.h>
 
+typedef LIST_HEAD(McpCalls, McpCall) McpCalls;
+
 struct Mcp
 {
 	const McpHost *host;
 	SessionTable *sessions;		/* NULL on stdio */
 	char	   *server_info;	/* Implementation, JSON text */
 	pthread_mutex_t lock;		/* guards the two lists */
-	McpCall    *calls;			/* accepted, on a worker or waiting for one */
+	McpCalls	calls;			/* accepted, on a worker or waiting for one */
 	size_t		call_count;
-	McpCall    *streams;		/* open subscriptions/listen */
-	struct McpQuestion *questions;	/* waiting for a client's answer */
+	McpCalls	streams;		/* open subscriptions/listen */
+	LIST_HEAD(, McpQuestion) questions; /* waiting for a client's answer */
 	unsigned long asked;		/* questions so far */
 	const char *agreed_version; /* on stdio, by initialize; else NULL */
 };
@@ -69,8 +71,5 @@ extern McpRoute mcp_accept_notification(McpCall *call, bool http);
 /* A batch that the agreed version allows. */
 extern bool mcp_is_batch(const McpCall *call);
 extern McpRoute mcp_accept_batch(McpCall *call);
-
-extern void mcp_list_add(McpCall **list, McpCall *call);
-extern void mcp_list_remove(McpCall **list, McpCall *call);
 
 #endif							/* MCP_INTERNAL_H */

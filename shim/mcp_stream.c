@@ -199,7 +199,7 @@ mcp_listen(McpCall *call)
 	{
 		pthread_mutex_lock(&mcp->lock);
 		call->streaming = true;
-		mcp_list_add(&mcp->streams, call);
+		LIST_INSERT_HEAD(&mcp->streams, call, link);
 		call->transport->notify(call, ack.data, ack.len);
 		pthread_mutex_unlock(&mcp->lock);
 		opened = true;
@@ -252,8 +252,10 @@ static void
 publish(Mcp *mcp, const char *credential, const char *list, const char *item,
 		const char *method, Buf *members)
 {
+	McpCall    *call;
+
 	pthread_mutex_lock(&mcp->lock);
-	for (McpCall *call = mcp->streams; call != NULL; call = call->next)
+	LIST_FOREACH(call, &mcp->streams, link)
 		if (buf_ok(members) && is_of(call, credential) &&
 			mcp_stream_wants(call, list, item))
 			send_note(call, method, buf_cstr(members));
@@ -288,10 +290,11 @@ void
 mcp_publish_list_changed(Mcp *mcp, const char *kind)
 {
 	char		method[64];
+	McpCall    *call;
 
 	snprintf(method, sizeof(method), "notifications/%s/list_changed", kind);
 	pthread_mutex_lock(&mcp->lock);
-	for (McpCall *call = mcp->streams; call != NULL; call = call->next)
+	LIST_FOREACH(call, &mcp->streams, link)
 		if (wants_list(filter_of(call), kind))
 			send_note(call, method, "");
 	pthread_mutex_unlock(&mcp->lock);
@@ -300,8 +303,10 @@ mcp_publish_list_changed(Mcp *mcp, const char *kind)
 void
 mcp_each_stream(Mcp *mcp, void (*fn) (McpCall *call, void *arg), void *arg)
 {
+	McpCall    *call;
+
 	pthread_mutex_lock(&mcp->lock);
-	for (McpCall *call = mcp->streams; call != NULL; call = call->next)
+	LIST_FOREACH(call, &mcp->streams, link)
 		fn(call, arg);
 	pthread_mutex_unlock(&mcp->lock);
 }
@@ -315,7 +320,7 @@ mcp_leave_stream(McpCall *call)
 	pthread_mutex_lock(&mcp->lock);
 	open = call->streaming;
 	if (open)
-		mcp_list_remove(&mcp->streams, call);
+		LIST_REMOVE(call, link);
 	call->streaming = false;
 	pthread_mutex_unlock(&mcp->lock);
 	return open;
@@ -347,14 +352,13 @@ take_stream(Mcp *mcp, const char *credential)
 	McpCall    *call;
 
 	pthread_mutex_lock(&mcp->lock);
-	call = mcp->streams;
-	while (call != NULL && !is_of(call, credential))
-		call = call->next;
+	LIST_FOREACH(call, &mcp->streams, link)
+		if (is_of(call, credential))
+			break;
 	if (call != NULL)
-	{
-		mcp_list_remove(&mcp->streams, call);
+		LIST_REMOVE(call, link);
+	if (call != NULL)
 		call->streaming = false;
-	}
 	pthread_mutex_unlock(&mcp->lock);
 	return call;
 }

@@ -22,15 +22,21 @@ static const uint64_t bounds[BUCKETS] = {
 	10000000
 };
 
-static const char *const gauge_names[METRICS_GAUGES] = {
-	"warden_mcp_pool_busy", "warden_mcp_pool_open", "warden_mcp_queue_length",
-	"warden_mcp_http_connections", "warden_mcp_streams"
-};
-
-static const char *const counter_names[METRICS_COUNTERS] = {
-	"warden_mcp_http_refused_total", "warden_mcp_auth_failed_total",
-	"warden_mcp_db_connects_total", "warden_mcp_db_failures_total",
-	"warden_mcp_loop_calls_total", "warden_mcp_handed_over_total"
+/* in the order of MetricsValue */
+static const struct
+{
+	const char *type;
+	const char *name;
+}			kinds[METRICS_VALUES] = {
+	{"gauge", "warden_mcp_pool_busy"}, {"gauge", "warden_mcp_pool_open"},
+	{"gauge", "warden_mcp_queue_length"},
+	{"gauge", "warden_mcp_http_connections"}, {"gauge", "warden_mcp_streams"},
+	{"counter", "warden_mcp_http_refused_total"},
+	{"counter", "warden_mcp_auth_failed_total"},
+	{"counter", "warden_mcp_db_connects_total"},
+	{"counter", "warden_mcp_db_failures_total"},
+	{"counter", "warden_mcp_loop_calls_total"},
+	{"counter", "warden_mcp_handed_over_total"},
 };
 
 typedef struct NameCounts
@@ -43,8 +49,7 @@ typedef struct NameCounts
 static NameCounts calls[MAX_NAMES];
 static atomic_ullong histogram[BUCKETS + 1];
 static atomic_ullong total_us;
-static atomic_int gauges[METRICS_GAUGES];
-static atomic_ullong counters[METRICS_COUNTERS];
+static atomic_llong values[METRICS_VALUES];
 
 uint64_t
 metrics_clock(void)
@@ -94,15 +99,15 @@ metrics_count_call(const char *name, int outcome, uint64_t ns)
 }
 
 void
-metrics_count(MetricsCounter counter)
+metrics_count(MetricsValue counter)
 {
-	atomic_fetch_add(&counters[counter], 1);
+	atomic_fetch_add(&values[counter], 1);
 }
 
 void
-metrics_gauge_add(MetricsGauge gauge, int delta)
+metrics_gauge_add(MetricsValue gauge, int delta)
 {
-	atomic_fetch_add(&gauges[gauge], delta);
+	atomic_fetch_add(&values[gauge], delta);
 }
 
 static void
@@ -148,10 +153,7 @@ metrics_write(Buf *out)
 {
 	write_calls(out);
 	write_histogram(out);
-	for (int i = 0; i < METRICS_GAUGES; i++)
-		buf_printf(out, "# TYPE %s gauge\n%s %d\n", gauge_names[i],
-				   gauge_names[i], atomic_load(&gauges[i]));
-	for (int i = 0; i < METRICS_COUNTERS; i++)
-		buf_printf(out, "# TYPE %s counter\n%s %llu\n", counter_names[i],
-				   counter_names[i], atomic_load(&counters[i]));
+	for (int i = 0; i < METRICS_VALUES; i++)
+		buf_printf(out, "# TYPE %s %s\n%s %lld\n", kinds[i].name,
+				   kinds[i].type, kinds[i].name, atomic_load(&values[i]));
 }

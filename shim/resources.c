@@ -18,7 +18,7 @@
 
 #define SCHEME "warden://"
 #define PAGE_SIZE 100
-#define COMPLETIONS 101
+#define PAGE_SIZE_AND_ONE "101"
 #define MAX_NAME 256
 
 const char	resources_templates[] =
@@ -181,12 +181,10 @@ resources_list(McpCall *call, const char *cursor)
 {
 	char		schema[MAX_NAME];
 	char		name[MAX_NAME];
-	char		limit[16];
-	const char *params[3] = {schema, name, limit};
+	const char *params[3] = {schema, name, PAGE_SIZE_AND_ONE};
 	ToolsRun	run = {.steps = {{SQL_LIST_RESOURCES, 3, params, false}}};
 	DbOutcome	page;
 
-	snprintf(limit, sizeof(limit), "%d", PAGE_SIZE + 1);
 	if (!read_cursor(cursor, schema, name))
 	{
 		mcp_invalid_params(call, "unknown cursor");
@@ -286,15 +284,13 @@ resources_read(McpCall *call, const char *uri)
 void
 resources_complete(McpCall *call, const McpReference *ref)
 {
-	const char *values[COMPLETIONS];
+	const char *values[PAGE_SIZE + 1];
 	size_t		count = 0;
-	char		limit[16];
-	const char *params[2] = {ref->value, limit};
+	const char *params[2] = {ref->value, PAGE_SIZE_AND_ONE};
 	ToolsRun	run = {.steps = {{NULL, 2, params, false}}};
 	DbOutcome	names;
 	size_t		len;
 
-	snprintf(limit, sizeof(limit), "%d", COMPLETIONS);
 	if (strcmp(ref->argument, "schema") == 0)
 		run.steps[0].sql = SQL_COMPLETE_SCHEMA;
 	else if (strcmp(ref->argument, "table") == 0)
@@ -306,7 +302,7 @@ resources_complete(McpCall *call, const McpReference *ref)
 	}
 	if (tools_fetch(call, &run, &names))
 	{
-		while ((int) count < db_rows(&names) && count < COMPLETIONS)
+		while ((int) count < db_rows(&names) && count <= PAGE_SIZE)
 		{
 			values[count] = db_cell(&names, (int) count, 0, &len);
 			count++;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #define BUCKETS 1024
 
@@ -22,10 +23,11 @@ typedef struct Session
 	AuthDigest	owner;
 	const char *version;
 	time_t		used;
-	struct Session *chain;
-	struct Session *newer;
-	struct Session *older;
+	LIST_ENTRY(Session) chain;
+	TAILQ_ENTRY(Session) age;
 } Session;
+
+LIST_HEAD(SessionChain, Session);
 
 struct SessionTable
 {
@@ -33,9 +35,8 @@ struct SessionTable
 	size_t		limit;
 	long		idle;
 	size_t		count;
-	Session    *newest;
-	Session    *oldest;
-	Session    *buckets[BUCKETS];
+	TAILQ_HEAD(SessionsByUse, Session) by_use; /* newest first */
+	struct SessionChain buckets[BUCKETS];
 };
 
 SessionTable *
@@ -48,11 +49,11 @@ session_table_create(size_t limit, long idle_seconds)
 	pthread_mutex_init(&table->lock, NULL);
 	table->limit = limit;
 	table->idle = idle_seconds;
+	TAILQ_INIT(&table->by_use);
 	return table;
 }
 
-/* Ids are random hex, so any of their digits spread well. */
-static Session **
+static struct SessionChain *
 bucket_of(SessionTable *table, const char *id)
 {
 	uint32_t	h = 2166136261u;
@@ -63,48 +64,25 @@ bucket_of(SessionTable *table, const char *id)
 }
 
 static void
-unlink_age(SessionTable *table, Session *s)
-{
-	if (s->newer != NULL)
-		s->newer->older = s->older;
-	else
-		table->newest = s->older;
-	if (s->older != NULL)
-		s->older->newer = s->newer;
-	else
-		table->oldest = s->newer;
-}
-
-static void
-link_newest(SessionTable *table, Session *s)
-{
-	s->newer = NULL;
-	s->older = table->newest;
-	if (table->newest != NULL)
-		table->newest->newer = s;
-	else
-		table->oldest = s;
-	table->newest = s;
-}
-
-static void
 drop(SessionTable *table, Session *s)
 {
-	Session   **at = bucket_of(table, s->id);
-
-	while (*at != s)
-		at = &(*at)->chain;
-	*at = s->chain;
-	unlink_age(table, s);
+	LIST_REMOVE(s, chain);
+	TAILQ_REMOVE(&table->by_use, s, age);
 	table->count--;
 	free(s);
+}
+
+static Session *
+oldest(SessionTable *table)
+{
+	return TAILQ_LAST(&table->by_use, SessionsByUse);
 }
 
 static void
 drop_expired(SessionTable *table, time_t now)
 {
-	while (table->oldest != NULL && table->oldest->used + table->idle < now)
-		drop(table, table->oldest);
+	while (table->count > 0 && oldest(table)->used + table->idle < now)
+		drop(table, oldest(table));
 }
 
 void
@@ -112,8 +90,8 @@ session_table_free(SessionTable *table)
 {
 	if (table == NULL)
 		return;
-	while (table->oldest != NULL)
-		drop(table, table->oldest);
+	while (table->count > 0)
+		drop(table, oldest(table));
 	pthread_mutex_destroy(&table->lock);
 	free(table);
 }
@@ -123,7 +101,6 @@ session_open(SessionTable *table, const AuthDigest *owner, const char *version,
 			 time_t now, char *id)
 {
 	Session    *s = calloc(1, sizeof(*s));
-	Session   **bucket;
 
 	if (s == NULL || !auth_random_hex(s->id, SESSION_ID_BYTES))
 	{
@@ -135,19 +112,17 @@ session_open(SessionTable *table, const AuthDigest *owner, const char *version,
 	s->used = now;
 	pthread_mutex_lock(&table->lock);
 	drop_expired(table, now);
-	if (table->count >= table->limit && table->oldest->used + GRACE > now)
+	if (table->count >= table->limit && oldest(table)->used + GRACE > now)
 	{
 		pthread_mutex_unlock(&table->lock);
 		free(s);
 		return false;
 	}
 	if (table->count >= table->limit)
-		drop(table, table->oldest);
+		drop(table, oldest(table));
 	memcpy(id, s->id, SESSION_ID_SIZE);
-	bucket = bucket_of(table, s->id);
-	s->chain = *bucket;
-	*bucket = s;
-	link_newest(table, s);
+	LIST_INSERT_HEAD(bucket_of(table, id), s, chain);
+	TAILQ_INSERT_HEAD(&table->by_use, s, age);
 	table->count++;
 	pthread_mutex_unlock(&table->lock);
 	return true;
@@ -157,11 +132,14 @@ session_open(SessionTable *table, const AuthDigest *owner, const char *version,
 static Session *
 lookup(SessionTable *table, const char *id, const AuthDigest *owner)
 {
-	Session    *s = *bucket_of(table, id);
+	Session    *s;
 
-	while (s != NULL && strcmp(s->id, id) != 0)
-		s = s->chain;
-	return s != NULL && auth_equal(&s->owner, owner) ? s : NULL;
+	LIST_FOREACH(s, bucket_of(table, id), chain)
+	{
+		if (strcmp(s->id, id) == 0)
+			return auth_equal(&s->owner, owner) ? s : NULL;
+	}
+	return NULL;
 }
 
 const char *
@@ -178,8 +156,8 @@ session_find(SessionTable *table, const char *id, const AuthDigest *owner,
 	{
 		version = s->version;
 		s->used = now;
-		unlink_age(table, s);
-		link_newest(table, s);
+		TAILQ_REMOVE(&table->by_use, s, age);
+		TAILQ_INSERT_HEAD(&table->by_use, s, age);
 	}
 	pthread_mutex_unlock(&table->lock);
 	return version;

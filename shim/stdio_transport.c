@@ -22,8 +22,7 @@ typedef struct Stdio
 	Server	   *server;
 	pthread_mutex_t write_lock;
 	bool		broken;			/* nobody reads stdout any more */
-	Buf			input;
-	size_t		scanned;		/* of input, already searched for a line end */
+	Buf			line;			/* what has been read of one */
 	bool		skipping;		/* in a line that is too long */
 } Stdio;
 
@@ -157,49 +156,27 @@ is_blank(const char *line, size_t len)
 	return true;
 }
 
+/* Of a line that is too long only that it is one is remembered. */
 static void
-take_line(const char *line, size_t len)
+add_to_line(const char *part, size_t n)
 {
-	if (len > (size_t) stdio.server->cf->max_body)
+	if (!stdio.skipping &&
+		stdio.line.len + n > (size_t) stdio.server->cf->max_body)
+	{
 		refuse_long_line();
-	else if (!is_blank(line, len))
-		handle_line(line, len);
+		stdio.skipping = true;
+	}
+	if (!stdio.skipping)
+		buf_append(&stdio.line, part, n);
 }
 
-/* Takes the complete lines out of the input buffer. */
 static void
-consume_lines(void)
+end_line(void)
 {
-	size_t		start = 0;
-	char	   *end;
-
-	while (stdio.scanned < stdio.input.len &&
-		   (end = memchr(stdio.input.data + stdio.scanned, '\n',
-						 stdio.input.len - stdio.scanned)) != NULL)
-	{
-		size_t		stop = (size_t) (end - stdio.input.data);
-
-		if (!stdio.skipping)
-			take_line(stdio.input.data + start, stop - start);
-		stdio.skipping = false;
-		start = stdio.scanned = stop + 1;
-	}
-	if (start > 0)
-	{
-		size_t		rest = stdio.input.len - start;
-
-		memmove(stdio.input.data, stdio.input.data + start, rest);
-		buf_truncate(&stdio.input, rest);
-	}
-	stdio.scanned = stdio.input.len;
-	if (stdio.input.len > (size_t) stdio.server->cf->max_body)
-	{
-		if (!stdio.skipping)
-			refuse_long_line();
-		stdio.skipping = true;
-		buf_truncate(&stdio.input, 0);
-		stdio.scanned = 0;
-	}
+	if (!stdio.skipping && !is_blank(buf_cstr(&stdio.line), stdio.line.len))
+		handle_line(stdio.line.data, stdio.line.len);
+	stdio.skipping = false;
+	buf_truncate(&stdio.line, 0);
 }
 
 /* False at the end of the input. */
@@ -207,17 +184,22 @@ static bool
 read_input(void)
 {
 	char		chunk[16384];
+	const char *at = chunk;
+	const char *end;
 	ssize_t		n = read(STDIN_FILENO, chunk, sizeof(chunk));
 
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN;
-	if (n == 0)
-		return false;
-	buf_append(&stdio.input, chunk, (size_t) n);
-	if (!buf_ok(&stdio.input))
-		return false;
-	consume_lines();
-	return true;
+	while ((end = memchr(at, '\n', (size_t) (chunk + n - at))) != NULL)
+	{
+		add_to_line(at, (size_t) (end - at));
+		if (!buf_ok(&stdio.line))
+			return false;
+		end_line();
+		at = end + 1;
+	}
+	add_to_line(at, (size_t) (chunk + n - at));
+	return n > 0 && buf_ok(&stdio.line);
 }
 
 static void
@@ -252,14 +234,10 @@ stdio_serve(Server *server)
 		if (fds[0].revents != 0 && !read_input())
 			break;
 	}
-	if (stdio.input.len > 0 && !stdio.skipping)
-	{
-		/* a last line without its line end is still a message */
-		buf_putc(&stdio.input, '\n');
-		stdio.scanned = stdio.input.len - 1;
-		consume_lines();
-	}
+	/* a last line without its line end is still a message */
+	if (buf_ok(&stdio.line))
+		end_line();
 	drain(server);
-	buf_free(&stdio.input);
+	buf_free(&stdio.line);
 	return 0;
 }

@@ -397,6 +397,13 @@ tools_check(McpCall *call, json_t *arguments)
 	return true;
 }
 
+const char *
+tools_database(const McpCall *call)
+{
+	return json_util_string(json_object_get(call->msg.params, "arguments"),
+							"database");
+}
+
 /* ------------------------------------------------------------------------
  * Running
  * ------------------------------------------------------------------------
@@ -650,6 +657,18 @@ tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	if (outcome->status == DB_REFUSED)
 		call->outcome = MCP_OUTCOME_REFUSED;
 	return false;
+}
+
+void
+tools_answer(McpCall *call, ToolsRun *run,
+			 void (*answer) (McpCall *call, const DbOutcome *outcome))
+{
+	DbOutcome	outcome;
+
+	run->database = tools_database(call);
+	if (tools_run(call, run, &outcome))
+		answer(call, &outcome);
+	db_outcome_free(&outcome);
 }
 
 bool

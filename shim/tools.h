@@ -34,6 +34,9 @@ extern const ToolsContext *tools_context(const McpCall *call);
  */
 extern bool tools_check(McpCall *call, json_t *arguments);
 
+/* Which database a tool is called for. */
+extern const char *tools_database(const McpCall *call);
+
 typedef struct ToolsRun
 {
 	DbStep		steps[2];		/* the second may have no statement */
@@ -55,6 +58,11 @@ extern bool tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome);
 extern bool tools_fetch(McpCall *call, const ToolsRun *run,
 						DbOutcome *outcome);
 
+/* The same for a tool whose arguments were checked: answer tells what came. */
+extern void tools_answer(McpCall *call, ToolsRun *run,
+						 void (*answer) (McpCall *call,
+										 const DbOutcome *outcome));
+
 /* The JSON object in the first column of a row; NULL if there is none. */
 extern json_t *tools_load_object(const DbOutcome *outcome, int row);
 
@@ -72,9 +80,9 @@ extern void tools_begin(McpCall *call);
 extern void tools_structure(McpCall *call, const char *status);
 extern void tools_end(McpCall *call);
 
-/* The answer to a diverted or proposed write. */
-extern void tools_pending(McpCall *call, const char *database,
-						  const DbOutcome *outcome);
+/* The answer to a diverted or proposed write; risk may be "". */
+extern void tools_pending(McpCall *call, long long change_id,
+						  const char *risk);
 
 /*
  * Reads one change as its agent sees it, by tools_exec, tools_run or
@@ -118,7 +126,7 @@ extern const size_t prompts_count;
  * A call that comes back with the state of an earlier one asks what became of
  * its change: answers and returns true.
  */
-extern bool tools_resume(McpCall *call, json_t *arguments);
+extern bool tools_resume(McpCall *call);
 
 /* handlers */
 extern void tools_query(McpCall *call, json_t *arguments);

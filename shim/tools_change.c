@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define PAGE_SIZE 20
+#define PAGE_SIZE_AND_ONE "21"
 
 /* How long a user may take to look at a review page. */
 #define STATE_SECONDS 3600
@@ -194,29 +195,29 @@ answer_link(McpCall *call, long long change_id)
 }
 
 static void
-answer_pending(McpCall *call, const DbOutcome *outcome, const json_t *change)
+answer_pending(McpCall *call, long long change_id, const char *risk,
+			   const json_t *change)
 {
-	const char *risk = outcome->risk[0] != '\0' ?
-		outcome->risk : json_util_string(change, "risk");
 	Buf		   *out = &call->out;
 
+	if (*risk == '\0')
+		risk = json_util_string(change, "risk");
 	tools_begin(call);
-	json_util_text(out, "Not run: recorded as change %lld", outcome->change_id);
+	json_util_text(out, "Not run: recorded as change %lld", change_id);
 	if (risk != NULL)
 		json_util_text(out, " (risk %s)", risk);
 	json_util_text(out, ", which waits for a person's review. "
 				   "Use get_change to follow it.");
 	put_findings(out, change, true);
 	tools_structure(call, "pending_review");
-	json_util_put(out, ",'change_id':%lld,'risk':", outcome->change_id);
+	json_util_put(out, ",'change_id':%lld,", change_id);
 	if (risk != NULL)
-		buf_json_cstr(out, risk);
+		json_util_put(out, "'risk':'%s','findings':[", risk);
 	else
-		buf_puts(out, "null");
-	buf_puts(out, ",\"findings\":[");
+		json_util_put(out, "'risk':null,'findings':[");
 	put_findings(out, change, false);
 	buf_putc(out, ']');
-	put_review_url_member(call, outcome->change_id);
+	put_review_url_member(call, change_id);
 	tools_end(call);
 }
 
@@ -225,31 +226,31 @@ answer_pending(McpCall *call, const DbOutcome *outcome, const json_t *change)
  * them out instead of hiding the change.
  */
 void
-tools_pending(McpCall *call, const char *database, const DbOutcome *outcome)
+tools_pending(McpCall *call, long long change_id, const char *risk)
 {
+	const char *database = tools_database(call);
 	json_t	   *change;
 
-	tools_read_change(call, tools_run, database, outcome->change_id, &change);
+	tools_read_change(call, tools_run, database, change_id, &change);
 	call->http_status = 200;
 	call->outcome = MCP_OUTCOME_PENDING;
 	if (change != NULL && tools_wants_task(call))
 		tools_answer_task(call, database, change);
 	else if (wants_link(call))
-		answer_link(call, outcome->change_id);
+		answer_link(call, change_id);
 	else
-		answer_pending(call, outcome, change);
+		answer_pending(call, change_id, risk, change);
 	json_decref(change);
 }
 
 /* The statement is not run again: its change is looked at. */
 bool
-tools_resume(McpCall *call, json_t *arguments)
+tools_resume(McpCall *call)
 {
 	Buf			state;
 	bool		present;
-	const char *database;
+	long long	change_id;
 	json_t	   *change = NULL;
-	DbOutcome	outcome = {0};
 
 	buf_init(&state);
 	if (!mcp_state_open(call, &state, &present) || !present)
@@ -257,14 +258,13 @@ tools_resume(McpCall *call, json_t *arguments)
 		buf_free(&state);
 		return call->out.len > 0;
 	}
-	database = json_util_string(arguments, "database");
-	outcome.change_id = strtoll(buf_cstr(&state), NULL, 10);
+	change_id = strtoll(buf_cstr(&state), NULL, 10);
 	buf_free(&state);
-	if (!tools_read_change(call, tools_run, database, outcome.change_id,
+	if (!tools_read_change(call, tools_run, tools_database(call), change_id,
 						   &change))
 		return true;
 	if (strcmp(json_util_string_or(change, "status", ""), "proposed") == 0)
-		tools_pending(call, database, &outcome);
+		tools_pending(call, change_id, "");
 	else
 		answer_change(call, change);
 	json_decref(change);
@@ -276,6 +276,16 @@ tools_resume(McpCall *call, json_t *arguments)
  * ------------------------------------------------------------------------
  */
 
+static void
+answer_proposed(McpCall *call, const DbOutcome *outcome)
+{
+	size_t		len;
+	const char *id = db_rows(outcome) > 0 ?
+		db_cell(outcome, 0, 0, &len) : NULL;
+
+	tools_pending(call, id != NULL ? strtoll(id, NULL, 10) : 0, outcome->risk);
+}
+
 void
 tools_propose_change(McpCall *call, json_t *arguments)
 {
@@ -284,38 +294,31 @@ tools_propose_change(McpCall *call, json_t *arguments)
 		json_util_string(arguments, "title"),
 		json_util_string(arguments, "reason")
 	};
-	ToolsRun	run = {
-		.steps = {{SQL_PROPOSE, 3, params, false}},
-		.database = json_util_string(arguments, "database")
-	};
-	DbOutcome	outcome;
+	ToolsRun	run = {.steps = {{SQL_PROPOSE, 3, params, false}}};
 
-	if (!tools_check(call, arguments) || tools_resume(call, arguments))
-		return;
-	if (tools_run(call, &run, &outcome))
-	{
-		size_t		len;
-		const char *id = db_rows(&outcome) == 1 ?
-			db_cell(&outcome, 0, 0, &len) : NULL;
+	if (tools_check(call, arguments) && !tools_resume(call))
+		tools_answer(call, &run, answer_proposed);
+}
 
-		if (id != NULL)
-			outcome.change_id = strtoll(id, NULL, 10);
-		tools_pending(call, run.database, &outcome);
-	}
-	db_outcome_free(&outcome);
+static void
+answer_changed(McpCall *call, const DbOutcome *outcome)
+{
+	json_t	   *change = tools_load_object(outcome, 0);
+
+	answer_change(call, change);
+	json_decref(change);
 }
 
 void
 tools_get_change(McpCall *call, json_t *arguments)
 {
-	json_t	   *change = NULL;
+	char		id[24];
+	const char *params[1] = {id};
+	ToolsRun	run = {.steps = {{SQL_GET_CHANGE, 1, params, false}}};
 
-	if (tools_check(call, arguments) &&
-		tools_read_change(call, tools_run,
-						  json_util_string(arguments, "database"),
-						  tools_change_id(arguments), &change))
-		answer_change(call, change);
-	json_decref(change);
+	snprintf(id, sizeof(id), "%lld", tools_change_id(arguments));
+	if (tools_check(call, arguments))
+		tools_answer(call, &run, answer_changed);
 }
 
 /* Both statements in one transaction: the answer shows what was committed. */
@@ -326,22 +329,12 @@ tools_withdraw_change(McpCall *call, json_t *arguments)
 	const char *params[1] = {id};
 	ToolsRun	run = {
 		.steps = {{SQL_WITHDRAW, 1, params, false},
-		{SQL_GET_CHANGE, 1, params, false}},
-		.database = json_util_string(arguments, "database")
+		{SQL_GET_CHANGE, 1, params, false}}
 	};
-	DbOutcome	outcome;
 
-	if (!tools_check(call, arguments))
-		return;
 	snprintf(id, sizeof(id), "%lld", tools_change_id(arguments));
-	if (tools_run(call, &run, &outcome))
-	{
-		json_t	   *change = tools_load_object(&outcome, 0);
-
-		answer_change(call, change);
-		json_decref(change);
-	}
-	db_outcome_free(&outcome);
+	if (tools_check(call, arguments))
+		tools_answer(call, &run, answer_changed);
 }
 
 /* ------------------------------------------------------------------------
@@ -386,28 +379,18 @@ void
 tools_list_changes(McpCall *call, json_t *arguments)
 {
 	const char *cursor = json_util_string(arguments, "cursor");
-	char		limit[24];
 	const char *params[3] = {
 		json_util_string(arguments, "status"),
-		cursor != NULL ? cursor + 1 : NULL, limit
+		cursor != NULL ? cursor + 1 : NULL, PAGE_SIZE_AND_ONE
 	};
-	ToolsRun	run = {
-		.steps = {{SQL_LIST_CHANGES, 3, params, false}},
-		.database = json_util_string(arguments, "database")
-	};
-	DbOutcome	outcome;
+	ToolsRun	run = {.steps = {{SQL_LIST_CHANGES, 3, params, false}}};
 
 	if (!tools_check(call, arguments))
 		return;
 	if (cursor != NULL &&
 		(cursor[0] != 'c' || tools_parse_id(cursor + 1) == 0))
-	{
 		tools_invalid(call, "argument \"cursor\" is not one that was handed out",
 					  "Leave it out to start at the newest change.");
-		return;
-	}
-	snprintf(limit, sizeof(limit), "%d", PAGE_SIZE + 1);
-	if (tools_run(call, &run, &outcome))
-		answer_changes(call, &outcome);
-	db_outcome_free(&outcome);
+	else
+		tools_answer(call, &run, answer_changes);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define SEARCH_LIMIT 200
+#define SEARCH_LIMIT_AND_ONE "201"
 
 /* ------------------------------------------------------------------------
  * query
@@ -233,7 +234,7 @@ run_query(McpCall *call, json_t *arguments, const QueryParams *params)
 	if (tools_run(call, &run, &outcome))
 	{
 		if (outcome.change_id != 0)
-			tools_pending(call, database, &outcome);
+			tools_pending(call, outcome.change_id, outcome.risk);
 		else
 			answer_rows(call, database,
 						json_util_string_or(arguments, "format", "table"),
@@ -247,7 +248,7 @@ tools_query(McpCall *call, json_t *arguments)
 {
 	QueryParams	params = {0};
 
-	if (!tools_check(call, arguments) || tools_resume(call, arguments))
+	if (!tools_check(call, arguments) || tools_resume(call))
 		return;
 	if (fill_params(json_object_get(arguments, "params"), &params))
 		run_query(call, arguments, &params);
@@ -277,6 +278,18 @@ put_plan(Buf *out, const DbOutcome *outcome)
 	}
 }
 
+static void
+answer_plan(McpCall *call, const DbOutcome *outcome)
+{
+	tools_begin(call);
+	put_plan(&call->out, outcome);
+	tools_structure(call, "ok");
+	buf_puts(&call->out, ",\"plan\":\"");
+	put_plan(&call->out, outcome);
+	buf_putc(&call->out, '"');
+	tools_end(call);
+}
+
 /*
  * The statement goes to Parse as it is, under a name; what is run is the
  * constant EXPLAIN EXECUTE of that name.
@@ -287,24 +300,11 @@ tools_explain(McpCall *call, json_t *arguments)
 	bool		analyze = json_is_true(json_object_get(arguments, "analyze"));
 	ToolsRun	run = {
 		.steps = {{json_util_string(arguments, "sql"), 0, NULL, true},
-		{analyze ? SQL_EXPLAIN_ANALYZE : SQL_EXPLAIN, 0, NULL, false}},
-		.database = json_util_string(arguments, "database")
+		{analyze ? SQL_EXPLAIN_ANALYZE : SQL_EXPLAIN, 0, NULL, false}}
 	};
-	DbOutcome	outcome;
 
-	if (!tools_check(call, arguments))
-		return;
-	if (tools_run(call, &run, &outcome))
-	{
-		tools_begin(call);
-		put_plan(&call->out, &outcome);
-		tools_structure(call, "ok");
-		buf_puts(&call->out, ",\"plan\":\"");
-		put_plan(&call->out, &outcome);
-		buf_putc(&call->out, '"');
-		tools_end(call);
-	}
-	db_outcome_free(&outcome);
+	if (tools_check(call, arguments))
+		tools_answer(call, &run, answer_plan);
 }
 
 /* ------------------------------------------------------------------------
@@ -366,27 +366,18 @@ void
 tools_search_objects(McpCall *call, json_t *arguments)
 {
 	bool		detail = json_is_true(json_object_get(arguments, "detail"));
-	char		limit[24];
-	Buf			like;
 	const char *params[4] = {
 		NULL, json_util_string(arguments, "kind"), detail ? "true" : "false",
-		limit
+		SEARCH_LIMIT_AND_ONE
 	};
-	ToolsRun	run = {
-		.steps = {{SQL_SEARCH_OBJECTS, 4, params, false}},
-		.database = json_util_string(arguments, "database")
-	};
-	DbOutcome	outcome;
+	ToolsRun	run = {.steps = {{SQL_SEARCH_OBJECTS, 4, params, false}}};
+	Buf			like;
 
-	if (!tools_check(call, arguments))
-		return;
-	snprintf(limit, sizeof(limit), "%d", SEARCH_LIMIT + 1);
 	buf_init(&like);
 	make_pattern(&like, json_util_string_or(arguments, "pattern", "*"));
 	params[0] = buf_cstr(&like);
-	if (tools_run(call, &run, &outcome))
-		answer_objects(call, &outcome);
-	db_outcome_free(&outcome);
+	if (tools_check(call, arguments))
+		tools_answer(call, &run, answer_objects);
 	buf_free(&like);
 }
 
@@ -396,8 +387,9 @@ tools_search_objects(McpCall *call, json_t *arguments)
  */
 
 static void
-answer_identity(McpCall *call, json_t *identity)
+answer_identity(McpCall *call, const DbOutcome *outcome)
 {
+	json_t	   *identity = tools_load_object(outcome, 0);
 	const char *person = json_util_string(identity, "on_behalf_of");
 	const char *key;
 	json_t	   *value;
@@ -416,25 +408,14 @@ answer_identity(McpCall *call, json_t *identity)
 		json_util_put(&call->out, ",'%s':%p", key, value);
 	}
 	tools_end(call);
+	json_decref(identity);
 }
 
 void
 tools_whoami(McpCall *call, json_t *arguments)
 {
-	ToolsRun	run = {
-		.steps = {{SQL_WHOAMI, 0, NULL, false}},
-		.database = json_util_string(arguments, "database")
-	};
-	DbOutcome	outcome;
+	ToolsRun	run = {.steps = {{SQL_WHOAMI, 0, NULL, false}}};
 
-	if (!tools_check(call, arguments))
-		return;
-	if (tools_run(call, &run, &outcome))
-	{
-		json_t	   *identity = tools_load_object(&outcome, 0);
-
-		answer_identity(call, identity);
-		json_decref(identity);
-	}
-	db_outcome_free(&outcome);
+	if (tools_check(call, arguments))
+		tools_answer(call, &run, answer_identity);
 }

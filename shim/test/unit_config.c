@@ -11,12 +11,8 @@ static char *no_env[] = {NULL};
 static bool
 load(Config *cf, char **argv, char **envp, Buf *error)
 {
-	int			argc = 0;
-
-	while (argv[argc] != NULL)
-		argc++;
 	buf_free(error);
-	return config_load(cf, argc, argv, envp, error);
+	return config_load(cf, argv, envp, error);
 }
 
 static void
