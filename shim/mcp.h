@@ -321,9 +321,6 @@ extern void mcp_invalid_params(McpCall *call, const char *message);
 extern void mcp_missing_capability(McpCall *call, const char *capabilities);
 extern void mcp_not_found(McpCall *call, const char *message);
 
-/* content[0] of a tool result */
-extern void mcp_text_content(McpCall *call, const char *text, size_t len);
-
 /* Whether the client declared a capability ("elicitation"), or an extension. */
 extern json_t *mcp_client_capability(const McpCall *call, const char *name);
 extern bool mcp_client_extension(const McpCall *call, const char *name);
@@ -373,10 +370,6 @@ extern void mcp_publish_resource(Mcp *mcp, const char *credential,
 extern void mcp_publish_list_changed(Mcp *mcp, const char *kind);
 extern void mcp_publish_task(Mcp *mcp, const char *credential,
 							 const char *task_id, const char *task);
-
-/* Whether a stream asked for the item, in the list of its filter so named. */
-extern bool mcp_stream_wants(const McpCall *stream, const char *list,
-							 const char *item);
 
 /*
  * For a transport whose client hung up: true if the call was still an open

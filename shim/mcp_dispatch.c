@@ -37,12 +37,9 @@ static const char default_legacy_version[] = "2025-03-26";
 void
 mcp_put_names(Buf *out, const char *name, const char *title)
 {
-	buf_puts(out, "{\"name\":");
-	buf_json_cstr(out, name);
-	if (title == NULL)
-		return;
-	buf_puts(out, ",\"title\":");
-	buf_json_cstr(out, title);
+	json_util_put(out, "{'name':'%s'", name);
+	if (title != NULL)
+		json_util_put(out, ",'title':'%s'", title);
 }
 
 static char *
@@ -52,9 +49,7 @@ make_server_info(const McpHost *host)
 
 	buf_init(&b);
 	mcp_put_names(&b, host->name, host->title);
-	buf_puts(&b, ",\"version\":");
-	buf_json_cstr(&b, host->version);
-	buf_putc(&b, '}');
+	json_util_put(&b, ",'version':'%s'}", host->version);
 	if (buf_ok(&b))
 		return b.data;
 	buf_free(&b);
@@ -297,12 +292,9 @@ mcp_put(McpCall *call, const char *template,...)
 void
 mcp_cache_hint(McpCall *call)
 {
-	if (call->era != MCP_MODERN)
-		return;
-	mcp_member(call, "ttlMs");
-	buf_int(&call->out, call->mcp->host->list_ttl_ms);
-	mcp_member(call, "cacheScope");
-	buf_json_cstr(&call->out, call->mcp->host->list_scope);
+	if (call->era == MCP_MODERN)
+		mcp_put(call, "'ttlMs':%ld,'cacheScope':'%s'",
+				call->mcp->host->list_ttl_ms, call->mcp->host->list_scope);
 }
 
 void
@@ -347,8 +339,7 @@ mcp_refuse_cursor(McpCall *call)
 {
 	if (json_object_get(call->msg.params, "cursor") == NULL)
 		return false;
-	mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown cursor",
-			  NULL);
+	mcp_invalid_params(call, "unknown cursor");
 	return true;
 }
 
@@ -359,9 +350,7 @@ mcp_not_found(McpCall *call, const char *message)
 	const char *uri = json_util_string(call->msg.params, "uri");
 
 	buf_init(&data);
-	buf_puts(&data, "{\"uri\":");
-	buf_json_cstr(&data, uri != NULL ? uri : "");
-	buf_putc(&data, '}');
+	json_util_put(&data, "{'uri':'%s'}", uri != NULL ? uri : "");
 	mcp_error(call, call->era == MCP_MODERN ? JSONRPC_INVALID_PARAMS :
 			  MCP_RESOURCE_NOT_FOUND_LEGACY, message,
 			  uri != NULL && buf_ok(&data) ? data.data : NULL);
@@ -382,24 +371,11 @@ mcp_missing_capability(McpCall *call, const char *capabilities)
 }
 
 void
-mcp_text_content(McpCall *call, const char *text, size_t len)
-{
-	mcp_member(call, "content");
-	buf_puts(&call->out, "[{\"type\":\"text\",\"text\":");
-	buf_json_string(&call->out, text, len);
-	buf_puts(&call->out, "}]");
-}
-
-void
 mcp_put_versions(Buf *out)
 {
-	buf_puts(out, "[");
-	buf_json_cstr(out, mcp_modern_version);
+	json_util_put(out, "['%s'", mcp_modern_version);
 	for (const char *const *v = mcp_legacy_versions; *v != NULL; v++)
-	{
-		buf_putc(out, ',');
-		buf_json_cstr(out, *v);
-	}
+		json_util_put(out, ",'%s'", *v);
 	buf_putc(out, ']');
 }
 
@@ -411,9 +387,7 @@ unsupported_version(McpCall *call, const char *requested)
 	buf_init(&data);
 	buf_puts(&data, "{\"supported\":");
 	mcp_put_versions(&data);
-	buf_puts(&data, ",\"requested\":");
-	buf_json_cstr(&data, requested);
-	buf_putc(&data, '}');
+	json_util_put(&data, ",'requested':'%s'}", requested);
 	mcp_error(call, MCP_UNSUPPORTED_VERSION, "Unsupported protocol version",
 			  buf_ok(&data) ? data.data : NULL);
 	call->http_status = 400;
@@ -574,8 +548,7 @@ reject_method(McpCall *call)
 	Buf			message;
 
 	buf_init(&message);
-	buf_puts(&message, "Method not found: ");
-	buf_puts(&message, call->msg.method);
+	buf_printf(&message, "Method not found: %s", call->msg.method);
 	mcp_error(call, JSONRPC_METHOD_NOT_FOUND,
 			  buf_ok(&message) ? message.data : "Method not found", NULL);
 	if (call->era == MCP_MODERN)
@@ -594,15 +567,13 @@ check_tool(McpCall *call)
 	call->tool = name != NULL ? mcp_find_tool(call->mcp, name) : NULL;
 	if (call->tool == NULL)
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS, name == NULL ?
-				  "Invalid params: name must be a string" :
-				  "Invalid params: unknown tool", NULL);
+		mcp_invalid_params(call, name == NULL ? "name must be a string" :
+						   "unknown tool");
 		return false;
 	}
 	if (arguments != NULL && !json_is_object(arguments))
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS,
-				  "Invalid params: arguments must be an object", NULL);
+		mcp_invalid_params(call, "arguments must be an object");
 		return false;
 	}
 	return true;

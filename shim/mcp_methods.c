@@ -13,22 +13,15 @@
 #include <string.h>
 #include <time.h>
 
+/* What a server says about itself in either era. */
 static void
-put_capabilities(McpCall *call)
+put_offer(McpCall *call)
 {
-	mcp_member(call, "capabilities");
-	buf_putc(&call->out, '{');
-	buf_puts(&call->out, call->mcp->host->capabilities);
-	buf_putc(&call->out, '}');
-}
+	const McpHost *host = call->mcp->host;
 
-static void
-put_instructions(McpCall *call)
-{
-	if (call->mcp->host->instructions == NULL)
-		return;
-	mcp_member(call, "instructions");
-	buf_json_cstr(&call->out, call->mcp->host->instructions);
+	mcp_put(call, "'capabilities':{%s}", host->capabilities);
+	if (host->instructions != NULL)
+		mcp_put(call, "'instructions':'%s'", host->instructions);
 }
 
 /* Nothing of its arguments or its result, and no credential. */
@@ -81,20 +74,16 @@ initialize(McpCall *call)
 
 	if (wanted == NULL)
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS,
-				  "Invalid params: protocolVersion must be a string", NULL);
+		mcp_invalid_params(call, "protocolVersion must be a string");
 		return;
 	}
 	version = mcp_legacy_version(wanted);
 	call->version = version != NULL ? version : mcp_legacy_versions[0];
 	open_session(call);
 	mcp_result_begin(call);
-	mcp_member(call, "protocolVersion");
-	buf_json_cstr(&call->out, call->version);
-	put_capabilities(call);
-	mcp_member(call, "serverInfo");
-	buf_puts(&call->out, call->mcp->server_info);
-	put_instructions(call);
+	mcp_put(call, "'protocolVersion':'%s','serverInfo':%s", call->version,
+			call->mcp->server_info);
+	put_offer(call);
 	mcp_result_end(call);
 }
 
@@ -104,8 +93,7 @@ discover(McpCall *call)
 	mcp_result_begin(call);
 	mcp_member(call, "supportedVersions");
 	mcp_put_versions(&call->out);
-	put_capabilities(call);
-	put_instructions(call);
+	put_offer(call);
 	mcp_cache_hint(call);
 	mcp_result_end(call);
 }
@@ -117,35 +105,27 @@ ping(McpCall *call)
 	mcp_result_end(call);
 }
 
-static void
-put_flag(Buf *out, const char *name, bool value)
+static const char *
+is_hinted(const McpTool *tool, int flag)
 {
-	if (out->data[out->len - 1] != '{')
-		buf_putc(out, ',');
-	buf_printf(out, "\"%s\":%s", name, value ? "true" : "false");
+	return (tool->flags & flag) != 0 ? "true" : "false";
 }
 
 static void
 put_tool(Buf *out, const McpTool *tool)
 {
 	mcp_put_names(out, tool->name, tool->title);
-	buf_puts(out, ",\"description\":");
-	buf_json_cstr(out, tool->description);
-	buf_puts(out, ",\"inputSchema\":");
-	buf_puts(out, tool->input_schema);
+	json_util_put(out, ",'description':'%s','inputSchema':%s",
+				  tool->description, tool->input_schema);
 	if (tool->output_schema != NULL)
-	{
-		buf_puts(out, ",\"outputSchema\":");
-		buf_puts(out, tool->output_schema);
-	}
-	buf_puts(out, ",\"annotations\":{");
-	if (!buf_ok(out))
-		return;
-	put_flag(out, "readOnlyHint", (tool->flags & MCP_TOOL_READ_ONLY) != 0);
-	put_flag(out, "destructiveHint", (tool->flags & MCP_TOOL_DESTRUCTIVE) != 0);
-	put_flag(out, "idempotentHint", (tool->flags & MCP_TOOL_IDEMPOTENT) != 0);
-	put_flag(out, "openWorldHint", (tool->flags & MCP_TOOL_OPEN_WORLD) != 0);
-	buf_puts(out, "}}");
+		json_util_put(out, ",'outputSchema':%s", tool->output_schema);
+	json_util_put(out, ",'annotations':{'readOnlyHint':%s,"
+				  "'destructiveHint':%s,'idempotentHint':%s,"
+				  "'openWorldHint':%s}}",
+				  is_hinted(tool, MCP_TOOL_READ_ONLY),
+				  is_hinted(tool, MCP_TOOL_DESTRUCTIVE),
+				  is_hinted(tool, MCP_TOOL_IDEMPOTENT),
+				  is_hinted(tool, MCP_TOOL_OPEN_WORLD));
 }
 
 static void

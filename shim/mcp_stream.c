@@ -225,8 +225,9 @@ send_note(McpCall *stream, const char *method, const char *members)
 	send(stream, &note);
 }
 
-bool
-mcp_stream_wants(const McpCall *stream, const char *list, const char *item)
+/* Whether its filter names the item in the list so called. */
+static bool
+watches(const McpCall *stream, const char *list, const char *item)
 {
 	size_t		i;
 	json_t	   *listed;
@@ -257,7 +258,7 @@ publish(Mcp *mcp, const char *credential, const char *list, const char *item,
 	pthread_mutex_lock(&mcp->lock);
 	LIST_FOREACH(call, &mcp->streams, link)
 		if (buf_ok(members) && is_of(call, credential) &&
-			mcp_stream_wants(call, list, item))
+			watches(call, list, item))
 			send_note(call, method, buf_cstr(members));
 	pthread_mutex_unlock(&mcp->lock);
 	buf_free(members);

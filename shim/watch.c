@@ -208,28 +208,10 @@ look_of(Gathering *all, const char *credential)
 	return look;
 }
 
+/* Takes the changes that a list of the stream's filter names, or just one. */
 static void
-gather(Look *look, long long change_id)
-{
-	buf_putc(&look->ids, look->ids.len == 0 ? '{' : ',');
-	buf_int(&look->ids, change_id);
-}
-
-static bool
-watches(const McpCall *stream, long long change_id)
-{
-	char		name[48];
-
-	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
-	if (mcp_stream_wants(stream, "resourceSubscriptions", name))
-		return true;
-	snprintf(name, sizeof(name), TASK_PREFIX "%lld", change_id);
-	return mcp_stream_wants(stream, "taskIds", name);
-}
-
-static void
-gather_list(Look *look, const McpCall *stream, const char *list,
-			const char *prefix)
+gather(Look *look, const McpCall *stream, const char *list, const char *prefix,
+	   long long only)
 {
 	const json_t *filter = json_object_get(stream->msg.params, "notifications");
 	size_t		n = strlen(prefix);
@@ -239,10 +221,13 @@ gather_list(Look *look, const McpCall *stream, const char *list,
 	json_array_foreach(json_object_get(filter, list), i, item)
 	{
 		const char *text = json_string_value(item);
+		long long	change_id = strncmp(text, prefix, n) == 0 ?
+			tools_parse_id(text + n) : 0;
 
-		if (strncmp(text, prefix, n) == 0 && strlen(text + n) <= 18 &&
-			strtoll(text + n, NULL, 10) > 0)
-			gather(look, strtoll(text + n, NULL, 10));
+		if (change_id == 0 || (only != 0 && change_id != only))
+			continue;
+		buf_putc(&look->ids, look->ids.len == 0 ? '{' : ',');
+		buf_int(&look->ids, change_id);
 	}
 }
 
@@ -256,17 +241,10 @@ gather_stream(McpCall *stream, void *arg)
 	if (stream->credential == NULL ||
 		(all->credential != NULL &&
 		 strcmp(all->credential, stream->credential) != 0) ||
-		(all->change_id != 0 && !watches(stream, all->change_id)) ||
 		(look = look_of(all, stream->credential)) == NULL)
 		return;
-	if (all->change_id != 0)
-	{
-		if (look->ids.len == 0)
-			gather(look, all->change_id);
-		return;
-	}
-	gather_list(look, stream, "resourceSubscriptions", CHANGE_URI);
-	gather_list(look, stream, "taskIds", TASK_PREFIX);
+	gather(look, stream, "resourceSubscriptions", CHANGE_URI, all->change_id);
+	gather(look, stream, "taskIds", TASK_PREFIX, all->change_id);
 }
 
 /* A look that watches nothing is of use for its credential only. */

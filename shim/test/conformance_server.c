@@ -49,7 +49,7 @@ static void
 answer_text(McpCall *call, const char *text)
 {
 	mcp_result_begin(call);
-	mcp_text_content(call, text, strlen(text));
+	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", text);
 	mcp_result_end(call);
 }
 
@@ -57,7 +57,7 @@ static void
 answer_error(McpCall *call, const char *text)
 {
 	mcp_result_begin(call);
-	mcp_text_content(call, text, strlen(text));
+	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", text);
 	buf_puts(&call->out, ",\"isError\":true");
 	mcp_result_end(call);
 }

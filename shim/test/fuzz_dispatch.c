@@ -60,7 +60,7 @@ echo(McpCall *call, json_t *arguments)
 	json_util_write(&text, arguments);
 	mcp_progress(call, 1, 1, buf_cstr(&text));
 	mcp_result_begin(call);
-	mcp_text_content(call, buf_cstr(&text), text.len);
+	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", buf_cstr(&text));
 	mcp_result_end(call);
 	buf_free(&text);
 }

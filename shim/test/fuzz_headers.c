@@ -111,7 +111,7 @@ echo(McpCall *call, json_t *arguments)
 	(void) arguments;
 	ran = true;
 	mcp_result_begin(call);
-	mcp_text_content(call, "x", 1);
+	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "x");
 	mcp_result_end(call);
 }
 

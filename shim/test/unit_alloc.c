@@ -33,7 +33,7 @@ answer(McpCall *call)
 	mcp_progress(call, 1, 2, "half");
 	mcp_log(call, "error", "\"x\"");
 	mcp_result_begin(call);
-	mcp_text_content(call, "h\"i", 3);
+	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "h\"i");
 	mcp_result_end(call);
 }
 

@@ -104,9 +104,31 @@ test_getters(void)
 	json_decref(value);
 }
 
+static void
+test_templates(void)
+{
+	json_t	   *list = json_pack("[i,s]", 7, "it's");
+	Buf			b;
+
+	buf_init(&b);
+	json_util_put(&b, "{'a':'%s/%d','b':%s,'c':%p,'d':%lld,'e':%ld}", "x\"\n'",
+				  -3, "[true]", list, 1LL << 40, 5L);
+	CHECK_TEXT(buf_cstr(&b), "{\"a\":\"x\\\"\\n'/-3\",\"b\":[true],"
+			   "\"c\":[7,\"it's\"],\"d\":1099511627776,\"e\":5}");
+	buf_reset(&b);
+	json_util_text(&b, "a\n'%s' of %d\"", "\xff\\", 2);
+	CHECK_TEXT(buf_cstr(&b), "a\\n'\xef\xbf\xbd\\\\' of 2\\\"");
+	buf_reset(&b);
+	json_util_put(&b, "%p", (json_t *) NULL);
+	CHECK(!buf_ok(&b));
+	buf_free(&b);
+	json_decref(list);
+}
+
 int
 main(void)
 {
+	test_templates();
 	test_load();
 	test_depth();
 	test_size();

@@ -43,7 +43,7 @@ echo(McpCall *call, json_t *arguments)
 	mcp_progress(call, 1, 2, "half");
 	mcp_progress(call, 1, 2, "again");
 	mcp_result_begin(call);
-	mcp_text_content(call, "hi", 2);
+	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "hi");
 	mcp_result_end(call);
 }
 
