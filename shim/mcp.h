@@ -156,6 +156,9 @@ typedef struct McpHost
 	void		(*update_task) (McpCall *call, const char *task_id,
 								json_t *responses);
 
+	/* a client answered a request of the host's own; or NULL */
+	void		(*take_response) (McpCall *response);
+
 	/* a stream was opened; not on a worker, and the stream may end any time */
 	void		(*listening) (void *context, const char *credential);
 } McpHost;
@@ -230,7 +233,6 @@ struct McpCall
 	bool		streaming;
 	atomic_bool cancelled;
 	atomic_int	wake_fd;		/* written to when cancelled; -1: none */
-	double		progress_sent;
 	McpPhase	phase;
 	bool		stopped;		/* where it may not wait: answer nothing */
 	void	   *parked;			/* what it waits for */
@@ -330,19 +332,6 @@ extern void mcp_completion(McpCall *call, const char *const *values,
 						   size_t count);
 
 /*
- * notifications/message; data is JSON text.  In the modern era only if the
- * request asked for that level or a lower one.
- */
-extern void mcp_log(McpCall *call, const char *level, const char *data);
-
-/*
- * A request of the server to a legacy client, which is waited for.  The result
- * is the caller's to json_decref; NULL after seconds, or for an error.
- */
-extern json_t *mcp_ask_client(McpCall *call, const char *method,
-							  const char *params, int seconds);
-
-/*
  * requestState of an input_required result: text that comes back from the
  * client, bound to its credential, its request and a time.  mcp_state_open
  * answers with an error itself unless the state is good; *state is NULL when
@@ -351,10 +340,6 @@ extern json_t *mcp_ask_client(McpCall *call, const char *method,
 extern void mcp_state_seal(McpCall *call, const char *state, int seconds,
 						   Buf *out);
 extern bool mcp_state_open(McpCall *call, Buf *state, bool *present);
-
-/* notifications/progress, if the client asked for it; must rise. */
-extern void mcp_progress(McpCall *call, double progress, double total,
-						 const char *message);
 
 /* ------------------------------------------------------------------------
  * Streams: subscriptions/listen

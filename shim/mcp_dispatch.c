@@ -101,7 +101,6 @@ mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
 	call->carrier = carrier;
 	call->http_status = 200;
 	call->watch_fd = -1;
-	call->progress_sent = -1;
 	call->era = MCP_LEGACY;
 	call->version = default_legacy_version;
 	atomic_init(&call->cancelled, false);
@@ -536,8 +535,9 @@ mcp_accept_notification(McpCall *call, bool http)
 	if (call->msg.method != NULL &&
 		strcmp(call->msg.method, "notifications/cancelled") == 0)
 		cancel_by_id(call, http);
-	if (call->msg.kind == JSONRPC_RESPONSE)
-		mcp_take_response(call);
+	if (call->msg.kind == JSONRPC_RESPONSE &&
+		call->mcp->host->take_response != NULL)
+		call->mcp->host->take_response(call);
 	call->http_status = 202;
 	return MCP_SILENT;
 }

@@ -20,8 +20,6 @@ struct Mcp
 	McpCalls	calls;			/* accepted, on a worker or waiting for one */
 	size_t		call_count;
 	McpCalls	streams;		/* open subscriptions/listen */
-	LIST_HEAD(, McpQuestion) questions; /* waiting for a client's answer */
-	unsigned long asked;		/* questions so far */
 	const char *agreed_version; /* on stdio, by initialize; else NULL */
 };
 
@@ -59,9 +57,6 @@ extern bool mcp_check_header(McpCall *call, const char *header,
 extern bool mcp_check_name_header(McpCall *call, const McpHeaders *headers,
 								  const McpMethod *method);
 extern bool mcp_check_mirrors(McpCall *call, const McpHeaders *headers);
-
-/* A client's response to a question of ours. */
-extern void mcp_take_response(McpCall *response);
 
 /* subscriptions/listen; true if the call is a stream now, or was one. */
 extern bool mcp_listen(McpCall *call);

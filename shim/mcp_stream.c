@@ -1,6 +1,6 @@
 /*
  * mcp_stream.c
- *		Messages ahead of an answer: progress, and subscriptions/listen.
+ *		subscriptions/listen.
  *
  * An open stream is a call that stays in mcp->streams.  Everything that is
  * sent to one is sent under mcp->lock, so that it can not be freed meanwhile;
@@ -12,75 +12,8 @@
 
 #include <string.h>
 
-/* Sends a message ahead of the answer, unless memory was short; frees it. */
-static void
-send(McpCall *call, Buf *message)
-{
-	if (buf_ok(message))
-		call->transport->notify(call, message->data, message->len);
-	buf_free(message);
-}
-
-void
-mcp_progress(McpCall *call, double progress, double total, const char *message)
-{
-	json_t	   *token = json_object_get(call->meta, "progressToken");
-	Buf			note;
-
-	if ((!json_is_string(token) && !json_is_integer(token)) ||
-		progress <= call->progress_sent)
-		return;
-	call->progress_sent = progress;
-	buf_init(&note);
-	json_util_put(&note, "{'jsonrpc':'2.0','method':'notifications/progress',"
-				  "'params':{'progressToken':%p", token);
-	buf_printf(&note, ",\"progress\":%g", progress);
-	if (total > 0)
-		buf_printf(&note, ",\"total\":%g", total);
-	if (message != NULL)
-		json_util_put(&note, ",'message':'%s'", message);
-	buf_puts(&note, "}}");
-	send(call, &note);
-}
-
-static int
-level_rank(const char *level)
-{
-	static const char *const levels[] = {
-		"debug", "info", "notice", "warning", "error", "critical", "alert",
-		"emergency"
-	};
-
-	for (int i = 0; level != NULL && i < 8; i++)
-		if (strcmp(levels[i], level) == 0)
-			return i;
-	return -1;
-}
-
-void
-mcp_log(McpCall *call, const char *level, const char *data)
-{
-	int			wanted = level_rank(json_util_string(call->meta,
-													 "io.modelcontextprotocol/logLevel"));
-	Buf			note;
-
-	if (call->era == MCP_MODERN && (wanted < 0 || level_rank(level) < wanted))
-		return;
-	buf_init(&note);
-	json_util_put(&note, "{'jsonrpc':'2.0','method':'notifications/message',"
-				  "'params':{'level':'%s','data':%s}}", level, data);
-	send(call, &note);
-}
-
-/* ------------------------------------------------------------------------
- * subscriptions/listen
- * ------------------------------------------------------------------------
- */
-
 /* items of one list of a filter */
 #define MAX_WATCHED 256
-
-static const char *const list_kinds[] = {"tools", "prompts", "resources"};
 
 static const json_t *
 filter_of(const McpCall *call)
@@ -107,16 +40,6 @@ list_is_valid(const json_t *list)
 	return true;
 }
 
-/* "toolsListChanged" and its like */
-static bool
-wants_list(const json_t *filter, const char *kind)
-{
-	char		name[32];
-
-	snprintf(name, sizeof(name), "%sListChanged", kind);
-	return json_is_true(json_object_get(filter, name));
-}
-
 /* A notification on a stream, up to the members that come after _meta. */
 static void
 put_note(Buf *out, const McpCall *stream, const char *method)
@@ -126,29 +49,25 @@ put_note(Buf *out, const McpCall *stream, const char *method)
 				  method, stream->msg.id);
 }
 
+/* Says back what of the filter is known here. */
 static void
 put_acknowledgement(Buf *out, const McpCall *call)
 {
-	static const char *const lists[] = {"resourceSubscriptions", "taskIds"};
-	const json_t *filter = filter_of(call);
+	static const char *const wishes[] = {
+		"toolsListChanged", "promptsListChanged", "resourcesListChanged",
+		"resourceSubscriptions", "taskIds"
+	};
 	const char *comma = "";
 
 	put_note(out, call, "notifications/subscriptions/acknowledged");
 	buf_puts(out, ",\"notifications\":{");
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 5; i++)
 	{
-		if (!wants_list(filter, list_kinds[i]))
-			continue;
-		json_util_put(out, "%s'%sListChanged':true", comma, list_kinds[i]);
-		comma = ",";
-	}
-	for (size_t i = 0; i < 2; i++)
-	{
-		const json_t *list = json_object_get(filter, lists[i]);
+		const json_t *wish = json_object_get(filter_of(call), wishes[i]);
 
-		if (list == NULL)
+		if (i < 3 ? !json_is_true(wish) : wish == NULL)
 			continue;
-		json_util_put(out, "%s'%s':%p", comma, lists[i], list);
+		json_util_put(out, "%s'%s':%p", comma, wishes[i], wish);
 		comma = ",";
 	}
 	buf_puts(out, "}}}");
@@ -222,7 +141,9 @@ send_note(McpCall *stream, const char *method, const char *members)
 	put_note(&note, stream, method);
 	buf_puts(&note, members);
 	buf_puts(&note, "}}");
-	send(stream, &note);
+	if (buf_ok(&note))
+		stream->transport->notify(stream, note.data, note.len);
+	buf_free(&note);
 }
 
 /* Whether its filter names the item in the list so called. */
@@ -290,13 +211,15 @@ mcp_publish_task(Mcp *mcp, const char *credential, const char *task_id,
 void
 mcp_publish_list_changed(Mcp *mcp, const char *kind)
 {
+	char		wish[32];
 	char		method[64];
 	McpCall    *call;
 
+	snprintf(wish, sizeof(wish), "%sListChanged", kind);
 	snprintf(method, sizeof(method), "notifications/%s/list_changed", kind);
 	pthread_mutex_lock(&mcp->lock);
 	LIST_FOREACH(call, &mcp->streams, link)
-		if (wants_list(filter_of(call), kind))
+		if (json_is_true(json_object_get(filter_of(call), wish)))
 			send_note(call, method, "");
 	pthread_mutex_unlock(&mcp->lock);
 }
@@ -357,9 +280,10 @@ take_stream(Mcp *mcp, const char *credential)
 		if (is_of(call, credential))
 			break;
 	if (call != NULL)
+	{
 		LIST_REMOVE(call, link);
-	if (call != NULL)
 		call->streaming = false;
+	}
 	pthread_mutex_unlock(&mcp->lock);
 	return call;
 }

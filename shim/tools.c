@@ -447,14 +447,6 @@ put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 	buf_putc(out, '}');
 }
 
-static void
-refuse(McpCall *call, int code, const char *message)
-{
-	mcp_error(call, code, message, NULL);
-	call->outcome = MCP_OUTCOME_REFUSED;
-	call->http_status = code;
-}
-
 static bool
 has_state(const DbOutcome *outcome, const char *sqlstate)
 {
@@ -495,22 +487,23 @@ set_scope(McpCall *call, const DbOutcome *outcome)
 static bool
 answer_by_status(McpCall *call, const DbOutcome *outcome)
 {
-	if (!call->transport->challenges)
-		return false;
+	int			code = 0;
+
 	if (lacks_scope(outcome))
-	{
-		refuse(call, MCP_FORBIDDEN, outcome->error.message);
-		set_scope(call, outcome);
-	}
+		code = MCP_FORBIDDEN;
 	else if (outcome->status == DB_REFUSED)
-		refuse(call, MCP_UNAUTHORIZED, outcome->error.message);
+		code = MCP_UNAUTHORIZED;
 	else if (has_state(outcome, "WD005") && !outcome->entered)
-	{
-		refuse(call, MCP_TOO_MANY, outcome->error.message);
-		call->retry_after = 1;
-	}
-	else
+		code = MCP_TOO_MANY;
+	if (code == 0 || !call->transport->challenges)
 		return false;
+	mcp_error(call, code, outcome->error.message, NULL);
+	call->outcome = MCP_OUTCOME_REFUSED;
+	call->http_status = code;
+	if (code == MCP_FORBIDDEN)
+		set_scope(call, outcome);
+	if (code == MCP_TOO_MANY)
+		call->retry_after = 1;
 	return true;
 }
 
@@ -623,16 +616,11 @@ parked_fd(const void *parked, uint64_t *line)
 static McpProgress
 advance_parked(void *parked)
 {
-	switch (db_advance(parked))
-	{
-		case DB_WAITING:
-			return MCP_WAITING;
-		case DB_READY:
-			return MCP_READY;
-		case DB_SLOW:
-			break;
-	}
-	return MCP_SLOW;
+	static const McpProgress same[] = {
+		[DB_WAITING] = MCP_WAITING,[DB_READY] = MCP_READY,[DB_SLOW] = MCP_SLOW
+	};
+
+	return same[db_advance(parked)];
 }
 
 static void

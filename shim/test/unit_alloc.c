@@ -18,6 +18,7 @@ main(void)
 #include "fail_alloc.c"
 
 #include "mcp.h"
+#include "server_messages.h"
 
 #define V "io.modelcontextprotocol/protocolVersion"
 #define C "io.modelcontextprotocol/clientCapabilities"
@@ -30,8 +31,8 @@ main(void)
 static void
 answer(McpCall *call)
 {
-	mcp_progress(call, 1, 2, "half");
-	mcp_log(call, "error", "\"x\"");
+	send_progress(call, 1, 2, "half");
+	send_log(call, "error", "\"x\"");
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "h\"i");
 	mcp_result_end(call);

@@ -1,104 +1,16 @@
 /*
- * mcp_ask.c
- *		What a server asks of a client: requests of the legacy era, and the
- *		sealed state of the modern one's input_required results.
+ * mcp_state.c
+ *		The sealed state of input_required results, by which a server asks a
+ *		client for something and forgets the call.
  */
 #include "mcp_internal.h"
 
 #include "auth.h"
 #include "json_util.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* ------------------------------------------------------------------------
- * Requests to a legacy client
- * ------------------------------------------------------------------------
- */
-
-/* lives on the asking worker's stack while it is in mcp->questions */
-typedef struct McpQuestion
-{
-	char		id[32];
-	const char *session;
-	bool		answered;
-	json_t	   *result;
-	pthread_cond_t ready;
-	LIST_ENTRY(McpQuestion) link;
-} McpQuestion;
-
-static void
-send_question(McpCall *call, const char *id, const char *method,
-			  const char *params)
-{
-	Buf			request;
-
-	buf_init(&request);
-	json_util_put(&request, "{'jsonrpc':'2.0','id':'%s','method':'%s',"
-				  "'params':%s}", id, method, params);
-	if (buf_ok(&request))
-		call->transport->notify(call, request.data, request.len);
-	buf_free(&request);
-}
-
-json_t *
-mcp_ask_client(McpCall *call, const char *method, const char *params,
-			   int seconds)
-{
-	Mcp		   *mcp = call->mcp;
-	McpQuestion question = {.session = call->session};
-	struct timespec until;
-
-	if (call->era != MCP_LEGACY)
-		return NULL;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += seconds;
-	pthread_cond_init(&question.ready, NULL);
-	pthread_mutex_lock(&mcp->lock);
-	snprintf(question.id, sizeof(question.id), "ask-%lu", ++mcp->asked);
-	LIST_INSERT_HEAD(&mcp->questions, &question, link);
-	pthread_mutex_unlock(&mcp->lock);
-	send_question(call, question.id, method, params);
-	pthread_mutex_lock(&mcp->lock);
-	while (!question.answered && !atomic_load(&call->cancelled) &&
-		   pthread_cond_timedwait(&question.ready, &mcp->lock,
-								  &until) != ETIMEDOUT)
-		continue;
-	LIST_REMOVE(&question, link);
-	pthread_mutex_unlock(&mcp->lock);
-	pthread_cond_destroy(&question.ready);
-	return question.result;
-}
-
-/* Only the session that was asked can answer. */
-void
-mcp_take_response(McpCall *response)
-{
-	Mcp		   *mcp = response->mcp;
-	const char *id = json_string_value(response->msg.id);
-	McpQuestion *q;
-
-	if (id == NULL)
-		return;
-	pthread_mutex_lock(&mcp->lock);
-	LIST_FOREACH(q, &mcp->questions, link)
-	{
-		if (strcmp(q->id, id) != 0 || q->answered ||
-			strcmp(q->session, response->session) != 0)
-			continue;
-		q->answered = true;
-		q->result = json_incref(json_object_get(response->msg.root, "result"));
-		pthread_cond_signal(&q->ready);
-	}
-	pthread_mutex_unlock(&mcp->lock);
-}
-
-/* ------------------------------------------------------------------------
- * Sealed state
- * ------------------------------------------------------------------------
- */
 
 /*
  * Over everything that must be the same when the state comes back: who, which
