@@ -17,6 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* of variables */
+#define PREFIX "WARDEN_"
+
 /* Largest settings or secret file that is read. */
 #define CONFIG_MAX_FILE 65536
 
@@ -409,13 +412,14 @@ load_environment(Config *cf, char *const *envp, Buf *error)
 {
 	for (; *envp != NULL; envp++)
 	{
-		const char *name = *envp + strlen("WARDEN_");
 		const char *equals = strchr(*envp, '=');
 		const Setting *setting = NULL;
 
-		if (strncmp(*envp, "WARDEN_", strlen("WARDEN_")) == 0 &&
-			equals != NULL && equals[1] != '\0')
-			setting = find_setting(name, (size_t) (equals - name), FROM_ENV);
+		if (strncmp(*envp, PREFIX, strlen(PREFIX)) == 0 && equals != NULL &&
+			equals[1] != '\0')
+			setting = find_setting(*envp + strlen(PREFIX),
+								   (size_t) (equals - *envp) - strlen(PREFIX),
+								   FROM_ENV);
 		if (setting != NULL && !set_value(cf, setting, equals + 1, error))
 			return false;
 	}

@@ -76,6 +76,8 @@ put_value(Buf *out, const char *at, bool quoted, va_list *args)
 		buf_int(out, va_arg(*args, long));
 		at++;
 	}
+	else
+		out->failed = true;
 	return at + 1;
 }
 

@@ -58,7 +58,8 @@ extern void json_util_write(Buf *out, const json_t *value);
 /*
  * Writes JSON by a template, in which ' stands for a quote and %s, %d, %ld and
  * %lld take what they take in printf: within quotes the text of %s is escaped,
- * outside it is JSON already.  %p takes a json_t.
+ * outside it is JSON already.  %p takes a json_t.  Anything else of printf's
+ * makes the buffer fail.
  */
 extern void json_util_put(Buf *out, const char *template,...)
 			__attribute__((format(printf, 2, 3)));

@@ -174,37 +174,29 @@ typedef struct Refresh
 	int			failed;
 } Refresh;
 
-static bool
-refresh_one(const Refresh *all, const char *issuer, const char *url)
+static void
+refresh_issuer(const char *issuer, const char *url, void *arg)
 {
-	const char *problem = "only https is fetched";
+	Refresh    *all = arg;
+	const char *problem = NULL;
 	Buf			text;
 	bool		ok = false;
 
 	buf_init(&text);
-	if (strncasecmp(url, "https://", 8) == 0)
-	{
-		problem = NULL;
+	if (strncasecmp(url, "https://", 8) != 0)
+		problem = "only https is fetched";
+	else
 		ok = fetch(all->curl, all->cf, url, &text) &&
 			keys_check(buf_cstr(&text), text.len, &problem) &&
 			db_plain_set_keys(all->db, issuer, buf_cstr(&text));
-	}
 	if (problem != NULL)
 		log_event(LOG_LEVEL_ERROR, "keys_refused", "issuer", issuer, "message",
 				  problem, NULL);
 	if (ok)
 		log_event(LOG_LEVEL_INFO, "keys_renewed", "issuer", issuer, NULL);
-	buf_free(&text);
-	return ok;
-}
-
-static void
-refresh_row(const char *issuer, const char *url, void *arg)
-{
-	Refresh    *all = arg;
-
-	if (!refresh_one(all, issuer, url))
+	else
 		all->failed++;
+	buf_free(&text);
 }
 
 int
@@ -221,7 +213,7 @@ keys_refresh(const Config *cf)
 		return 1;
 	}
 	all.db = db_plain_open(cf->dsn, cf->connect_timeout);
-	ok = all.db != NULL && db_plain_each_issuer(all.db, refresh_row, &all);
+	ok = all.db != NULL && db_plain_each_issuer(all.db, refresh_issuer, &all);
 	db_plain_close(all.db);
 	return ok && all.failed == 0 ? 0 : 1;
 }

@@ -352,7 +352,6 @@ extern bool mcp_state_open(McpCall *call, Buf *state, bool *present);
  */
 extern void mcp_publish_resource(Mcp *mcp, const char *credential,
 								 const char *uri);
-extern void mcp_publish_list_changed(Mcp *mcp, const char *kind);
 extern void mcp_publish_task(Mcp *mcp, const char *credential,
 							 const char *task_id, const char *task);
 

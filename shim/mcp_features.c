@@ -195,17 +195,21 @@ mcp_completion(McpCall *call, const char *const *values, size_t count)
  * ------------------------------------------------------------------------
  */
 
-/* The task id of a request of a client that declared the extension. */
+/* Answers with an error unless the client declared the extension. */
+bool
+mcp_may_use_tasks(McpCall *call)
+{
+	if (mcp_client_extension(call, MCP_TASKS_EXTENSION))
+		return true;
+	mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
+						   "\":{}}}");
+	return false;
+}
+
 static const char *
 task_of(McpCall *call)
 {
-	if (!mcp_client_extension(call, MCP_TASKS_EXTENSION))
-	{
-		mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
-							   "\":{}}}");
-		return NULL;
-	}
-	return required_text(call, "taskId");
+	return mcp_may_use_tasks(call) ? required_text(call, "taskId") : NULL;
 }
 
 static void

@@ -47,6 +47,8 @@ extern void mcp_log_call(const McpCall *call, const char *name);
 extern const McpMethod *mcp_find_feature(const McpHost *host,
 										 const char *name, McpEra era);
 
+extern bool mcp_may_use_tasks(McpCall *call);
+
 /* Answers with an error and HTTP's 400. */
 extern void mcp_bad_request(McpCall *call, int code, const char *message);
 

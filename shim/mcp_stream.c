@@ -87,13 +87,8 @@ may_listen(McpCall *call)
 						   "with at most 256 items in a list");
 		return false;
 	}
-	if (json_object_get(filter, "taskIds") != NULL &&
-		!mcp_client_extension(call, MCP_TASKS_EXTENSION))
-	{
-		mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
-							   "\":{}}}");
+	if (json_object_get(filter, "taskIds") != NULL && !mcp_may_use_tasks(call))
 		return false;
-	}
 	return call->transport->may_stream == NULL ||
 		call->transport->may_stream(call);
 }
@@ -206,22 +201,6 @@ mcp_publish_task(Mcp *mcp, const char *credential, const char *task_id,
 	json_util_put(&members, ",%s", task);
 	publish(mcp, credential, "taskIds", task_id, "notifications/tasks",
 			&members);
-}
-
-void
-mcp_publish_list_changed(Mcp *mcp, const char *kind)
-{
-	char		wish[32];
-	char		method[64];
-	McpCall    *call;
-
-	snprintf(wish, sizeof(wish), "%sListChanged", kind);
-	snprintf(method, sizeof(method), "notifications/%s/list_changed", kind);
-	pthread_mutex_lock(&mcp->lock);
-	LIST_FOREACH(call, &mcp->streams, link)
-		if (json_is_true(json_object_get(filter_of(call), wish)))
-			send_note(call, method, "");
-	pthread_mutex_unlock(&mcp->lock);
 }
 
 void

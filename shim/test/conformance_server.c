@@ -185,8 +185,8 @@ static void
 trigger_change(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	mcp_publish_list_changed(call->mcp, strstr(call->tool->name, "prompt") ?
-							 "prompts" : "tools");
+	publish_list_changed(call->mcp, strstr(call->tool->name, "prompt") ?
+						 "prompts" : "tools");
 	answer_text(call, "Listeners were told");
 }
 

@@ -84,6 +84,31 @@ send_log(McpCall *call, const char *level, const char *data)
 	send_message(call, &note);
 }
 
+static void
+tell_list_changed(McpCall *stream, void *kind)
+{
+	const json_t *filter = json_object_get(stream->msg.params, "notifications");
+	char		wish[32];
+	Buf			note;
+
+	snprintf(wish, sizeof(wish), "%sListChanged", (const char *) kind);
+	if (!json_is_true(json_object_get(filter, wish)))
+		return;
+	buf_init(&note);
+	json_util_put(&note, "{'jsonrpc':'2.0',"
+				  "'method':'notifications/%s/list_changed','params':{'_meta':"
+				  "{'io.modelcontextprotocol/subscriptionId':%p}}}",
+				  (const char *) kind, stream->msg.id);
+	send_message(stream, &note);
+}
+
+/* To all streams that asked for it; "tools", "prompts" or "resources". */
+UNUSED_BY_SOME void
+publish_list_changed(Mcp *mcp, char *kind)
+{
+	mcp_each_stream(mcp, tell_list_changed, kind);
+}
+
 /* ------------------------------------------------------------------------
  * Requests to a legacy client
  * ------------------------------------------------------------------------

@@ -179,7 +179,7 @@ exchange(const char *text)
 	{
 		mcp_publish_resource(mcp, NULL, "u");
 		mcp_publish_task(mcp, NULL, "1", "\"taskId\":\"1\"");
-		mcp_publish_list_changed(mcp, "tools");
+		publish_list_changed(mcp, "tools");
 		mcp_close_streams(mcp);
 	}
 	answered = taken == MCP_SILENT || call.out.len > 0;

@@ -121,6 +121,9 @@ test_templates(void)
 	buf_reset(&b);
 	json_util_put(&b, "%p", (json_t *) NULL);
 	CHECK(!buf_ok(&b));
+	buf_reset(&b);
+	json_util_put(&b, "%u", 1u);
+	CHECK(!buf_ok(&b));
 	buf_free(&b);
 	json_decref(list);
 }

@@ -252,11 +252,11 @@ test_streams(void)
 	CHECK(contains(&sent, "io.modelcontextprotocol/subscriptionId\":5"));
 	buf_reset(&sent);
 	mcp_publish_resource(mcp, NULL, "u:2");
-	mcp_publish_list_changed(mcp, "prompts");
+	publish_list_changed(mcp, "prompts");
 	CHECK(sent.len == 0);
 	mcp_publish_resource(mcp, NULL, "u:1");
 	CHECK(contains(&sent, "\"uri\":\"u:1\""));
-	mcp_publish_list_changed(mcp, "tools");
+	publish_list_changed(mcp, "tools");
 	CHECK(contains(&sent, "notifications/tools/list_changed"));
 	finished = 0;
 	mcp_close_streams(mcp);
