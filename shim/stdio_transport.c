@@ -48,23 +48,17 @@ write_all(const char *text, size_t len)
 }
 
 static void
-write_line(const char *text, size_t len)
+notify(McpCall *call, const char *json, size_t len)
 {
 	Buf			line;
 
+	(void) call;
 	buf_init(&line);
-	buf_append(&line, text, len);
+	buf_append(&line, json, len);
 	buf_putc(&line, '\n');
 	if (buf_ok(&line))
 		write_all(line.data, line.len);
 	buf_free(&line);
-}
-
-static void
-notify(McpCall *call, const char *json, size_t len)
-{
-	(void) call;
-	write_line(json, len);
 }
 
 /* There is no memory for an answer: one that needs none. */
@@ -87,10 +81,12 @@ answer_without_memory(const McpCall *call)
 static void
 finish(McpCall *call)
 {
+	if (call->out.len > 0)
+		buf_putc(&call->out, '\n');
 	if (!buf_ok(&call->out))
 		answer_without_memory(call);
-	else if (call->out.len > 0)
-		write_line(call->out.data, call->out.len);
+	else
+		write_all(call->out.data, call->out.len);
 	mcp_call_clear(call);
 	free(call);
 }
@@ -142,8 +138,9 @@ refuse_long_line(void)
 	buf_init(&answer);
 	jsonrpc_error(&answer, NULL, JSONRPC_INVALID_REQUEST,
 				  "Invalid Request: the message is too large", NULL);
+	buf_putc(&answer, '\n');
 	if (buf_ok(&answer))
-		write_line(answer.data, answer.len);
+		write_all(answer.data, answer.len);
 	buf_free(&answer);
 }
 

@@ -300,25 +300,25 @@ tools_propose_change(McpCall *call, json_t *arguments)
 		tools_answer(call, &run, answer_proposed);
 }
 
+void
+tools_get_change(McpCall *call, json_t *arguments)
+{
+	json_t	   *change = NULL;
+
+	if (tools_check(call, arguments) &&
+		tools_read_change(call, tools_run, tools_database(call),
+						  tools_change_id(arguments), &change))
+		answer_change(call, change);
+	json_decref(change);
+}
+
 static void
-answer_changed(McpCall *call, const DbOutcome *outcome)
+answer_withdrawn(McpCall *call, const DbOutcome *outcome)
 {
 	json_t	   *change = tools_load_object(outcome, 0);
 
 	answer_change(call, change);
 	json_decref(change);
-}
-
-void
-tools_get_change(McpCall *call, json_t *arguments)
-{
-	char		id[24];
-	const char *params[1] = {id};
-	ToolsRun	run = {.steps = {{SQL_GET_CHANGE, 1, params, false}}};
-
-	snprintf(id, sizeof(id), "%lld", tools_change_id(arguments));
-	if (tools_check(call, arguments))
-		tools_answer(call, &run, answer_changed);
 }
 
 /* Both statements in one transaction: the answer shows what was committed. */
@@ -334,7 +334,7 @@ tools_withdraw_change(McpCall *call, json_t *arguments)
 
 	snprintf(id, sizeof(id), "%lld", tools_change_id(arguments));
 	if (tools_check(call, arguments))
-		tools_answer(call, &run, answer_changed);
+		tools_answer(call, &run, answer_withdrawn);
 }
 
 /* ------------------------------------------------------------------------
