@@ -319,7 +319,9 @@ extern void mcp_result_end(McpCall *call);
 /* Replaces whatever was written by an error; data is JSON text or NULL. */
 extern void mcp_error(McpCall *call, int code, const char *message,
 					  const char *data);
-extern void mcp_invalid_params(McpCall *call, const char *message);
+
+/* The same for what params lack; false, which the caller may return. */
+extern bool mcp_invalid_params(McpCall *call, const char *message);
 extern void mcp_missing_capability(McpCall *call, const char *capabilities);
 extern void mcp_not_found(McpCall *call, const char *message);
 

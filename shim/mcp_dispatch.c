@@ -313,7 +313,7 @@ mcp_error(McpCall *call, int code, const char *message, const char *data)
 }
 
 /* message goes on after "Invalid params: " */
-void
+bool
 mcp_invalid_params(McpCall *call, const char *message)
 {
 	Buf			text;
@@ -323,13 +323,15 @@ mcp_invalid_params(McpCall *call, const char *message)
 	mcp_error(call, JSONRPC_INVALID_PARAMS,
 			  buf_ok(&text) ? text.data : "Invalid params", NULL);
 	buf_free(&text);
+	return false;
 }
 
-void
+bool
 mcp_bad_request(McpCall *call, int code, const char *message)
 {
 	mcp_error(call, code, message, NULL);
 	call->http_status = 400;
+	return false;
 }
 
 /* Of lists that fit in one page: no cursor was ever handed out. */
@@ -378,7 +380,7 @@ mcp_put_versions(Buf *out)
 	buf_putc(out, ']');
 }
 
-static void
+static bool
 unsupported_version(McpCall *call, const char *requested)
 {
 	Buf			data;
@@ -391,6 +393,7 @@ unsupported_version(McpCall *call, const char *requested)
 			  buf_ok(&data) ? data.data : NULL);
 	call->http_status = 400;
 	buf_free(&data);
+	return false;
 }
 
 /* ------------------------------------------------------------------------
@@ -454,26 +457,17 @@ check_modern(McpCall *call, const McpHeaders *headers)
 	const char *version = json_util_string(call->meta, META_VERSION);
 
 	if (version == NULL)
-	{
-		mcp_bad_request(call, JSONRPC_INVALID_PARAMS,
-					"Invalid params: _meta lacks " META_VERSION);
-		return false;
-	}
+		return mcp_bad_request(call, JSONRPC_INVALID_PARAMS,
+							   "Invalid params: _meta lacks " META_VERSION);
 	if (headers != NULL &&
 		!mcp_check_header(call, headers->version, version, strlen(version),
 					  "MCP-Protocol-Version"))
 		return false;
 	if (strcmp(version, mcp_modern_version) != 0)
-	{
-		unsupported_version(call, version);
-		return false;
-	}
+		return unsupported_version(call, version);
 	if (json_util_object(call->meta, META_CAPABILITIES) == NULL)
-	{
-		mcp_bad_request(call, JSONRPC_INVALID_PARAMS,
-					"Invalid params: _meta lacks " META_CAPABILITIES);
-		return false;
-	}
+		return mcp_bad_request(call, JSONRPC_INVALID_PARAMS,
+							   "Invalid params: _meta lacks " META_CAPABILITIES);
 	return headers == NULL ||
 		mcp_check_header(call, headers->method, call->msg.method,
 					 strlen(call->msg.method), "Mcp-Method");
@@ -515,10 +509,7 @@ check_legacy(McpCall *call, const McpHeaders *headers)
 		const char *version = mcp_legacy_version(headers->version);
 
 		if (version == NULL)
-		{
-			unsupported_version(call, headers->version);
-			return false;
-		}
+			return unsupported_version(call, headers->version);
 		call->version = version;
 	}
 	return headers->session == NULL || join_session(call, headers->session);
@@ -566,16 +557,10 @@ check_tool(McpCall *call)
 
 	call->tool = name != NULL ? mcp_find_tool(call->mcp, name) : NULL;
 	if (call->tool == NULL)
-	{
-		mcp_invalid_params(call, name == NULL ? "name must be a string" :
-						   "unknown tool");
-		return false;
-	}
+		return mcp_invalid_params(call, name == NULL ?
+								  "name must be a string" : "unknown tool");
 	if (arguments != NULL && !json_is_object(arguments))
-	{
-		mcp_invalid_params(call, "arguments must be an object");
-		return false;
-	}
+		return mcp_invalid_params(call, "arguments must be an object");
 	return true;
 }
 

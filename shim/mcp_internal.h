@@ -49,8 +49,8 @@ extern const McpMethod *mcp_find_feature(const McpHost *host,
 
 extern bool mcp_may_use_tasks(McpCall *call);
 
-/* Answers with an error and HTTP's 400. */
-extern void mcp_bad_request(McpCall *call, int code, const char *message);
+/* Answers with an error and HTTP's 400; false, as mcp_invalid_params. */
+extern bool mcp_bad_request(McpCall *call, int code, const char *message);
 
 /* Each answers with a header mismatch and returns false unless all is well. */
 extern bool mcp_check_header(McpCall *call, const char *header,

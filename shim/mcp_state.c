@@ -94,10 +94,8 @@ mcp_state_open(McpCall *call, Buf *state, bool *present)
 		return true;
 	if (first == NULL || first == last || !seal_matches(call, text, last) ||
 		strtoll(text, NULL, 10) < (long long) time(NULL))
-	{
-		mcp_invalid_params(call, "requestState is not valid for this request");
-		return false;
-	}
+		return mcp_invalid_params(call,
+								  "requestState is not valid for this request");
 	buf_append(state, first + 1, (size_t) (last - first - 1));
 	return true;
 }

@@ -82,11 +82,9 @@ may_listen(McpCall *call)
 	if (!json_is_object(filter) ||
 		!list_is_valid(json_object_get(filter, "resourceSubscriptions")) ||
 		!list_is_valid(json_object_get(filter, "taskIds")))
-	{
-		mcp_invalid_params(call, "notifications must be a filter object, "
-						   "with at most 256 items in a list");
-		return false;
-	}
+		return mcp_invalid_params(call,
+								  "notifications must be a filter object, "
+								  "with at most 256 items in a list");
 	if (json_object_get(filter, "taskIds") != NULL && !mcp_may_use_tasks(call))
 		return false;
 	return call->transport->may_stream == NULL ||
