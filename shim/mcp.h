@@ -156,9 +156,6 @@ typedef struct McpHost
 	void		(*update_task) (McpCall *call, const char *task_id,
 								json_t *responses);
 
-	/* a client answered a request of the host's own; or NULL */
-	void		(*take_response) (McpCall *response);
-
 	/* a stream was opened; not on a worker, and the stream may end any time */
 	void		(*listening) (void *context, const char *credential);
 } McpHost;
@@ -373,5 +370,30 @@ extern void mcp_refuse_streams(Mcp *mcp, const char *credential,
 /* Calls fn for every open stream, under the streams' lock. */
 extern void mcp_each_stream(Mcp *mcp, void (*fn) (McpCall *call, void *arg),
 							void *arg);
+
+/* ------------------------------------------------------------------------
+ * Ahead of an answer, by handlers (mcp_messages.c)
+ * ------------------------------------------------------------------------
+ */
+
+/* notifications/progress, if the client asked for it; must rise. */
+extern void mcp_progress(McpCall *call, double progress, double total,
+						 const char *message);
+
+/*
+ * notifications/message; data is JSON text.  In the modern era only if the
+ * request asked for that level or a lower one.
+ */
+extern void mcp_log(McpCall *call, const char *level, const char *data);
+
+/* To all streams that asked for it; "tools", "prompts" or "resources". */
+extern void mcp_list_changed(Mcp *mcp, char *kind);
+
+/*
+ * Asks a legacy client.  The result is the caller's; NULL after seconds, or for
+ * an error.
+ */
+extern json_t *mcp_ask(McpCall *call, const char *method, const char *params,
+					   int seconds);
 
 #endif							/* MCP_H */

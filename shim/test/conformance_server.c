@@ -9,7 +9,6 @@
 #include "json_util.h"
 #include "log.h"
 #include "server.h"
-#include "server_messages.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -150,11 +149,11 @@ static void
 with_logging(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	send_log(call, "info", "\"Tool execution started\"");
+	mcp_log(call, "info", "\"Tool execution started\"");
 	usleep(50000);
-	send_log(call, "info", "\"Tool processing data\"");
+	mcp_log(call, "info", "\"Tool processing data\"");
 	usleep(50000);
-	send_log(call, "info", "\"Tool execution completed\"");
+	mcp_log(call, "info", "\"Tool execution completed\"");
 	answer_text(call, "Logged three messages");
 }
 
@@ -162,11 +161,11 @@ static void
 with_progress(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	send_progress(call, 0, 100, NULL);
+	mcp_progress(call, 0, 100, NULL);
 	usleep(50000);
-	send_progress(call, 50, 100, NULL);
+	mcp_progress(call, 50, 100, NULL);
 	usleep(50000);
-	send_progress(call, 100, 100, NULL);
+	mcp_progress(call, 100, 100, NULL);
 	answer_text(call, "Reported progress");
 }
 
@@ -185,7 +184,7 @@ static void
 trigger_change(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	publish_list_changed(call->mcp, strstr(call->tool->name, "prompt") ?
+	mcp_list_changed(call->mcp, strstr(call->tool->name, "prompt") ?
 						 "prompts" : "tools");
 	answer_text(call, "Listeners were told");
 }
@@ -209,7 +208,7 @@ static void
 ask_and_tell(McpCall *call, const char *method, const char *params,
 			 const char *prefix)
 {
-	json_t	   *result = ask_client(call, method, params, 10);
+	json_t	   *result = mcp_ask(call, method, params, 10);
 	Buf			text;
 
 	if (result == NULL)
@@ -1095,8 +1094,7 @@ static const McpHost host = {
 	.complete = complete,
 	.get_task = get_task,
 	.cancel_task = cancel_task,
-	.update_task = update_task,
-	.take_response = take_response
+	.update_task = update_task
 };
 
 static int	stop_fd;

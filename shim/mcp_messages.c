@@ -1,24 +1,18 @@
 /*
- * server_messages.h
- *		What the conformance suite wants to see of a server and no tool of
- *		warden-mcp does: progress, log messages, changed lists, and questions to
- *		a legacy client.
+ * mcp_messages.c
+ *		Messages ahead of an answer: progress, log messages, changed lists, and
+ *		questions to a legacy client.
  */
-#ifndef SERVER_MESSAGES_H
-#define SERVER_MESSAGES_H
-
 #include "json_util.h"
-#include "mcp.h"
+#include "mcp_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
-#define UNUSED_BY_SOME __attribute__((unused)) static
-
 /* Sends a message ahead of the answer, unless memory was short; frees it. */
-UNUSED_BY_SOME void
+static void
 send_message(McpCall *call, Buf *message)
 {
 	if (buf_ok(message))
@@ -26,9 +20,8 @@ send_message(McpCall *call, Buf *message)
 	buf_free(message);
 }
 
-/* notifications/progress, if the client asked for it; must rise. */
-UNUSED_BY_SOME void
-send_progress(McpCall *call, double progress, double total,
+void
+mcp_progress(McpCall *call, double progress, double total,
 			  const char *message)
 {
 	static _Thread_local uint64_t last_call;
@@ -65,12 +58,8 @@ level_rank(const char *level)
 	return -1;
 }
 
-/*
- * notifications/message; data is JSON text.  In the modern era only if the
- * request asked for that level or a lower one.
- */
-UNUSED_BY_SOME void
-send_log(McpCall *call, const char *level, const char *data)
+void
+mcp_log(McpCall *call, const char *level, const char *data)
 {
 	int			wanted = level_rank(json_util_string(call->meta,
 													 "io.modelcontextprotocol/logLevel"));
@@ -102,9 +91,8 @@ tell_list_changed(McpCall *stream, void *kind)
 	send_message(stream, &note);
 }
 
-/* To all streams that asked for it; "tools", "prompts" or "resources". */
-UNUSED_BY_SOME void
-publish_list_changed(Mcp *mcp, char *kind)
+void
+mcp_list_changed(Mcp *mcp, char *kind)
 {
 	mcp_each_stream(mcp, tell_list_changed, kind);
 }
@@ -128,9 +116,8 @@ typedef struct Question
 static pthread_mutex_t questions_lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, Question) questions;
 
-/* The result is the caller's; NULL after seconds, or for an error. */
-UNUSED_BY_SOME json_t *
-ask_client(McpCall *call, const char *method, const char *params, int seconds)
+json_t *
+mcp_ask(McpCall *call, const char *method, const char *params, int seconds)
 {
 	static unsigned long asked;
 	Question	question = {.session = call->session};
@@ -161,9 +148,8 @@ ask_client(McpCall *call, const char *method, const char *params, int seconds)
 	return question.result;
 }
 
-/* A client's response; only the session that was asked can answer. */
-UNUSED_BY_SOME void
-take_response(McpCall *response)
+void
+mcp_take_response(McpCall *response)
 {
 	const char *id = json_string_value(response->msg.id);
 	Question   *q;
@@ -182,5 +168,3 @@ take_response(McpCall *response)
 	}
 	pthread_mutex_unlock(&questions_lock);
 }
-
-#endif							/* SERVER_MESSAGES_H */
