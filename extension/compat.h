@@ -194,6 +194,15 @@ warden_all_options(int *n)
 	ExecInsertIndexTuples(rri, slot, estate, update, nodup, conflict, arbiters)
 #endif
 
+/* 18 has CHECKs that nothing is held to, and columns that are computed when
+ * they are read. */
+#if PG_VERSION_NUM >= 180000
+#define WARDEN_CHECK_ENFORCED(check)	((check)->ccenforced)
+#else
+#define WARDEN_CHECK_ENFORCED(check)	((void) (check), true)
+#define expand_generated_columns_in_expr(node, relation, varno)	(node)
+#endif
+
 /* 18 lets a deferrable key count, if asked to. */
 #if PG_VERSION_NUM < 180000
 #define RelationGetPrimaryKeyIndex(relation, deferrable_ok) \

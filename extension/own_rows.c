@@ -4,14 +4,15 @@
  *
  * An INSERT builds and forgets a tree of executor nodes, compiles every CHECK
  * of the table and looks its foreign keys up; recording a change spends most of
- * its time so.  What a table asks of a row is kept here instead, until the
- * relation cache says that the table has changed.
+ * its time so.  What a table asks of a row is kept here instead, until a
+ * message says that the table, or a function or domain that it uses, has
+ * changed.
  *
  * Invariants:
  * - A row gets the defaults and meets the constraints that an INSERT would have
- *	 given it and held it to, foreign keys apart.
- * - What is kept is used only under a lock on the table, and remade when a
- *	 message about the table has come before it.
+ *	 given it and held it to; of foreign keys, those that somebody has added.
+ * - What is kept is used only under a lock on the table, and remade when such a
+ *	 message has come before it.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -22,12 +23,17 @@
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/sinval.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "catalog.h"
@@ -38,11 +44,13 @@ typedef struct OwnShape
 {
 	MemoryContext memory;
 	Oid			relid;
-	bool		stale;			/* the table has changed since */
+	bool		stale;			/* something of it has changed since */
 	AttrNumber *columns;		/* where the values go */
 	ExprState **defaults;		/* by column of the table, NULL: none */
-	ExprState **checks;
+	ExprState **checks;			/* NULL: not enforced */
 	int			nchecks;
+	List	   *items;			/* PlanInvalItems: what these call */
+	bool		triggers;		/* besides foreign keys of ours */
 } OwnShape;
 
 static WardenOwnTable *tables = NULL;	/* those with a shape */
@@ -62,6 +70,26 @@ forget_shapes(Datum arg pg_attribute_unused(), Oid relid)
 	}
 }
 
+/* A function or a type was made, altered or dropped; 0: any of them. */
+static void
+forget_users(Datum arg pg_attribute_unused(), int cacheid, uint32 hashvalue)
+{
+	WardenOwnTable *table;
+	ListCell   *cell;
+
+	for (table = tables; table != NULL; table = table->next)
+	{
+		foreach(cell, table->shape->items)
+		{
+			const PlanInvalItem *item = lfirst_node(PlanInvalItem, cell);
+
+			if (item->cacheId == cacheid &&
+				(hashvalue == 0 || item->hashValue == hashvalue))
+				table->shape->stale = true;
+		}
+	}
+}
+
 static void
 find_columns(OwnShape *shape, const WardenOwnTable *table, TupleDesc desc)
 {
@@ -73,15 +101,18 @@ find_columns(OwnShape *shape, const WardenOwnTable *table, TupleDesc desc)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
+		/* values are put in as they are, without a cast */
 		if (!att->attisdropped &&
-			strcmp(NameStr(att->attname), table->columns[found]) == 0)
+			strcmp(NameStr(att->attname), table->columns[found].name) == 0 &&
+			att->atttypid == table->columns[found].type && att->atttypmod == -1)
 			shape->columns[found++] = att->attnum;
 	}
 	if (found < table->ncolumns)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("table \"warden.%s\" has no column \"%s\" in its place",
-						table->name, table->columns[found]),
+				 errmsg("table \"warden.%s\" has no column \"%s\" of type %s in its place",
+						table->name, table->columns[found].name,
+						format_type_be(table->columns[found].type)),
 				 errhint("ALTER EXTENSION pg_warden UPDATE, or reinstall it.")));
 }
 
@@ -98,34 +129,76 @@ is_given(const OwnShape *shape, const WardenOwnTable *table, AttrNumber attnum)
 	return false;
 }
 
+static ExprState *
+compile_expression(OwnShape *shape, Node *expression)
+{
+	List	   *relations;
+	List	   *items;
+	Expr	   *planned = expression_planner_with_deps((Expr *) expression,
+												 &relations, &items);
+
+	shape->items = list_concat(shape->items, items);
+	return ExecInitExpr(planned, NULL);
+}
+
 static void
-compile(OwnShape *shape, const WardenOwnTable *table, Relation rel)
+compile_defaults(OwnShape *shape, const WardenOwnTable *table, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	int			i;
 
-	find_columns(shape, table, desc);
 	shape->defaults = palloc0(desc->natts * sizeof(ExprState *));
 	for (i = 0; i < desc->natts; i++)
 	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
 		Node	   *value;
 
-		if (TupleDescAttr(desc, i)->attisdropped ||
+		/* what is generated needs the row, see put_row */
+		if (att->attisdropped || att->attgenerated != '\0' ||
 			is_given(shape, table, i + 1))
 			continue;
 		value = build_column_default(rel, i + 1);
 		if (value != NULL)
-			shape->defaults[i] =
-				ExecInitExpr(expression_planner((Expr *) value), NULL);
+			shape->defaults[i] = compile_expression(shape, value);
 	}
-	shape->nchecks = desc->constr != NULL ? desc->constr->num_check : 0;
+}
+
+static void
+compile_checks(OwnShape *shape, Relation rel)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	int			i;
+
+	shape->nchecks = constr != NULL ? constr->num_check : 0;
 	shape->checks = palloc0(shape->nchecks * sizeof(ExprState *));
 	for (i = 0; i < shape->nchecks; i++)
 	{
-		Expr	   *check = stringToNode(desc->constr->check[i].ccbin);
+		Node	   *check = stringToNode(constr->check[i].ccbin);
 
-		shape->checks[i] = ExecInitExpr(expression_planner(check), NULL);
+		if (!WARDEN_CHECK_ENFORCED(&constr->check[i]))
+			continue;
+		check = expand_generated_columns_in_expr(check, rel, 1);
+		shape->checks[i] = compile_expression(shape, check);
 	}
+}
+
+/* Callers of warden_own_insert answer for foreign keys to tables of ours. */
+static bool
+has_triggers(Relation rel)
+{
+	int			i;
+
+	for (i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_INSERT(trigger->tgtype) &&
+			(trigger->tgfoid != F_RI_FKEY_CHECK_INS ||
+			 get_rel_namespace(trigger->tgconstrrelid) !=
+			 warden_catalog_schema()))
+			return true;
+	}
+	return false;
 }
 
 /* Made apart, so that an error leaves nothing half done. */
@@ -137,10 +210,16 @@ make_shape(const WardenOwnTable *table, Relation rel)
 												 ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(memory);
 	OwnShape   *shape = palloc0(sizeof(OwnShape));
+	uint64		messages = SharedInvalidMessageCounter;
 
 	shape->memory = memory;
 	shape->relid = RelationGetRelid(rel);
-	compile(shape, table, rel);
+	find_columns(shape, table, RelationGetDescr(rel));
+	compile_defaults(shape, table, rel);
+	compile_checks(shape, rel);
+	shape->triggers = has_triggers(rel);
+	/* what came meanwhile may have been about what was compiled already */
+	shape->stale = messages != SharedInvalidMessageCounter;
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(memory, CacheMemoryContext);
 	return shape;
@@ -158,11 +237,14 @@ shape_of(WardenOwnTable *table, Relation rel)
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(forget_shapes, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, forget_users, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, forget_users, (Datum) 0);
 		registered = true;
 	}
 	shape = make_shape(table, rel);
+	/* a trigger of the row that is being put in may have led here */
 	if (table->shape != NULL)
-		MemoryContextDelete(table->shape->memory);
+		MemoryContextSetParent(table->shape->memory, TopTransactionContext);
 	else
 	{
 		table->next = tables;
@@ -205,6 +287,8 @@ check_row(TupleTableSlot *slot, Relation rel, const OwnShape *shape,
 	TupleDesc	desc = RelationGetDescr(rel);
 	int			i;
 
+	/* a trigger may have put another row into the slot */
+	slot_getallattrs(slot);
 	for (i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -221,7 +305,8 @@ check_row(TupleTableSlot *slot, Relation rel, const OwnShape *shape,
 	econtext->ecxt_scantuple = slot;
 	for (i = 0; i < shape->nchecks; i++)
 	{
-		if (!ExecCheck(shape->checks[i], econtext))
+		if (shape->checks[i] != NULL &&
+			!ExecCheck(shape->checks[i], econtext))
 			ereport(ERROR,
 					(errcode(ERRCODE_CHECK_VIOLATION),
 					 errmsg("new row of \"warden.%s\" violates check constraint \"%s\"",
@@ -232,53 +317,47 @@ check_row(TupleTableSlot *slot, Relation rel, const OwnShape *shape,
 	}
 }
 
-/* One that is not the server's own for a foreign key. */
-static bool
-has_triggers(Relation rel)
-{
-	int			i;
-
-	for (i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
-
-		if (TRIGGER_FOR_INSERT(trigger->tgtype) &&
-			trigger->tgfoid != F_RI_FKEY_CHECK_INS)
-			return true;
-	}
-	return false;
-}
-
-static void
+/* Returns the indexes whose keys are to be looked at again later. */
+static List *
 put_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 		const OwnShape *shape)
 {
-	check_row(slot, target->ri_RelationDesc, shape,
-			  GetPerTupleExprContext(estate));
-	table_tuple_insert(target->ri_RelationDesc, slot,
-					   GetCurrentCommandId(true), 0, NULL);
-	if (target->ri_NumIndices > 0)
-		(void) ExecInsertIndexTuples(target, slot, estate, false, false, NULL,
-									 NIL, false);
+	Relation	rel = target->ri_RelationDesc;
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(target, estate, slot, CMD_INSERT);
+	check_row(slot, rel, shape, GetPerTupleExprContext(estate));
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+	if (target->ri_NumIndices == 0)
+		return NIL;
+	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL,
+								 false);
 }
 
 static void
 put_row_with_triggers(EState *estate, ResultRelInfo *target,
 					  TupleTableSlot *slot, const OwnShape *shape)
 {
+	Relation	rel = target->ri_RelationDesc;
+	TransitionCaptureState *transition;
+	List	   *recheck;
+
 	estate->es_opened_result_relations = list_make1(target);
 	AfterTriggerBeginQuery();
+	transition = MakeTransitionCaptureState(rel->trigdesc,
+											RelationGetRelid(rel), CMD_INSERT);
 	ExecBSInsertTriggers(estate, target);
 	if (target->ri_TrigDesc->trig_insert_before_row &&
 		!ExecBRInsertTriggers(estate, target, slot))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("a trigger has suppressed a row of \"warden.%s\"",
-						RelationGetRelationName(target->ri_RelationDesc)),
+						RelationGetRelationName(rel)),
 				 errhint("An administrator of the database has made it, or can drop it.")));
-	put_row(estate, target, slot, shape);
-	ExecARInsertTriggers(estate, target, slot, NIL, NULL);
-	ExecASInsertTriggers(estate, target, NULL);
+	recheck = put_row(estate, target, slot, shape);
+	ExecARInsertTriggers(estate, target, slot, recheck, transition);
+	ExecASInsertTriggers(estate, target, transition);
 	AfterTriggerEndQuery(estate);
 	estate->es_opened_result_relations = NIL;
 }
@@ -310,10 +389,10 @@ warden_own_insert(WardenOwnTable *table, const Datum *values,
 	ExecOpenIndices(target, false);
 	fill_row(slot, table, shape, values, nulls,
 			 GetPerTupleExprContext(estate));
-	if (has_triggers(rel))
+	if (shape->triggers)
 		put_row_with_triggers(estate, target, slot, shape);
 	else
-		put_row(estate, target, slot, shape);
+		(void) put_row(estate, target, slot, shape);
 	ExecCloseIndices(target);
 	ExecResetTupleTable(estate->es_tupleTable, false);
 	FreeExecutorState(estate);

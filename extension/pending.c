@@ -198,10 +198,23 @@ next_change_id(void)
 static void
 insert_change(WardenRecordJob *job, const char *digest)
 {
-	static const char *const columns[] = {"id", "agent", "on_behalf_of",
-		"asserted", "token_issuer", "agent_role", "apply_role", "title",
-		"reason", "risk", "statement_count", "digest", "context",
-	"required_approvals", "reverts"};
+	static const WardenOwnColumn columns[] = {
+		{"id", INT8OID},
+		{"agent", TEXTOID},
+		{"on_behalf_of", TEXTOID},
+		{"asserted", BOOLOID},
+		{"token_issuer", REGROLEOID},
+		{"agent_role", REGROLEOID},
+		{"apply_role", REGROLEOID},
+		{"title", TEXTOID},
+		{"reason", TEXTOID},
+		{"risk", TEXTOID},
+		{"statement_count", INT4OID},
+		{"digest", TEXTOID},
+		{"context", JSONBOID},
+		{"required_approvals", INT4OID},
+		{"reverts", INT8OID},
+	};
 	static WardenOwnTable table = {.name = "pending_changes",
 	.columns = columns,.ncolumns = lengthof(columns)};
 	Datum		values[lengthof(columns)];
@@ -254,9 +267,18 @@ update_change(WardenRecordJob *job, const char *digest)
 static void
 insert_statement(int64 change_id, WardenPrepared *prepared)
 {
-	static const char *const columns[] = {"change_id", "ordinal", "statement",
-		"command", "objects", "parameters", "risk", "findings",
-	"estimated_rows", "expected_rows"};
+	static const WardenOwnColumn columns[] = {
+		{"change_id", INT8OID},
+		{"ordinal", INT4OID},
+		{"statement", TEXTOID},
+		{"command", TEXTOID},
+		{"objects", JSONBOID},
+		{"parameters", JSONBOID},
+		{"risk", TEXTOID},
+		{"findings", JSONBOID},
+		{"estimated_rows", FLOAT8OID},
+		{"expected_rows", INT8OID},
+	};
 	static WardenOwnTable table = {.name = "change_statements",
 	.columns = columns,.ncolumns = lengthof(columns)};
 	Datum		values[lengthof(columns)];

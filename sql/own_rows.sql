@@ -95,6 +95,78 @@ CALL warden.apply(6924);
 \c - :superuser
 SELECT id, n FROM regress_o.t WHERE n > 0 ORDER BY 1;
 
+-- what a check calls, and what a default is, change without the table
+\c - :superuser
+SET client_min_messages = error;
+\set VERBOSITY terse
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 6941;
+SELECT FROM dblink_connect('bot', format('host=%s port=%s dbname=%s user=regress_bot',
+	split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database()));
+CREATE FUNCTION regress_o.short(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT length($1) < 1000';
+CREATE FUNCTION regress_o.known(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+ALTER TABLE warden.change_statements ADD CONSTRAINT regress_short CHECK (regress_o.short(statement)) NOT VALID,
+	ADD CONSTRAINT regress_known CHECK (regress_o.known(statement)) NOT VALID;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+CREATE OR REPLACE FUNCTION regress_o.short(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT length($1) < 10';
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+CREATE OR REPLACE FUNCTION regress_o.short(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE OR REPLACE FUNCTION regress_o.known(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false';
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+ALTER TABLE warden.change_statements DROP CONSTRAINT regress_short, DROP CONSTRAINT regress_known;
+CREATE DOMAIN regress_o.some AS int;
+ALTER TABLE warden.change_statements ADD regress_added regress_o.some DEFAULT 3;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+ALTER DOMAIN regress_o.some ADD CHECK (VALUE > 3) NOT VALID;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+ALTER TABLE warden.change_statements DROP regress_added;
+-- a key that is looked at later, and one to a table that is not ours
+ALTER TABLE warden.change_statements ADD CONSTRAINT regress_once
+	EXCLUDE USING btree (statement WITH =) WHERE (statement LIKE '%once%') DEFERRABLE;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1 /* once */');
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1 /* once */');
+ALTER TABLE warden.change_statements DROP CONSTRAINT regress_once;
+CREATE TABLE regress_o.commands (command text PRIMARY KEY);
+INSERT INTO regress_o.commands VALUES ('UPDATE');
+ALTER TABLE warden.change_statements ADD CONSTRAINT regress_command FOREIGN KEY (command) REFERENCES regress_o.commands NOT VALID;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+SELECT dblink_exec('bot', 'DELETE FROM regress_o.t WHERE id = 1');
+ALTER TABLE warden.change_statements DROP CONSTRAINT regress_command;
+-- columns that are computed
+ALTER TABLE warden.change_statements ADD regress_length int GENERATED ALWAYS AS (length(statement)) STORED;
+ALTER TABLE warden.change_statements ADD CONSTRAINT regress_short CHECK (regress_length < 50) NOT VALID;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1 AND n <> 1 AND n <> 2');
+SELECT regress_length FROM warden.change_statements ORDER BY change_id DESC LIMIT 1;
+ALTER TABLE warden.change_statements DROP regress_length;
+-- what a trigger makes of a row is held to the constraints, and shown to others
+CREATE FUNCTION regress_o.edit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_WHEN = 'AFTER' THEN
+		INSERT INTO regress_o.seen (kind, id) SELECT 'new rows', count(*) FROM fresh;
+	ELSIF NEW.statement LIKE '%spoil%' THEN
+		NEW.command := NULL;
+		NEW.regress_added := 'filled';
+	ELSE
+		NEW.regress_added := 'filled';
+	END IF;
+	RETURN NEW;
+END$$;
+ALTER TABLE warden.change_statements ADD regress_added text NOT NULL DEFAULT '';
+ALTER TABLE warden.change_statements ALTER regress_added DROP DEFAULT;
+CREATE TRIGGER regress_1 BEFORE INSERT ON warden.change_statements FOR EACH ROW EXECUTE FUNCTION regress_o.edit();
+CREATE TRIGGER regress_2 AFTER INSERT ON warden.change_statements REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION regress_o.edit();
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1 /* spoil */');
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+SELECT command, regress_added FROM warden.change_statements ORDER BY change_id DESC LIMIT 1;
+SELECT kind, id FROM regress_o.seen ORDER BY n DESC LIMIT 1;
+DROP FUNCTION regress_o.edit() CASCADE;
+ALTER TABLE warden.change_statements DROP regress_added;
+-- values are not put as they are into a column of another type
+ALTER TABLE warden.change_statements ALTER expected_rows DROP DEFAULT, ALTER expected_rows TYPE numeric;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+ALTER TABLE warden.change_statements ALTER expected_rows TYPE bigint, ALTER expected_rows SET DEFAULT 0;
+SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+
 SET client_min_messages = error;
 DELETE FROM warden.people;
 DELETE FROM warden.agents;
