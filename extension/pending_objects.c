@@ -321,6 +321,7 @@ remember(const char *key, const char *objects, uint64 messages)
 	known->key = NULL;
 	if (known->objects != NULL)
 		pfree(known->objects);
+	known->objects = NULL;		/* an error may come between */
 	known->objects = MemoryContextStrdup(TopMemoryContext, objects);
 	known->messages = messages;
 	known->key = MemoryContextStrdup(TopMemoryContext, key);
