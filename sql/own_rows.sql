@@ -99,7 +99,7 @@ SELECT id, n FROM regress_o.t WHERE n > 0 ORDER BY 1;
 \c - :superuser
 SET client_min_messages = error;
 \set VERBOSITY terse
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 6941;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 6701;
 SELECT FROM dblink_connect('bot', format('host=%s port=%s dbname=%s user=regress_bot',
 	split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database()));
 CREATE FUNCTION regress_o.short(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT length($1) < 1000';
@@ -136,7 +136,7 @@ ALTER TABLE warden.change_statements ADD regress_length int GENERATED ALWAYS AS 
 ALTER TABLE warden.change_statements ADD CONSTRAINT regress_short CHECK (regress_length < 50) NOT VALID;
 SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
 SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1 AND n <> 1 AND n <> 2');
-SELECT regress_length FROM warden.change_statements ORDER BY change_id DESC LIMIT 1;
+SELECT regress_length FROM warden.change_statements WHERE change_id BETWEEN 6701 AND 6899 ORDER BY change_id DESC LIMIT 1;
 ALTER TABLE warden.change_statements DROP regress_length;
 -- what a trigger makes of a row is held to the constraints, and shown to others
 CREATE FUNCTION regress_o.edit() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -157,7 +157,7 @@ CREATE TRIGGER regress_1 BEFORE INSERT ON warden.change_statements FOR EACH ROW 
 CREATE TRIGGER regress_2 AFTER INSERT ON warden.change_statements REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION regress_o.edit();
 SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1 /* spoil */');
 SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
-SELECT command, regress_added FROM warden.change_statements ORDER BY change_id DESC LIMIT 1;
+SELECT command, regress_added FROM warden.change_statements WHERE change_id BETWEEN 6701 AND 6899 ORDER BY change_id DESC LIMIT 1;
 SELECT kind, id FROM regress_o.seen ORDER BY n DESC LIMIT 1;
 DROP FUNCTION regress_o.edit() CASCADE;
 ALTER TABLE warden.change_statements DROP regress_added;
@@ -166,6 +166,54 @@ ALTER TABLE warden.change_statements ALTER expected_rows DROP DEFAULT, ALTER exp
 SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
 ALTER TABLE warden.change_statements ALTER expected_rows TYPE bigint, ALTER expected_rows SET DEFAULT 0;
 SELECT dblink_exec('bot', 'UPDATE regress_o.t SET n = 1 WHERE id = 1');
+
+-- whatever was recorded before: the objects are those that a session records
+-- which remembers nothing
+CREATE TABLE regress_o.u (id int PRIMARY KEY, n int, b int);
+CREATE TYPE regress_o.b AS ENUM ('x');
+CREATE DOMAIN regress_o.n AS text;
+CREATE FUNCTION regress_o.f(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_o.f(numeric) RETURNS int LANGUAGE sql AS 'SELECT 2';
+CREATE FUNCTION regress_o.e5() RETURNS int LANGUAGE sql AS 'SELECT 3';
+CREATE FUNCTION regress_o."f , g"(int) RETURNS int LANGUAGE sql AS 'SELECT 4';
+CREATE FUNCTION regress_o.minus(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1 - $2';
+CREATE OPERATOR regress_o.-# (FUNCTION = regress_o.minus, LEFTARG = int, RIGHTARG = int);
+GRANT SELECT ON regress_o.u TO regress_bot;
+CREATE TABLE regress_o.tried (n serial, statement text, known jsonb, fresh jsonb);
+INSERT INTO regress_o.tried (statement) VALUES
+	('UPDATE t SET n = f(1)'), ('UPDATE t SET n = f(1.5)'), ('UPDATE t SET n = f(1e5)'),
+	('UPDATE t SET n = f(int ''1'')'), ('UPDATE t SET n = f(int $$1$$)'), ('UPDATE t SET n = f(/* e5() */ 1)'),
+	('UPDATE u SET n = f(1)'), ('UPDATE t SET n = "f , g"(1)'), ('UPDATE t SET n = "f" ( 1)'),
+	('UPDATE t SET n = F(1)'), ('UPDATE t SET n = e5()'), ('UPDATE t SET n = 1e5'), ('UPDATE t SET n = 1'),
+	('UPDATE t SET n = 1-#2'), ('UPDATE t SET n = 1 - /**/ 2'), ('UPDATE t SET n = 1 -2'),
+	('INSERT INTO u (id, n) SELECT n, b FROM u'), ('INSERT INTO u (n) SELECT length(n ''1'') b FROM u'),
+	('INSERT INTO u (n) SELECT length(n''1'') b FROM u'), ('INSERT INTO u (id, n) SELECT b, n FROM u'),
+	('UPDATE t SET n = 1 WHERE ''u''::regclass IS NULL'), ('UPDATE t SET n = 1 WHERE ''t''::regclass IS NULL'),
+	('WITH u AS (SELECT 1) UPDATE t SET n = 1'), ('WITH x AS (SELECT 1 FROM u) UPDATE t SET n = 1'),
+	('WITH u AS (SELECT 1) UPDATE t SET n = (SELECT 1 FROM u)'), ('UPDATE t SET n = (SELECT 1 FROM u)'),
+	('UPDATE t SET n = 1 WHERE query_to_xml(''SELECT regress_o.f(1)'', true, true, '''') IS NULL'),
+	('UPDATE t SET n = 1 WHERE query_to_xml(''SELECT regress_o.e5()'', true, true, '''') IS NULL'),
+	('MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE'),
+	('MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DO NOTHING'),
+	('DELETE FROM t WHERE id = 1'), ('DELETE FROM regress_o.t WHERE id = 1'), ('DELETE FROM ONLY t WHERE id = 1');
+SELECT dblink_exec('bot', 'SET search_path = regress_o');
+DO $$
+DECLARE
+	one record;
+	fresh text := format('host=%s port=%s dbname=%s user=regress_bot options=''-c search_path=regress_o''',
+		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database());
+	recorded CONSTANT text := 'SELECT objects FROM warden.change_statements WHERE change_id BETWEEN 6701 AND 6899 ORDER BY change_id DESC LIMIT 1';
+BEGIN
+	FOR one IN SELECT * FROM regress_o.tried ORDER BY n LOOP
+		PERFORM dblink_exec('bot', one.statement);
+		EXECUTE recorded INTO one.known;
+		PERFORM dblink_exec(fresh, one.statement);
+		EXECUTE recorded INTO one.fresh;
+		UPDATE regress_o.tried SET known = one.known, fresh = one.fresh WHERE n = one.n;
+	END LOOP;
+END$$;
+SELECT count(*) AS tried, count(DISTINCT known) AS different, count(*) FILTER (WHERE known IS DISTINCT FROM fresh) AS wrong FROM regress_o.tried;
+SELECT statement, known, fresh FROM regress_o.tried WHERE known IS DISTINCT FROM fresh;
 
 SET client_min_messages = error;
 DELETE FROM warden.people;
