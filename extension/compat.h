@@ -107,6 +107,8 @@ warden_rte_perms(List *perminfos, RangeTblEntry *rte)
 }
 #define WARDEN_QUERY_PERMS(query)	((query)->rteperminfos)
 #define WARDEN_PLAN_PERMS(pstmt)	((pstmt)->permInfos)
+#define WARDEN_COPY_PLAN_PERMS(pstmt) \
+	((pstmt)->permInfos = copyObject((pstmt)->permInfos))
 #else
 typedef RangeTblEntry WardenPerms;
 
@@ -117,6 +119,7 @@ warden_rte_perms(List *perminfos pg_attribute_unused(), RangeTblEntry *rte)
 }
 #define WARDEN_QUERY_PERMS(query)	NIL
 #define WARDEN_PLAN_PERMS(pstmt)	NIL
+#define WARDEN_COPY_PLAN_PERMS(pstmt)	((void) 0)
 #endif
 
 /*

@@ -128,9 +128,13 @@ estimate_rows(PlannedStmt *pstmt)
 static PlannedStmt *
 plan_without_write_rights(PlannedStmt *pstmt)
 {
-	PlannedStmt *copy = copyObject(pstmt);
+	PlannedStmt *copy = makeNode(PlannedStmt);
 	ListCell   *cell;
 
+	/* the executor leaves the rest as it is */
+	*copy = *pstmt;
+	copy->rtable = copyObject(pstmt->rtable);
+	WARDEN_COPY_PLAN_PERMS(copy);
 	foreach(cell, copy->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);

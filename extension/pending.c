@@ -22,6 +22,7 @@
 #include "commands/sequence.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -435,6 +436,16 @@ record_separately(const WardenCapture *capture)
 					 job.change.id)));
 }
 
+/*
+ * The client is told.  The audit trail has it, so that the server's log need
+ * not have a line for each write; without a client the log is all there is.
+ */
+static int
+told_level(void)
+{
+	return whereToSendOutput == DestRemote ? WARNING_CLIENT_ONLY : WARNING;
+}
+
 WardenRecorded
 warden_pending_record(const WardenCapture *capture)
 {
@@ -479,7 +490,7 @@ warden_pending_record(const WardenCapture *capture)
 	recorded.change_id = job.change.id;
 	recorded.ordinal = job.ordinal;
 	recorded.risk = warden_review_risk_name(prepared->risk);
-	ereport(WARNING,
+	ereport(told_level(),
 			(errcode(WARDEN_WARNING_DIVERTED),
 			 errmsg("recorded as pending change " INT64_FORMAT ", not run",
 					recorded.change_id),

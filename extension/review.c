@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
@@ -247,7 +249,8 @@ describe_size(const ReviewTable *table)
 		size /= 1024;
 		unit = "GB";
 	}
-	return psprintf("about %.0f rows, %.0f %s", table->rows, size, unit);
+	return psprintf("about " INT64_FORMAT " rows, " INT64_FORMAT " %s",
+					(int64) rint(table->rows), (int64) rint(size), unit);
 }
 
 void
