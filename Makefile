@@ -19,7 +19,7 @@
 #:                      one suite; parts of it by REGRESS_TESTS="mask_select",
 #:                      ISOLATION_SPECS=, PROVE_TESTS="extension/test/t/x.pl",
 #:                      TWOWORLD_ARGS=
-#: make format          lay the code out with clang-format 14
+#: make format          lay out what has changed since the last commit
 #: make coverage        tests again with counters; report in coverage/
 #: make dist            release archive from the last commit
 #: make clean           remove what any of these made
