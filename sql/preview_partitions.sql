@@ -70,7 +70,8 @@ SELECT id, command, method, rows, compared, detail
 	FROM generate_series(42001, 42009) id, warden.preview(id) ORDER BY id;
 SELECT id, s ->> 'table' AS table, s -> 'before' AS before, s -> 'after' AS after
 	FROM generate_series(42001, 42009) id, warden.preview(id), jsonb_array_elements(sample) s;
-SELECT locks, rewritten FROM warden.preview(42005);
+-- whether the indexes of partitioned tables are opened depends on the version
+SELECT (SELECT array_agg(l) FROM unnest(locks) l WHERE l !~ '_pkey$') AS locks, rewritten FROM warden.preview(42005);
 \c - :superuser
 CREATE VIEW regress_p_differ AS
 	(SELECT s::text, tableoid::regclass FROM regress_p.sales s EXCEPT ALL TABLE regress_p_before)
