@@ -11,9 +11,9 @@
  * that is not built in, and one that could do anything is refused.
  *
  * What is refused here is what a statement is not executed for: functions in
- * SQL and procedural languages, and C functions that are triggers and not on
- * the gate's list.  Other C functions are the operators and input functions of
- * types, which only a superuser can have made.
+ * SQL and procedural languages, and C functions that are triggers or volatile,
+ * as dblink's are, and not on the gate's list.  Other C functions are the
+ * operators and input functions of types, which only a superuser can have made.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -72,7 +72,8 @@ may_do_anything(Oid function)
 		may = false;
 	else if (form->prolang == ClanguageId ||
 			 form->prolang == INTERNALlanguageId)
-		may = form->prorettype == TRIGGEROID &&
+		may = (form->prorettype == TRIGGEROID ||
+			   form->provolatile == PROVOLATILE_VOLATILE) &&
 			!warden_function_gate_allows(function);
 	else
 		may = true;
