@@ -296,6 +296,19 @@ internal_function_allowed(Oid funcid, const FormData_pg_proc *proc)
 	return !listed(refused_stable, lengthof(refused_stable), funcid);
 }
 
+bool
+warden_function_is_procedural(Oid funcid)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	Oid			language;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+	ReleaseSysCache(tuple);
+	return language != INTERNALlanguageId && language != ClanguageId;
+}
+
 static bool
 decide(Oid funcid)
 {

@@ -38,6 +38,9 @@ extern void warden_function_gate_query(Query *query);
 /* The same for one expression, such as the call of a CALL. */
 extern void warden_function_gate_expression(Node *node);
 
+/* In another language than C, or gone. */
+extern bool warden_function_is_procedural(Oid funcid);
+
 /* A trusted procedural language, or SQL. */
 extern bool warden_function_gate_language(Oid language);
 

@@ -47,9 +47,6 @@ extern bool warden_preview_reads_foreign_table(Query *query);
 /* Are there domains with constraints in a type, however deep? */
 extern bool warden_preview_is_checked(Oid type);
 
-/* In another language than C. */
-extern bool warden_preview_is_procedural(Oid function);
-
 /*
  * While it is on, functions that may do anything are refused when they are
  * called (pending_preview_guard.c).  _stopped: was one, since it was switched

@@ -17,13 +17,9 @@
 
 #include "access/amapi.h"
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -34,10 +30,10 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "function_gate.h"
 #include "pending.h"
 #include "pending_preview_private.h"
 
@@ -56,20 +52,7 @@ typedef struct Look
 	int64		bytes;			/* of the tables so far */
 } Look;
 
-/* ---- types and functions ------------------------------------------------- */
-
-bool
-warden_preview_is_procedural(Oid function)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Oid			language;
-
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
-	ReleaseSysCache(tuple);
-	return language != INTERNALlanguageId && language != ClanguageId;
-}
+/* ---- types --------------------------------------------------------------- */
 
 static bool
 row_is_checked(Oid type)
@@ -108,8 +91,12 @@ warden_preview_is_checked(Oid type)
 			return warden_preview_is_checked(get_range_subtype(type));
 		case TYPTYPE_MULTIRANGE:
 			return warden_preview_is_checked(get_multirange_range(type));
-		default:
+		case TYPTYPE_BASE:
+		case TYPTYPE_ENUM:
+		case TYPTYPE_PSEUDO:
 			return false;
+		default:
+			return true;
 	}
 }
 
@@ -142,7 +129,7 @@ any_is_procedural(const Oid *functions, int n)
 	for (i = 0; i < n; i++)
 	{
 		if (OidIsValid(functions[i]) &&
-			warden_preview_is_procedural(functions[i]))
+			warden_function_is_procedural(functions[i]))
 			return true;
 	}
 	return false;
@@ -187,7 +174,7 @@ partition_key_is_unsafe(Relation relation)
 	for (i = 0; i < key->partnatts; i++)
 	{
 		if (OidIsValid(key->partsupfunc[i].fn_oid) &&
-			warden_preview_is_procedural(key->partsupfunc[i].fn_oid))
+			warden_function_is_procedural(key->partsupfunc[i].fn_oid))
 			return true;
 	}
 	return false;
@@ -288,7 +275,15 @@ table_bar(Look *look, Relation relation)
 		"the table is too large to be changed just to look" : NULL;
 }
 
-/* DDL may name what holds no rows of its own. */
+/* Kinds whose rows nobody writes: DDL may name them. */
+static bool
+is_derived(char kind)
+{
+	return kind == RELKIND_VIEW || kind == RELKIND_MATVIEW ||
+		kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX ||
+		kind == RELKIND_SEQUENCE || kind == RELKIND_COMPOSITE_TYPE;
+}
+
 static const char *
 relation_bar(Look *look, Oid relid, bool named)
 {
@@ -301,7 +296,7 @@ relation_bar(Look *look, Oid relid, bool named)
 	kind = relation->rd_rel->relkind;
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
 		bar = table_bar(look, relation);
-	else if (!look->ddl || !named || kind == RELKIND_FOREIGN_TABLE)
+	else if (!look->ddl || !named || !is_derived(kind))
 		bar = psprintf("it reaches %s, which is not a plain table",
 					   RelationGetRelationName(relation));
 	relation_close(relation, AccessShareLock);

@@ -12,7 +12,6 @@
 #include "access/transam.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
@@ -132,17 +131,8 @@ record_failed(Query *parse, const char *query_string, MemoryContext context)
 static bool
 runs_queries(Oid funcid, void *context pg_attribute_unused())
 {
-	HeapTuple	tuple;
-	Oid			language;
-
-	if (funcid < FirstNormalObjectId)
-		return false;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
-	if (!HeapTupleIsValid(tuple))
-		return true;
-	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
-	ReleaseSysCache(tuple);
-	return language != INTERNALlanguageId && language != ClanguageId;
+	return funcid >= FirstNormalObjectId &&
+		warden_function_is_procedural(funcid);
 }
 
 static bool
