@@ -111,7 +111,8 @@ extern DbProgress db_advance(DbTicket *ticket);
  * Waits for what is missing, and fills *outcome, whose results stay the
  * ticket's.  May be called again.
  */
-extern void db_finish(DbTicket *ticket, int wake_fd, DbOutcome *outcome);
+extern void db_finish(DbTicket *ticket, int wake_fd, int watch_fd,
+					  DbOutcome *outcome);
 extern void db_ticket_free(DbTicket *ticket);
 
 /*

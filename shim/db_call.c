@@ -836,9 +836,10 @@ db_advance(DbTicket *ticket)
 }
 
 void
-db_finish(DbTicket *ticket, int wake_fd, DbOutcome *outcome)
+db_finish(DbTicket *ticket, int wake_fd, int watch_fd, DbOutcome *outcome)
 {
 	ticket->wait.wake_fd = wake_fd;
+	ticket->wait.watch_fd = watch_fd;
 	if (ticket->conn != NULL && was_cancelled(&ticket->wait))
 		send_cancel(ticket->pool, ticket->conn, &ticket->wait);
 	wait_for_rest(ticket);

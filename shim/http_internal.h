@@ -36,6 +36,8 @@ typedef struct Http
 	struct MHD_Daemon *daemons[MAX_DAEMONS];	/* the last one accepts */
 	int			daemon_count;
 	int			idle_ms;		/* until one of them has to be run */
+	int			waiting;		/* calls that are not suspended meanwhile */
+	bool		answered;		/* one of them, in this run */
 } Http;
 
 /* what is looked at in each request; see their names in http_guard.c */
@@ -74,7 +76,8 @@ typedef struct HttpCall
 
 	pthread_mutex_t lock;
 	atomic_int	references;
-	bool		suspended;
+	bool		waiting;		/* its connection is ours to look at */
+	bool		suspended;		/* or to be woken up */
 	bool		finished;
 	bool		gone;			/* the connection is no more */
 	bool		close;			/* after the answer */

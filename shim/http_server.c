@@ -19,6 +19,7 @@
 #define KEEPALIVE_NS (KEEPALIVE_MS * UINT64_C(1000000))
 #define DRAIN_MS 2
 #define MAX_RUNS 3
+#define LOOK_MS 5
 #define SECOND UINT64_C(1000000000)
 
 /* "127.0.0.1:8642", "[::1]:8642" */
@@ -361,10 +362,28 @@ idle_time(struct MHD_Daemon *daemon)
 }
 
 /*
- * One turn of the loop: what happened within ms, and all that follows of it.
- * The library sends an answer, ends the request and looks for the next one in
- * runs of their own.
+ * Runs a daemon until it has nothing to do.  It sends an answer, ends the
+ * request and looks for the next one in runs of their own.  While calls wait it
+ * always has something to do, so that it does not tell: then it is run once,
+ * once more behind an answer, and looked after from time to time.
  */
+static int
+run_daemon(Http *http, struct MHD_Daemon *daemon)
+{
+	int			runs = MAX_RUNS;
+	int			idle;
+
+	do
+	{
+		http->answered = false;
+		MHD_run(daemon);
+		idle = idle_time(daemon);
+	} while (idle == 0 && --runs > 0 &&
+			 (http->waiting == 0 || http->answered));
+	return idle == 0 && http->waiting > 0 ? LOOK_MS : idle;
+}
+
+/* One turn of the loop: what happened within ms, and all that follows of it. */
 static unsigned
 turn(Http *http, int ms)
 {
@@ -376,12 +395,8 @@ turn(Http *http, int ms)
 	http->idle_ms = KEEPALIVE_MS;
 	for (int i = 0; i < http->daemon_count; i++)
 	{
-		int			runs = MAX_RUNS;
-		int			idle;
+		int			idle = run_daemon(http, http->daemons[i]);
 
-		do
-			MHD_run(http->daemons[i]);
-		while ((idle = idle_time(http->daemons[i])) == 0 && --runs > 0);
 		if (idle < http->idle_ms)
 			http->idle_ms = idle;
 	}

@@ -3,10 +3,13 @@
  *		Streamable HTTP on libmicrohttpd: one request.
  *
  * One thread polls all connections and never waits for PostgreSQL: a request
- * that needs the database suspends its connection and is started, see loop.c;
- * whoever has its answer, that thread or a worker, wakes the connection up.  An
- * HttpCall has two references, the connection's and the call's (or stream's),
- * and goes when both are done; its lock guards what the two share.
+ * that needs the database is started, see loop.c.  While it is with that
+ * thread, which most are to their end, the library asks for its answer in each
+ * run.  Before it goes to a worker, or into the queue, its connection is
+ * suspended; whoever has its answer then wakes the connection up.
+ *
+ * An HttpCall has two references, the connection's and the call's (or
+ * stream's), and goes when both are done; its lock guards what the two share.
  */
 #include "http_internal.h"
 
@@ -53,10 +56,11 @@ release(HttpCall *hc)
 static void
 wake(HttpCall *hc)
 {
-	if (!hc->suspended || hc->gone)
+	if (hc->gone || !(hc->suspended || hc->waiting))
 		return;
+	if (hc->suspended)
+		MHD_resume_connection(hc->connection);
 	hc->suspended = false;
-	MHD_resume_connection(hc->connection);
 	loop_wake(hc->http->loop);
 }
 
@@ -66,6 +70,38 @@ suspend(HttpCall *hc)
 {
 	hc->suspended = true;
 	MHD_suspend_connection(hc->connection);
+}
+
+/* Under hc->lock, by the loop's thread. */
+static void
+set_waiting(HttpCall *hc, bool waiting)
+{
+	hc->http->waiting += waiting - hc->waiting;
+	hc->waiting = waiting;
+}
+
+/*
+ * From here on the library may not close the connection, which others look at.
+ * It says that this is safe in its callbacks; what counts is that its thread
+ * does it, while no run is under way or in the run of this connection.
+ */
+static void
+detach(McpCall *call)
+{
+	HttpCall   *hc = (HttpCall *) call;
+	const union MHD_ConnectionInfo *info;
+
+	pthread_mutex_lock(&hc->lock);
+	if (hc->waiting)
+	{
+		set_waiting(hc, false);
+		info = MHD_get_connection_info(hc->connection,
+									   MHD_CONNECTION_INFO_CONNECTION_FD);
+		if (info != NULL && call->era == MCP_MODERN)
+			call->watch_fd = info->connect_fd;
+		suspend(hc);
+	}
+	pthread_mutex_unlock(&hc->lock);
 }
 
 /* Forgets what was sent, once that is the larger part. */
@@ -150,6 +186,7 @@ static const Transport http_transport = {
 	.challenges = true,
 	.notify = notify,
 	.finish = finish,
+	.detach = detach,
 	.may_stream = may_stream
 };
 
@@ -182,6 +219,7 @@ http_request_completed(void *arg, struct MHD_Connection *connection,
 	*state = NULL;
 	http_line_served(connection, false);
 	pthread_mutex_lock(&hc->lock);
+	set_waiting(hc, false);
 	hc->gone = true;
 	if (!hc->finished && hc->accepted && hc->call.era == MCP_MODERN)
 		mcp_cancel(&hc->call);
@@ -494,27 +532,39 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
 }
 
-/*
- * Starts the call or hands it to a worker.  The connection is suspended first:
- * the call may be done before this returns.
- */
+/* Where the answer, or its first event, is here; else the library asks again. */
+static enum MHD_Result
+answer(HttpCall *hc)
+{
+	bool		streaming;
+	bool		finished;
+
+	pthread_mutex_lock(&hc->lock);
+	streaming = hc->streaming;
+	finished = hc->finished;
+	if (streaming || finished)
+		set_waiting(hc, false);
+	pthread_mutex_unlock(&hc->lock);
+	if (!streaming && !finished)
+		return MHD_YES;
+	hc->http->answered = true;
+	return streaming ? respond_stream(hc) : respond_answer(hc);
+}
+
+/* The call may be done, or with another thread, when it has been submitted. */
 static enum MHD_Result
 defer(HttpCall *hc)
 {
-	const union MHD_ConnectionInfo *info;
-
-	info = MHD_get_connection_info(hc->connection,
-								   MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (info != NULL && hc->call.era == MCP_MODERN)
-		hc->call.watch_fd = info->connect_fd;
 	hc->references++;
-	suspend(hc);
-	if (loop_submit(hc->http->loop, &hc->call))
-		return MHD_YES;
-	mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting", NULL);
-	hc->call.http_status = 503;
-	finish(&hc->call);
-	return MHD_YES;
+	set_waiting(hc, true);
+	if (!loop_submit(hc->http->loop, &hc->call))
+	{
+		mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting",
+				  NULL);
+		hc->call.http_status = 503;
+		finish(&hc->call);
+	}
+	return hc->waiting ? answer(hc) : MHD_YES;
 }
 
 static enum MHD_Result
@@ -547,28 +597,12 @@ accept_body(HttpCall *hc)
 	return respond_answer(hc);
 }
 
-/* The connection was woken up: with an answer, or with the first event. */
-static enum MHD_Result
-resume(HttpCall *hc)
-{
-	bool		streaming;
-	bool		finished;
-
-	pthread_mutex_lock(&hc->lock);
-	streaming = hc->streaming;
-	finished = hc->finished;
-	pthread_mutex_unlock(&hc->lock);
-	if (streaming)
-		return respond_stream(hc);
-	return finished ? respond_answer(hc) : MHD_YES;
-}
-
 static enum MHD_Result
 handle_post(HttpCall *hc, const char *data, size_t *size)
 {
 	if (*size > 0)
 		return take_body(hc, data, size);
-	return hc->accepted ? resume(hc) : accept_body(hc);
+	return hc->accepted ? answer(hc) : accept_body(hc);
 }
 
 /* ------------------------------------------------------------------------

@@ -188,7 +188,7 @@ forget(Loop *loop, McpCall *call, int fd)
 static void
 hand_over(Loop *loop, McpCall *call)
 {
-	metrics_count(METRICS_HANDED_OVER);
+	call->transport->detach(call);
 	worker_hand_over(loop->server->workers, call);
 }
 
@@ -201,6 +201,7 @@ finish(Loop *loop, McpCall *call)
 		metrics_count(METRICS_LOOP_CALLS);
 		return true;
 	}
+	metrics_count(METRICS_HANDED_OVER);
 	hand_over(loop, call);
 	return false;
 }
@@ -226,7 +227,7 @@ begin(Loop *loop, McpCall *call)
 				break;
 			return false;
 	}
-	worker_hand_over(loop->server->workers, call);
+	hand_over(loop, call);
 	return false;
 }
 
@@ -271,6 +272,7 @@ loop_submit(Loop *loop, McpCall *call)
 	if (!worker_claim(loop->server->workers))
 	{
 		call->accepted = metrics_clock();
+		call->transport->detach(call);
 		return worker_submit(loop->server->workers, call);
 	}
 	if (begin(loop, call))
@@ -283,6 +285,7 @@ hand_over_parked(Loop *loop, McpCall *call, int fd)
 {
 	forget(loop, call, fd);
 	stop_watching(loop, fd);
+	metrics_count(METRICS_HANDED_OVER);
 	hand_over(loop, call);
 }
 

@@ -597,7 +597,8 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	if (unpark)
 	{
 		call->unparked = true;
-		db_finish(call->parked, atomic_load(&call->wake_fd), outcome);
+		db_finish(call->parked, atomic_load(&call->wake_fd), call->watch_fd,
+				  outcome);
 	}
 	if (!unpark || outcome->stale)
 		run_request(call, run, outcome);

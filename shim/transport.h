@@ -29,6 +29,12 @@ typedef struct Transport
 	 */
 	void		(*finish) (struct McpCall *call);
 
+	/*
+	 * The event loop is about to give the call to another thread, or to let it
+	 * wait; called by the loop's thread.
+	 */
+	void		(*detach) (struct McpCall *call);
+
 	/* False, with the answer given, where no stream may be opened; or NULL. */
 	bool		(*may_stream) (struct McpCall *call);
 } Transport;

@@ -6,6 +6,7 @@ import pathlib
 import re
 import resource
 import socket
+import struct
 import threading
 import time
 
@@ -291,6 +292,69 @@ def cancelled_in_the_queue(bench):
         "does not run, nor one whose client has gone")
 
 
+def raw(server, message):
+    """A request as bytes."""
+    body = json.dumps(message).encode()
+    headers = {"Host": f"127.0.0.1:{server.port}", "Content-Length": len(body),
+               **server.headers(message)}
+    return ("POST /mcp HTTP/1.1\r\n" + "".join(
+        f"{name}: {value}\r\n" for name, value in headers.items())
+            ).encode() + b"\r\n" + body
+
+
+def cut_while_waiting(bench):
+    """A line that is reset while the loop has its call, and after that."""
+    server = bench.http("--pool", "2")
+    for number, sql in enumerate(["SELECT 1", "SELECT pg_sleep(0.01)",
+                                  "SELECT pg_sleep(0.03)",
+                                  "SELECT pg_sleep(60)"] * 5):
+        for pause in (0, 0.005):
+            line = socket.create_connection(("127.0.0.1", server.port), 20)
+            line.sendall(raw(server, modern(query(number, sql))))
+            time.sleep(pause)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                            struct.pack("ii", 1, 0))
+            line.close()
+    until(server, "pool_busy", 0)
+    numbers = counters(server)
+    bench.equal((numbers["pool_busy"], numbers["queue_length"]), (0, 0),
+                "calls whose clients reset their lines keep no place")
+    bench.equal(rows(server, "SELECT 7"), [[7]], "the next one is served")
+
+
+def pipelined(bench):
+    """Requests that come at once, while other calls are under way."""
+    server = bench.http("--pool", "4")
+    waiting = threading.Event()
+
+    def ask():
+        while not waiting.is_set():
+            rows(server, "SELECT pg_sleep(0.012)")
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    line = socket.create_connection(("127.0.0.1", server.port), 20)
+    answers = b""
+    for turn in range(20):
+        for number in range(3):
+            sql = f"SELECT {turn}, {number}"
+            line.sendall(raw(server, modern(query(number, sql))))
+        while answers.count(b'"row_count":1') < 3 * (turn + 1):
+            part = line.recv(65536)
+            if not part:
+                break
+            answers += part
+    waiting.set()
+    for thread in threads:
+        thread.join()
+    line.close()
+    bench.equal(re.findall(rb'"rows":\[\[(\d+),(\d+)\]\]', answers),
+                [(b"%d" % turn, b"%d" % number) for turn in range(20)
+                 for number in range(3)],
+                "pipelined calls are answered in their order")
+
+
 def without_descriptors(bench):
     """A worker that began when there were none can be woken all the same."""
     server = bench.http("--pool", "2")
@@ -344,4 +408,5 @@ def stuck_at_the_end(bench):
 
 
 main(short, parts, lost, beside_slow_ones, places, resets, crowd,
-     cancelled_in_the_queue, without_descriptors, stuck_at_the_end)
+     cancelled_in_the_queue, cut_while_waiting, pipelined, without_descriptors,
+     stuck_at_the_end)
