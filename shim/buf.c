@@ -230,24 +230,30 @@ escape_byte(Buf *b, char c)
 	buf_append(b, text, letters[c & 127] != '\0' ? 2 : sizeof(text));
 }
 
-/*
- * Has bit 7 of the first of at most eight bytes that is not plain, and perhaps
- * some behind it; 0 where all are.
- */
+#define ONES UINT64_C(0x0101010101010101)
+#define BLANKS (ONES * ' ')
+
 static inline uint64_t
-odd_bytes(const char *s, size_t n)
+load_word(const char *s, size_t n)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t	w = ones * ' ';
-	uint64_t	quote;
-	uint64_t	slash;
+	uint64_t	w = BLANKS;
 
 	memcpy(&w, s, n);
-	w = le64toh(w);
-	quote = w ^ (ones * '"');
-	slash = w ^ (ones * '\\');
-	return (w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) &
-		(ones * 0x80);
+	return w;
+}
+
+/*
+ * Has bit 7 of the first of eight bytes that is not plain, and perhaps some
+ * behind it; 0 where all are.
+ */
+static inline uint64_t
+odd_bytes(uint64_t w)
+{
+	uint64_t	quote = w ^ (ONES * '"');
+	uint64_t	slash = w ^ (ONES * '\\');
+
+	return (w | (w - BLANKS) | (quote - ONES) | (slash - ONES)) &
+		(ONES * 0x80);
 }
 
 /* Eight bytes at a time; the last ones reach back over what was seen. */
@@ -258,15 +264,60 @@ buf_plain_run(const char *s, size_t n)
 	uint64_t	odd = 0;
 
 	if (n < 8)
-		odd = odd_bytes(s, n);
-	while (odd == 0 && i + 8 <= n && (odd = odd_bytes(s + i, 8)) == 0)
+		odd = odd_bytes(le64toh(load_word(s, n)));
+	while (odd == 0 && i + 8 <= n &&
+		   (odd = odd_bytes(le64toh(load_word(s + i, 8)))) == 0)
 		i += 8;
 	if (odd == 0 && n > 8 && i < n)
 	{
 		i = n - 8;
-		odd = odd_bytes(s + i, 8);
+		odd = odd_bytes(le64toh(load_word(s + i, 8)));
 	}
 	return odd != 0 ? i + (size_t) __builtin_ctzll(odd) / 8 : n;
+}
+
+/* Copies in the same steps; false where something is not plain. */
+static inline bool
+copy_plain(char *to, const char *s, size_t n)
+{
+	uint64_t	w = BLANKS;
+	uint64_t	odd = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		w = load_word(s + i, 8);
+		odd |= odd_bytes(w);
+		memcpy(to + i, &w, 8);
+	}
+	if (i == n)
+		return odd == 0;
+	if (n >= 8)
+	{
+		w = load_word(s + n - 8, 8);
+		memcpy(to + n - 8, &w, 8);
+	}
+	else if (n >= 4)
+	{
+		uint32_t	ends[2];
+
+		memcpy(&ends[0], s, 4);
+		memcpy(&ends[1], s + n - 4, 4);
+		memcpy(to, &ends[0], 4);
+		memcpy(to + n - 4, &ends[1], 4);
+		w = (uint64_t) ends[0] << 32 | ends[1];
+	}
+	else
+	{
+		unsigned char bytes[8] = {(unsigned char) s[0],
+		(unsigned char) s[n / 2], (unsigned char) s[n - 1], ' ', ' ', ' ', ' ', ' '};
+
+		to[0] = s[0];
+		to[n / 2] = s[n / 2];
+		to[n - 1] = s[n - 1];
+		memcpy(&w, bytes, 8);
+	}
+	return (odd | odd_bytes(w)) == 0;
 }
 
 void
@@ -301,32 +352,29 @@ buf_json_chars(Buf *b, const char *s, size_t n)
 	}
 }
 
-void
-buf_quote(Buf *b, const char *s, size_t n)
+bool
+buf_json_string(Buf *b, const char *s, size_t n)
 {
 	char	   *at;
 
-	if (!buf_reserve(b, n + 2))
-		return;
-	at = b->data + b->len;
-	at[0] = '"';
-	memcpy(at + 1, s, n);
-	at[n + 1] = '"';
-	at[n + 2] = '\0';
-	b->len += n + 2;
-}
-
-void
-buf_json_string(Buf *b, const char *s, size_t n)
-{
-	if (buf_plain_run(s, n) == n)
+	if (n >= BUF_MAX || !buf_has_room(b, n + 2))
 	{
-		buf_quote(b, s, n);
-		return;
+		b->failed = true;
+		return false;
 	}
-	buf_putc(b, '"');
+	at = b->data + b->len;
+	*at++ = '"';
+	b->len++;
+	if (copy_plain(at, s, n))
+	{
+		at[n] = '"';
+		at[n + 1] = '\0';
+		b->len += n + 1;
+		return true;
+	}
 	buf_json_chars(b, s, n);
 	buf_putc(b, '"');
+	return false;
 }
 
 void

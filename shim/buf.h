@@ -38,6 +38,13 @@ extern void buf_printf(Buf *b, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 extern const char *buf_cstr(const Buf *b);
 
+/* Whether there is room for so many bytes more, now. */
+static inline bool
+buf_has_room(Buf *b, size_t n)
+{
+	return (!b->failed && n < b->cap - b->len) || buf_reserve(b, n);
+}
+
 /* In line, since most of what is written is short and constant. */
 static inline void
 buf_append(Buf *b, const void *src, size_t n)
@@ -76,16 +83,16 @@ buf_putc(Buf *b, char c)
  */
 extern bool buf_base64(Buf *b, const char *s, size_t n, bool url);
 
-/* JSON text: quoted and escaped; bytes that are no UTF-8 become U+FFFD */
+/*
+ * JSON text: quoted and escaped; bytes that are no UTF-8 become U+FFFD.  True
+ * where all of it was plain: what JSON takes as it is, and a terminal, too.
+ */
 extern void buf_json_chars(Buf *b, const char *s, size_t n);
-extern void buf_json_string(Buf *b, const char *s, size_t n);
+extern bool buf_json_string(Buf *b, const char *s, size_t n);
 extern void buf_json_cstr(Buf *b, const char *s);
 
-/* length of the prefix that JSON takes as it is and a terminal prints: ASCII */
+/* length of the plain prefix: ASCII without quote, backslash and control */
 extern size_t buf_plain_run(const char *s, size_t n);
-
-/* such text, quoted */
-extern void buf_quote(Buf *b, const char *s, size_t n);
 
 /* length of the UTF-8 sequence at s (1..4), 0 if there is none */
 extern size_t buf_utf8_len(const unsigned char *s, size_t n);

@@ -22,9 +22,10 @@
 #define SAFE_DIGITS 15
 #define MAX_SAFE_INTEGER INT64_C(9007199254740991)
 
-/* width of a cell that was not measured, or has several lines */
-#define UNMEASURED UINT_MAX
-#define SEVERAL (UINT_MAX - 1)
+/* in the width of a cell that is not plain; of several lines; not measured */
+#define ODD 0x80000000u
+#define SEVERAL UINT_MAX
+#define UNMEASURED ODD
 
 /* Row -1 is the header. */
 static Cell *
@@ -145,7 +146,10 @@ put_cell(Buf *out, Cell *cell, PgTypeClass class)
 	if (cell->text == NULL)
 		buf_append(out, "null", 4);
 	else if (class == PG_TYPE_BOOL)
+	{
 		buf_puts(out, cell->text[0] == 't' ? "true" : "false");
+		cell->width = cell->len;
+	}
 	else if (class == PG_TYPE_JSON)
 		rows_put_raw_json(out, cell->text, cell->len);
 	else if (is_literal(class, cell))
@@ -153,13 +157,8 @@ put_cell(Buf *out, Cell *cell, PgTypeClass class)
 		buf_append(out, cell->text, cell->len);
 		cell->width = cell->len;
 	}
-	else if (buf_plain_run(cell->text, cell->len) == cell->len)
-	{
-		buf_quote(out, cell->text, cell->len);
+	else if (buf_json_string(out, cell->text, cell->len))
 		cell->width = cell->len;
-	}
-	else
-		buf_json_string(out, cell->text, cell->len);
 }
 
 /* One class per column; there are at most DB_MAX_COLUMNS. */
@@ -371,8 +370,9 @@ nth_line(const char *text, size_t len, int number)
 typedef struct Grid
 {
 	const Rows *rows;
-	size_t	   *widths;			/* per column */
-	bool	   *right;			/* numbers, per column */
+	size_t		width;			/* of a line, with the end of it as JSON */
+	size_t		widths[DB_MAX_COLUMNS];
+	bool		right[DB_MAX_COLUMNS];	/* numbers */
 } Grid;
 
 static Line
@@ -380,78 +380,82 @@ grid_line(const Grid *grid, int row, int column, int number)
 {
 	const Cell *cell = cell_at(grid->rows, row, column);
 
-	if (cell->text != NULL && cell->width == SEVERAL)
+	if (cell->width == SEVERAL)
 		return nth_line(cell->text, cell->len, number);
 	if (cell->text == NULL || number > 0)
 		return (Line) {"", 0, 0, false};
-	return (Line) {cell->text, cell->len, cell->width, false};
+	return (Line) {cell->text, cell->len, cell->width & ~ODD, false};
 }
 
 static void
-widen(size_t *width, size_t to)
+widen(Grid *grid, int column, size_t width)
 {
-	if (to > *width)
-		*width = to;
+	if (width > grid->widths[column])
+		grid->widths[column] = width;
 }
 
+/* What was not found to be plain. */
 static void
-measure_lines(Grid *grid, int row, int column)
+measure_cell(Grid *grid, Cell *cell, int row, int column)
 {
 	Line		line;
 	int			number = 0;
 
+	if (cell->text == NULL)
+		cell->width = 0;
+	else if (memchr(cell->text, '\n', cell->len) == NULL)
+		cell->width = (unsigned) text_width(cell->text, cell->len) | ODD;
+	else
+		cell->width = SEVERAL;
 	do
 	{
 		line = grid_line(grid, row, column, number++);
-		widen(&grid->widths[column], line.width);
+		widen(grid, column, line.width);
 	} while (line.more);
 }
 
 static void
-measure_cell(Grid *grid, int row, int column)
+measure(Grid *grid, const Rows *rows)
 {
-	Cell	   *cell = cell_at(grid->rows, row, column);
+	Cell	   *cell = rows->cells;
 
-	if (cell->text == NULL)
-		cell->width = 0;
-	else if (cell->width == UNMEASURED)
-		cell->width = memchr(cell->text, '\n', cell->len) != NULL ? SEVERAL :
-			(unsigned) text_width(cell->text, cell->len);
-	if (cell->width == SEVERAL)
-		measure_lines(grid, row, column);
-	else
-		widen(&grid->widths[column], cell->width);
-}
-
-/* Bytes that the first line of a row takes at most; 0: it has several. */
-static size_t
-line_size(const Grid *grid, int row)
-{
-	const Cell *cells = cell_at(grid->rows, row, 0);
-	size_t		size = 2;
-
-	for (int column = 0; column < grid->rows->columns; column++)
+	grid->rows = rows;
+	grid->width = 2;
+	for (int column = 0; column < rows->columns; column++)
 	{
-		if (cells[column].width == SEVERAL)
-			return 0;
-		size += grid->widths[column] + cells[column].len + 3;
+		grid->right[column] =
+			pg_type_is_numeric(db_column_type(rows->outcome, column));
+		grid->widths[column] = 0;
 	}
-	return size;
+	for (int row = -1; row < rows->count; row++)
+		for (int column = 0; column < rows->columns; column++, cell++)
+		{
+			if ((cell->width & ODD) == 0)
+				widen(grid, column, cell->width);
+			else
+				measure_cell(grid, cell, row, column);
+		}
+	for (int column = 0; column < rows->columns; column++)
+		grid->width += grid->widths[column] + 3;
 }
 
-/* A row of one line, the usual case; there is room for its size. */
-static void
-put_plain_row(Buf *out, const Grid *grid, int row, size_t size)
+/*
+ * A row of plain cells on one line, the usual case.  False, with nothing
+ * written, for any other; there is room for a line.
+ */
+static bool
+put_plain_row(Buf *out, const Grid *grid, const Cell *cell)
 {
-	const Cell *cell = cell_at(grid->rows, row, 0);
 	int			columns = grid->rows->columns;
 	char	   *p = out->data + out->len;
 
-	memset(p, ' ', size);
+	memset(p, ' ', grid->width);
 	for (int column = 0; column < columns; column++, cell++)
 	{
-		size_t		space = grid->widths[column] - cell->width;
+		size_t		space = grid->widths[column] - cell->len;
 
+		if (cell->width != cell->len)
+			return false;
 		if (column > 0)
 			*p++ = '|';
 		p += grid->right[column] ? space + 1 : 1;
@@ -461,9 +465,11 @@ put_plain_row(Buf *out, const Grid *grid, int row, size_t size)
 		if (column + 1 < columns)
 			p += grid->right[column] ? 1 : space + 1;
 	}
-	*p++ = '\n';
+	*p++ = '\\';
+	*p++ = 'n';
 	*p = '\0';
 	out->len = (size_t) (p - out->data);
+	return true;
 }
 
 /*
@@ -488,7 +494,7 @@ put_line(Buf *out, const Grid *grid, int row, int number)
 			left = space;
 		buf_puts(out, column > 0 ? "| " : " ");
 		buf_fill(out, ' ', left);
-		buf_append(out, line.text, line.len);
+		buf_json_chars(out, line.text, line.len);
 		if (!last || row < 0 || line.more)
 		{
 			buf_fill(out, ' ', space - left);
@@ -496,21 +502,17 @@ put_line(Buf *out, const Grid *grid, int row, int number)
 		}
 		again = again || line.more;
 	}
-	buf_putc(out, '\n');
+	buf_puts(out, "\\n");
 	return again;
 }
 
 static void
-put_grid_row(Buf *out, const Grid *grid, int row)
+put_lines(Buf *out, const Grid *grid, int row)
 {
-	size_t		size = row >= 0 ? line_size(grid, row) : 0;
 	int			number = 0;
 
-	if (size > 0 && buf_reserve(out, size))
-		put_plain_row(out, grid, row, size);
-	else
-		while (put_line(out, grid, row, number))
-			number++;
+	while (put_line(out, grid, row, number))
+		number++;
 }
 
 static void
@@ -521,34 +523,21 @@ put_rule(Buf *out, const Grid *grid)
 		buf_puts(out, column > 0 ? "+" : "");
 		buf_fill(out, '-', grid->widths[column] + 2);
 	}
-	buf_putc(out, '\n');
+	buf_puts(out, "\\n");
 }
 
 void
 rows_put_table(Buf *out, const Rows *rows)
 {
-	size_t		widths[DB_MAX_COLUMNS];
-	bool		right[DB_MAX_COLUMNS];
-	size_t		width = 1;
-	Grid		grid = {rows, widths, right};
+	Grid		grid;
 
-	for (int column = 0; column < rows->columns; column++)
-	{
-		right[column] =
-			pg_type_is_numeric(db_column_type(rows->outcome, column));
-		widths[column] = 0;
-	}
-	for (int row = -1; row < rows->count; row++)
-		for (int column = 0; column < rows->columns; column++)
-			measure_cell(&grid, row, column);
-	for (int column = 0; column < rows->columns; column++)
-		width += widths[column] + 3;
-	if (!buf_reserve(out, width * (size_t) (rows->count + 2)))
+	measure(&grid, rows);
+	if (!buf_reserve(out, grid.width * (size_t) (rows->count + 2)))
 		return;
-	for (int row = -1; row < rows->count; row++)
-	{
-		put_grid_row(out, &grid, row);
-		if (row < 0)
-			put_rule(out, &grid);
-	}
+	put_lines(out, &grid, -1);
+	put_rule(out, &grid);
+	for (int row = 0; row < rows->count; row++)
+		if (!buf_has_room(out, grid.width) ||
+			!put_plain_row(out, &grid, cell_at(rows, row, 0)))
+			put_lines(out, &grid, row);
 }

@@ -147,75 +147,64 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 }
 
 static void
-put_rows_text(Buf *text, const Rows *rows, const char *format, bool truncated)
+put_rows_text(Buf *out, const Rows *rows, const char *format, bool truncated)
 {
+	Buf			text;
+
+	buf_init(&text);
 	if (rows->columns == 0)
-	{
-		buf_puts(text, db_command(rows->outcome));
-		return;
-	}
-	if (strcmp(format, "json") == 0)
-		rows_put_objects(text, rows);
+		json_util_text(out, "%s", db_command(rows->outcome));
+	else if (strcmp(format, "json") == 0)
+		rows_put_objects(&text, rows);
 	else if (strcmp(format, "csv") == 0)
-		rows_put_csv(text, rows);
+		rows_put_csv(&text, rows);
 	else
 	{
-		rows_put_table(text, rows);
-		buf_putc(text, '(');
-		buf_int(text, rows->count);
-		buf_puts(text, rows->count == 1 ? " row)" : " rows)");
+		rows_put_table(out, rows);
+		json_util_text(out, rows->count == 1 ? "(%d row)" : "(%d rows)",
+					   rows->count);
 	}
+	buf_json_chars(out, buf_cstr(&text), text.len);
 	if (truncated)
-		buf_puts(text, "\nThe result was cut here: there are more rows.");
+		json_util_text(out, "\nThe result was cut here: there are more rows.");
+	if (!buf_ok(&text))
+		out->failed = true;
+	buf_free(&text);
 }
 
-/*
- * The rows are written first, into a buffer of their own, since how many of
- * them fit decides what the text shows.
- */
+/* The rows come before the text: how many fit decides what that shows. */
 static void
 answer_rows(McpCall *call, const char *database, const char *format,
 			const DbOutcome *outcome)
 {
-	size_t		max = (size_t) tools_context(call)->cf->max_result;
 	Buf		   *out = &call->out;
 	Rows		rows;
-	Buf			json;
-	Buf			text;
 	bool		truncated;
 
 	learn_types(call, database, outcome);
 	call->http_status = 200;	/* whatever became of that */
+	mcp_result_begin(call);
 	if (!rows_open(&rows, outcome))
 	{
 		out->failed = true;
 		return;
 	}
-	buf_init(&json);
-	buf_init(&text);
-	rows_put_json(&json, &rows, max);
-	truncated = outcome->truncated || rows.count < db_rows(outcome);
-	put_rows_text(&text, &rows, format, truncated);
-	rows_close(&rows);
-	if (buf_reserve(out, json.len + text.len + text.len / 8))
-		tools_begin(call);
-	buf_json_chars(out, buf_cstr(&text), text.len);
-	tools_structure(call, "ok");
+	mcp_put(call, "'structuredContent':{'status':'ok'");
 	put_columns(call, database, outcome);
 	buf_puts(out, ",\"rows\":");
-	buf_append(out, json.data, json.len);
+	rows_put_json(out, &rows, (size_t) tools_context(call)->cf->max_result);
+	truncated = outcome->truncated || rows.count < db_rows(outcome);
 	buf_puts(out, ",\"row_count\":");
 	buf_int(out, rows.columns > 0 ? rows.count : db_affected(outcome));
 	buf_puts(out, truncated ? ",\"truncated\":true" : ",\"truncated\":false");
 	if (rows.columns == 0)
 		json_util_put(out, ",'command':'%s'", db_command(outcome));
-	tools_end(call);
-	if (!buf_ok(&json) || !buf_ok(&text))
-		out->failed = true;
-	else
-		call->outcome = MCP_OUTCOME_OK;
-	buf_free(&json);
-	buf_free(&text);
+	buf_puts(out, "},\"content\":[{\"type\":\"text\",\"text\":\"");
+	put_rows_text(out, &rows, format, truncated);
+	buf_puts(out, "\"}],\"isError\":false");
+	mcp_result_end(call);
+	rows_close(&rows);
+	call->outcome = MCP_OUTCOME_OK;
 }
 
 static void
