@@ -31,6 +31,13 @@
 /* Parts of a long answer that are read here where no other call waits. */
 #define MAX_PARTS 16
 
+/*
+ * How long the next part of the only answer is looked for without going to
+ * sleep.  PostgreSQL sends 8 KiB at a time, and on a machine that is idle
+ * otherwise waking up takes both sides longer than filling them.
+ */
+#define SPIN_NS UINT64_C(100000)
+
 /* How long a client is taken to be there without a look. */
 #define PATIENCE_NS UINT64_C(10000000)
 
@@ -62,6 +69,8 @@ struct Loop
 	int			epoll_fd;
 	int			wake_fd;
 	bool		again;			/* the thread woke itself after loop_wait */
+	bool		may_spin;		/* there is a processor for PostgreSQL, too */
+	bool		incoming;		/* the only answer has come in part */
 	McpCall    *parked;			/* by queued */
 	size_t		count;			/* of them */
 	int			watched_count;
@@ -91,6 +100,7 @@ loop_create(Server *server)
 		return NULL;
 	loop->server = server;
 	loop->thread = pthread_self();
+	loop->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
@@ -305,8 +315,8 @@ advance(Loop *loop, int fd)
 	progress = parking_of(call)->advance(call->parked);
 	if (progress == MCP_WAITING || (progress == MCP_SLOW && loop->count == 1 &&
 									place->parts++ < MAX_PARTS))
-		return;
-	if (progress == MCP_READY)
+		loop->incoming = loop->may_spin && loop->count == 1;
+	else if (progress == MCP_READY)
 	{
 		forget(loop, call, fd);
 		if (finish(loop, call))
@@ -374,6 +384,18 @@ note(Loop *loop, int meaning)
 	return 0;
 }
 
+static int
+await_events(Loop *loop, struct epoll_event *events, int ms)
+{
+	uint64_t	until = loop->incoming ? metrics_clock() + SPIN_NS : 0;
+	int			n = 0;
+
+	loop->incoming = false;
+	while (n == 0 && metrics_clock() < until)
+		n = epoll_wait(loop->epoll_fd, events, MAX_EVENTS, 0);
+	return n != 0 ? n : epoll_wait(loop->epoll_fd, events, MAX_EVENTS, ms);
+}
+
 unsigned
 loop_wait(Loop *loop, int ms)
 {
@@ -385,7 +407,7 @@ loop_wait(Loop *loop, int ms)
 		ms = SLOW_MS;
 	if (loop->again)
 		ms = 0;
-	n = epoll_wait(loop->epoll_fd, events, MAX_EVENTS, ms);
+	n = await_events(loop, events, ms);
 	for (int i = 0; i < n; i++)
 		seen |= note(loop, events[i].data.fd);
 	hand_over_slow(loop);
