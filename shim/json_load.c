@@ -341,24 +341,25 @@ read_element(Reader *r, json_t *array)
 static bool
 read_member(Reader *r, json_t *object)
 {
-	const char *chars;
+	const char *key;
 	size_t		len;
-	char	   *key;
-	char		space[64];
+	Buf			kept = {NULL, 0, 0, false};
 	size_t		size = json_object_size(object);
 	json_t	   *value = NULL;
 
 	if (peek(r) != '"')
 		return fail(r, JSON_FAULT_SYNTAX);
-	if (!read_chars(r, &chars, &len))
+	if (!read_chars(r, &key, &len))
 		return false;
-	if (memchr(chars, '\0', len) != NULL)
+	if (memchr(key, '\0', len) != NULL)
 		return fail(r, JSON_FAULT_SYNTAX);
-	key = len < sizeof(space) ? space : malloc(len + 1);
-	if (key == NULL)
-		return fail(r, JSON_FAULT_MEMORY);
-	memcpy(key, chars, len);
-	key[len] = '\0';
+
+	/* one with escapes stands where the value may be written */
+	if (key == r->text.data)
+	{
+		kept = r->text;
+		buf_init(&r->text);
+	}
 	if (peek(r) != ':')
 		fail(r, JSON_FAULT_SYNTAX);
 	else
@@ -366,14 +367,14 @@ read_member(Reader *r, json_t *object)
 		r->at++;
 		value = read_value(r);
 	}
-	if (value != NULL && json_object_set_new_nocheck(object, key, value) != 0)
+	if (value != NULL &&
+		json_object_setn_new_nocheck(object, key, len, value) != 0)
 		fail(r, JSON_FAULT_MEMORY);
 
 	/* a key that was there already has been replaced */
 	if (value != NULL && json_object_size(object) == size)
 		fail(r, JSON_FAULT_SYNTAX);
-	if (key != space)
-		free(key);
+	buf_free(&kept);
 	return r->fault == JSON_FAULT_NONE;
 }
 
