@@ -520,10 +520,14 @@ take_result(DbTicket *ticket, PGresult *res)
 		&ticket->commands[ticket->index] : &nothing;
 	Command		command = sent->command;
 
+	/* an error of libpq's own, for want of memory: it may have lost count */
+	bool		countable = status != PGRES_FATAL_ERROR ||
+		PQresultErrorField(res, PG_DIAG_SQLSTATE) != NULL;
+
 	if (status == PGRES_FATAL_ERROR && outcome->status == DB_DONE)
 	{
 		take_failure(outcome, sent, res);
-		return true;
+		return countable;
 	}
 	if (status == PGRES_EMPTY_QUERY && outcome->status == DB_DONE)
 		fail(outcome, DB_FAILED, "42601", "the statement is empty",
@@ -531,8 +535,10 @@ take_result(DbTicket *ticket, PGresult *res)
 	if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
 		status == PGRES_COPY_BOTH)
 	{
-		PQclear(res);
-		return false;
+		fail(outcome, DB_FAILED, "0A000",
+			 "COPY can not be answered through this tool",
+			 "Use SELECT; the argument format can be csv.");
+		countable = false;
 	}
 	if (status == PGRES_TUPLES_OK && command == COMMAND_BACKEND)
 		read_backend(ticket->conn, res);
@@ -544,7 +550,7 @@ take_result(DbTicket *ticket, PGresult *res)
 		outcome->result = res;
 	else
 		PQclear(res);
-	return true;
+	return countable;
 }
 
 static void
@@ -587,12 +593,15 @@ read_arrived(DbTicket *ticket)
 			return lost ? READING_BROKEN : READING_DONE;
 		}
 		else if (!take_result(ticket, res))
-		{
-			fail(&ticket->outcome, DB_FAILED, "0A000",
-				 "COPY can not be answered through this tool",
-				 "Use SELECT; the argument format can be csv.");
 			return READING_BROKEN;
-		}
+	}
+
+	/* libpq that has no memory for the sync waits for another one, for ever */
+	if (ticket->index >= ticket->sent && ticket->outcome.status == DB_DONE &&
+		*PQerrorMessage(pg) != '\0')
+	{
+		fail_lost(ticket);
+		return READING_BROKEN;
 	}
 	return READING_MORE;
 }
@@ -622,11 +631,6 @@ part(DbTicket *ticket, bool usable)
 		!conn->names.full;
 	if (outcome->change_id != 0)
 		forget_fresh(ticket);
-
-	/* an error of libpq's own, for want of memory: it may have lost count */
-	if (outcome->failure != NULL &&
-		PQresultErrorField(outcome->failure, PG_DIAG_SQLSTATE) == NULL)
-		usable = false;
 	if (usable && outcome->status != DB_DONE)
 		usable = send_rollback(conn);
 	if (usable)
