@@ -452,16 +452,31 @@ read_flags(const json_t *list, unsigned char *bits)
 			bits[i / 8] |= (unsigned char) (1u << (i % 8));
 }
 
-static void
-read_leave(DbOutcome *outcome, const PGresult *res)
+/*
+ * What leave says, which for one statement is the same time and again.  What is
+ * kept of a longer text is no JSON, and so equal to none.
+ */
+static const json_t *
+load_leave(DbConn *conn, const char *text)
 {
 	JsonFault	fault;
-	json_t	   *root;
+
+	if (conn->leave != NULL && strcmp(conn->leave_text, text) == 0)
+		return conn->leave;
+	json_decref(conn->leave);
+	conn->leave = json_util_load(text, strlen(text), &fault);
+	snprintf(conn->leave_text, sizeof(conn->leave_text), "%s", text);
+	return conn->leave;
+}
+
+static void
+read_leave(DbConn *conn, DbOutcome *outcome, const PGresult *res)
+{
+	const json_t *root;
 
 	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
 		return;
-	root = json_util_load(PQgetvalue(res, 0, 0),
-						  (size_t) PQgetlength(res, 0, 0), &fault);
+	root = load_leave(conn, PQgetvalue(res, 0, 0));
 	read_flags(json_object_get(root, "masked"), outcome->masked);
 	read_flags(json_object_get(root, "untrusted"), outcome->untrusted);
 	if (json_is_true(json_object_get(root, "truncated")))
@@ -471,7 +486,6 @@ read_leave(DbOutcome *outcome, const PGresult *res)
 	if (json_util_string(root, "risk") != NULL)
 		snprintf(outcome->risk, sizeof(outcome->risk), "%s",
 				 json_util_string(root, "risk"));
-	json_decref(root);
 }
 
 /* Between us and the backend itself nobody hands out numbers. */
@@ -545,7 +559,7 @@ take_result(DbTicket *ticket, PGresult *res)
 	if (status == PGRES_TUPLES_OK && command == COMMAND_ENTER)
 		outcome->entered = true;
 	if (status == PGRES_TUPLES_OK && command == COMMAND_LEAVE)
-		read_leave(outcome, res);
+		read_leave(ticket->conn, outcome, res);
 	if (command == COMMAND_LAST_STEP && outcome->status == DB_DONE)
 		outcome->result = res;
 	else

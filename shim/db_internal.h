@@ -9,6 +9,7 @@
 #include "auth.h"
 #include "db.h"
 
+#include <jansson.h>
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -78,6 +79,8 @@ typedef struct DbConn
 	bool		direct;			/* to the backend itself: no pooler between */
 	DbNames		names;
 	Identity	user;			/* of the last call */
+	json_t	   *leave;			/* what it read, and the start of its text */
+	char		leave_text[256];
 	uint64_t	used;			/* when it was last given back */
 	DbOutcome  *outcome;		/* of the running call, for notices */
 	struct DbConn *next;

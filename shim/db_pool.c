@@ -106,6 +106,7 @@ db_close_conn(DbConn *conn)
 	if (conn == NULL)
 		return;
 	db_names_clear(&conn->names);
+	json_decref(conn->leave);
 	PQfreeCancel(conn->cancel);
 	PQfinish(conn->pg);
 	free(conn);
