@@ -158,6 +158,9 @@ typedef struct McpHost
 
 	/* a stream was opened; not on a worker, and the stream may end any time */
 	void		(*listening) (void *context, const char *credential);
+
+	/* a client answered what the host had asked it; NULL: it asks nothing */
+	void		(*responded) (McpCall *response);
 } McpHost;
 
 /* What HTTP says beside the body; NULL members were absent. */
@@ -370,30 +373,5 @@ extern void mcp_refuse_streams(Mcp *mcp, const char *credential,
 /* Calls fn for every open stream, under the streams' lock. */
 extern void mcp_each_stream(Mcp *mcp, void (*fn) (McpCall *call, void *arg),
 							void *arg);
-
-/* ------------------------------------------------------------------------
- * Ahead of an answer, by handlers (mcp_messages.c)
- * ------------------------------------------------------------------------
- */
-
-/* notifications/progress, if the client asked for it; must rise. */
-extern void mcp_progress(McpCall *call, double progress, double total,
-						 const char *message);
-
-/*
- * notifications/message; data is JSON text.  In the modern era only if the
- * request asked for that level or a lower one.
- */
-extern void mcp_log(McpCall *call, const char *level, const char *data);
-
-/* To all streams that asked for it; "tools", "prompts" or "resources". */
-extern void mcp_list_changed(Mcp *mcp, char *kind);
-
-/*
- * Asks a legacy client.  The result is the caller's; NULL after seconds, or for
- * an error.
- */
-extern json_t *mcp_ask(McpCall *call, const char *method, const char *params,
-					   int seconds);
 
 #endif							/* MCP_H */

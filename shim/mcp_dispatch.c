@@ -526,8 +526,9 @@ mcp_accept_notification(McpCall *call, bool http)
 	if (call->msg.method != NULL &&
 		strcmp(call->msg.method, "notifications/cancelled") == 0)
 		cancel_by_id(call, http);
-	if (call->msg.kind == JSONRPC_RESPONSE)
-		mcp_take_response(call);
+	if (call->msg.kind == JSONRPC_RESPONSE &&
+		call->mcp->host->responded != NULL)
+		call->mcp->host->responded(call);
 	call->http_status = 202;
 	return MCP_SILENT;
 }

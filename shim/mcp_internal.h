@@ -65,9 +65,6 @@ extern bool mcp_listen(McpCall *call);
 extern McpRoute mcp_accept_request(McpCall *call, const McpHeaders *headers);
 extern McpRoute mcp_accept_notification(McpCall *call, bool http);
 
-/* A client's answer to mcp_ask; only the session that was asked can. */
-extern void mcp_take_response(McpCall *response);
-
 /* A batch that the agreed version allows. */
 extern bool mcp_is_batch(const McpCall *call);
 extern McpRoute mcp_accept_batch(McpCall *call);

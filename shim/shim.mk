@@ -10,8 +10,8 @@ SHIM_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" \
 	control/pg_warden.control 2>/dev/null)
 
 SHIM_LEAVES = auth buf config json_load json_util jsonrpc log metrics session
-SHIM_CORE = $(SHIM_LEAVES) mcp_state mcp_batch mcp_messages mcp_dispatch mcp_features \
-	mcp_headers mcp_methods mcp_stream worker
+SHIM_CORE = $(SHIM_LEAVES) mcp_state mcp_batch mcp_dispatch mcp_features mcp_headers \
+	mcp_methods mcp_stream worker
 SHIM_TRANSPORTS = http_guard http_server http_transport loop stdio_transport
 SHIM_DATABASE = db_call db_connect db_names db_plain db_pool keys pg_types \
 	prompts resources rows tools tools_change tools_read tools_task watch
@@ -62,16 +62,16 @@ $(SHIM_OBJDIR):
 
 # ---- tests -----------------------------------------------------------------
 
-SHIM_TEST_OBJS = $(filter-out %/main.o %/http_transport.o %/stdio_transport.o \
-	%/db_call.o %/db_pool.o,$(SHIM_OBJS))
-
-shim/test/unit_%: shim/test/unit_%.c shim/test/unit.h $(SHIM_OBJS)
+# What the protocol has beyond the product is in test/messages.c.
+shim/test/unit_%: shim/test/unit_%.c shim/test/unit.h shim/test/messages.c \
+		$(SHIM_OBJS)
 	$(CC) $(SHIM_CFLAGS) -Ishim/test $(SHIM_LDFLAGS) -o $@ $< \
 		$(filter-out %/main.o,$(SHIM_OBJS)) $(SHIM_LIBS)
 
 shim-units: $(SHIM_UNIT_BINARIES)
 
-shim/test/conformance-server: shim/test/conformance_server.c $(SHIM_OBJS)
+shim/test/conformance-server: shim/test/conformance_server.c \
+		shim/test/messages.c $(SHIM_OBJS)
 	$(CC) $(SHIM_CFLAGS) $(SHIM_LDFLAGS) -o $@ $< \
 		$(filter-out %/main.o,$(SHIM_OBJS)) $(SHIM_LIBS)
 
@@ -98,7 +98,7 @@ shim/test/fuzz_headers: shim/test/fuzz_headers.c $(SHIM_FUZZ_SOURCES) \
 		$(SHIM_FUZZ_FLAGS) -o $@ $< $(SHIM_FUZZ_SOURCES) shim/http_guard.c \
 		-ljansson
 
-shim/test/fuzz_%: shim/test/fuzz_%.c $(SHIM_FUZZ_SOURCES)
+shim/test/fuzz_%: shim/test/fuzz_%.c shim/test/messages.c $(SHIM_FUZZ_SOURCES)
 	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
 		-DWARDEN_VERSION='"fuzz"' $(SHIM_FUZZ_FLAGS) -o $@ $< \
 		$(SHIM_FUZZ_SOURCES) -ljansson

@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "json_util.h"
 #include "log.h"
+#include "messages.c"
 #include "server.h"
 
 #include <pthread.h>
@@ -149,11 +150,11 @@ static void
 with_logging(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	mcp_log(call, "info", "\"Tool execution started\"");
+	send_log(call, "info", "\"Tool execution started\"");
 	usleep(50000);
-	mcp_log(call, "info", "\"Tool processing data\"");
+	send_log(call, "info", "\"Tool processing data\"");
 	usleep(50000);
-	mcp_log(call, "info", "\"Tool execution completed\"");
+	send_log(call, "info", "\"Tool execution completed\"");
 	answer_text(call, "Logged three messages");
 }
 
@@ -161,11 +162,11 @@ static void
 with_progress(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	mcp_progress(call, 0, 100, NULL);
+	send_progress(call, 0, 100, NULL);
 	usleep(50000);
-	mcp_progress(call, 50, 100, NULL);
+	send_progress(call, 50, 100, NULL);
 	usleep(50000);
-	mcp_progress(call, 100, 100, NULL);
+	send_progress(call, 100, 100, NULL);
 	answer_text(call, "Reported progress");
 }
 
@@ -184,8 +185,8 @@ static void
 trigger_change(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	mcp_list_changed(call->mcp, strstr(call->tool->name, "prompt") ?
-						 "prompts" : "tools");
+	tell_all_list_changed(call->mcp, strstr(call->tool->name, "prompt") ?
+						  "prompts" : "tools");
 	answer_text(call, "Listeners were told");
 }
 
@@ -208,7 +209,7 @@ static void
 ask_and_tell(McpCall *call, const char *method, const char *params,
 			 const char *prefix)
 {
-	json_t	   *result = mcp_ask(call, method, params, 10);
+	json_t	   *result = ask_client(call, method, params, 10);
 	Buf			text;
 
 	if (result == NULL)
@@ -1094,7 +1095,8 @@ static const McpHost host = {
 	.complete = complete,
 	.get_task = get_task,
 	.cancel_task = cancel_task,
-	.update_task = update_task
+	.update_task = update_task,
+	.responded = take_response
 };
 
 static int	stop_fd;

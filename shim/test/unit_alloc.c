@@ -18,6 +18,7 @@ main(void)
 #include "fail_alloc.c"
 
 #include "mcp.h"
+#include "messages.c"
 
 #define V "io.modelcontextprotocol/protocolVersion"
 #define C "io.modelcontextprotocol/clientCapabilities"
@@ -30,8 +31,8 @@ main(void)
 static void
 answer(McpCall *call)
 {
-	mcp_progress(call, 1, 2, "half");
-	mcp_log(call, "error", "\"x\"");
+	send_progress(call, 1, 2, "half");
+	send_log(call, "error", "\"x\"");
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "h\"i");
 	mcp_result_end(call);
@@ -178,7 +179,7 @@ exchange(const char *text)
 	{
 		mcp_publish_resource(mcp, NULL, "u");
 		mcp_publish_task(mcp, NULL, "1", "\"taskId\":\"1\"");
-		mcp_list_changed(mcp, "tools");
+		tell_all_list_changed(mcp, "tools");
 		mcp_close_streams(mcp);
 	}
 	answered = taken == MCP_SILENT || call.out.len > 0;

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "mcp.h"
+#include "messages.c"
 
 #include <stdlib.h>
 
@@ -40,8 +41,8 @@ static void
 echo(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	mcp_progress(call, 1, 2, "half");
-	mcp_progress(call, 1, 2, "again");
+	send_progress(call, 1, 2, "half");
+	send_progress(call, 1, 2, "again");
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "hi");
 	mcp_result_end(call);
@@ -251,11 +252,11 @@ test_streams(void)
 	CHECK(contains(&sent, "io.modelcontextprotocol/subscriptionId\":5"));
 	buf_reset(&sent);
 	mcp_publish_resource(mcp, NULL, "u:2");
-	mcp_list_changed(mcp, "prompts");
+	tell_all_list_changed(mcp, "prompts");
 	CHECK(sent.len == 0);
 	mcp_publish_resource(mcp, NULL, "u:1");
 	CHECK(contains(&sent, "\"uri\":\"u:1\""));
-	mcp_list_changed(mcp, "tools");
+	tell_all_list_changed(mcp, "tools");
 	CHECK(contains(&sent, "notifications/tools/list_changed"));
 	finished = 0;
 	mcp_close_streams(mcp);

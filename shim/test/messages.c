@@ -1,7 +1,8 @@
 /*
- * mcp_messages.c
- *		Messages ahead of an answer: progress, log messages, changed lists, and
- *		questions to a legacy client.
+ * messages.c
+ *		Messages ahead of an answer that the protocol has and the product does
+ *		not need: progress, log messages, changed lists, and questions to a
+ *		legacy client.  Included by the tests that send them.
  */
 #include "json_util.h"
 #include "mcp_internal.h"
@@ -20,9 +21,9 @@ send_message(McpCall *call, Buf *message)
 	buf_free(message);
 }
 
-void
-mcp_progress(McpCall *call, double progress, double total,
-			  const char *message)
+/* notifications/progress, if the client asked for it; must rise. */
+static inline void
+send_progress(McpCall *call, double progress, double total, const char *message)
 {
 	static _Thread_local uint64_t last_call;
 	static _Thread_local double last_progress;
@@ -58,8 +59,12 @@ level_rank(const char *level)
 	return -1;
 }
 
-void
-mcp_log(McpCall *call, const char *level, const char *data)
+/*
+ * notifications/message; data is JSON text.  In the modern era only if the
+ * request asked for that level or a lower one.
+ */
+static inline void
+send_log(McpCall *call, const char *level, const char *data)
 {
 	int			wanted = level_rank(json_util_string(call->meta,
 													 "io.modelcontextprotocol/logLevel"));
@@ -91,8 +96,9 @@ tell_list_changed(McpCall *stream, void *kind)
 	send_message(stream, &note);
 }
 
-void
-mcp_list_changed(Mcp *mcp, char *kind)
+/* To all streams that asked for it; "tools", "prompts" or "resources". */
+static inline void
+tell_all_list_changed(Mcp *mcp, char *kind)
 {
 	mcp_each_stream(mcp, tell_list_changed, kind);
 }
@@ -116,8 +122,12 @@ typedef struct Question
 static pthread_mutex_t questions_lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, Question) questions;
 
-json_t *
-mcp_ask(McpCall *call, const char *method, const char *params, int seconds)
+/*
+ * Asks a legacy client.  The result is the caller's; NULL after seconds, or for
+ * an error.
+ */
+static inline json_t *
+ask_client(McpCall *call, const char *method, const char *params, int seconds)
 {
 	static unsigned long asked;
 	Question	question = {.session = call->session};
@@ -148,8 +158,9 @@ mcp_ask(McpCall *call, const char *method, const char *params, int seconds)
 	return question.result;
 }
 
-void
-mcp_take_response(McpCall *response)
+/* A client's answer, for McpHost; only the session that was asked can. */
+static inline void
+take_response(McpCall *response)
 {
 	const char *id = json_string_value(response->msg.id);
 	Question   *q;
