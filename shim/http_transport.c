@@ -436,12 +436,6 @@ http_keep_alive(McpCall *call, void *arg)
  * ------------------------------------------------------------------------
  */
 
-static const char *
-find_header(void *hc, const char *name)
-{
-	return http_header(hc, name);
-}
-
 static bool
 find_credential(HttpCall *hc)
 {
@@ -572,8 +566,7 @@ accept_body(HttpCall *hc)
 {
 	McpHeaders	headers = {
 		hc->headers[HTTP_MCP_VERSION], hc->headers[HTTP_MCP_METHOD],
-		hc->headers[HTTP_MCP_NAME], hc->headers[HTTP_MCP_SESSION],
-		find_header, hc
+		hc->headers[HTTP_MCP_NAME], hc->headers[HTTP_MCP_SESSION]
 	};
 	McpRoute	taken;
 

@@ -71,13 +71,6 @@ typedef struct McpMethod
  */
 #define MCP_TOOL_PARKS 16
 
-/* An argument that a Mcp-Param-<header> header mirrors. */
-typedef struct McpMirror
-{
-	const char *header;			/* "Mcp-Param-Region" */
-	const char *argument;
-} McpMirror;
-
 typedef struct McpTool
 {
 	const char *name;
@@ -87,7 +80,6 @@ typedef struct McpTool
 	const char *output_schema;	/* JSON text or NULL */
 	int			flags;
 	void		(*handler) (McpCall *call, json_t *arguments);
-	const McpMirror *mirrors;	/* ends with a NULL header; or NULL */
 } McpTool;
 
 typedef struct McpPrompt
@@ -170,10 +162,6 @@ typedef struct McpHeaders
 	const char *method;
 	const char *name;
 	const char *session;
-
-	/* any other header by name; may be NULL */
-	const char *(*find) (void *arg, const char *name);
-	void	   *arg;
 } McpHeaders;
 
 /* what became of the call's credential */

@@ -573,10 +573,7 @@ mcp_accept_request(McpCall *call, const McpHeaders *headers)
 		return MCP_ANSWERED;
 	if (call->method == NULL)
 		return reject_method(call);
-	if (strcmp(call->method->name, "tools/call") == 0 &&
-		(!check_tool(call) ||
-		 (call->era == MCP_MODERN && headers != NULL &&
-		  !mcp_check_mirrors(call, headers))))
+	if (strcmp(call->method->name, "tools/call") == 0 && !check_tool(call))
 		return MCP_ANSWERED;
 	if (call->method->blocking)
 	{

@@ -57,55 +57,5 @@ mcp_check_name_header(McpCall *call, const McpHeaders *headers,
 	if (!json_is_string(value))
 		return true;			/* the handler says what is wrong with it */
 	return mcp_check_header(call, headers->name, json_string_value(value),
-						json_string_length(value), "Mcp-Name");
-}
-
-/*
- * An argument as the header that mirrors it must read, NULL for none.  A string
- * may hold a NUL, so its length is said.
- */
-static const char *
-mirrored_text(const json_t *value, char digits[24], size_t *len)
-{
-	const char *text = digits;
-
-	if (json_is_string(value))
-	{
-		*len = json_string_length(value);
-		return json_string_value(value);
-	}
-	if (json_is_boolean(value))
-		text = json_is_true(value) ? "true" : "false";
-	else if (json_is_integer(value))
-		snprintf(digits, 24, "%lld", (long long) json_integer_value(value));
-	else
-		return NULL;
-	*len = strlen(text);
-	return text;
-}
-
-bool
-mcp_check_mirrors(McpCall *call, const McpHeaders *headers)
-{
-	const json_t *arguments = json_object_get(call->msg.params, "arguments");
-	const McpMirror *mirror = call->tool->mirrors;
-
-	if (mirror == NULL || headers->find == NULL)
-		return true;
-	for (; mirror->header != NULL; mirror++)
-	{
-		char		digits[24];
-		size_t		len = 0;
-		const char *text = mirrored_text(json_object_get(arguments,
-														 mirror->argument),
-										 digits, &len);
-		const char *header = headers->find(headers->arg, mirror->header);
-
-		if (text == NULL && header == NULL)
-			continue;
-		if (!mcp_check_header(call, text != NULL ? header : NULL,
-						  text != NULL ? text : "", len, mirror->header))
-			return false;
-	}
-	return true;
+							json_string_length(value), "Mcp-Name");
 }

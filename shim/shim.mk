@@ -62,7 +62,7 @@ $(SHIM_OBJDIR):
 
 # ---- tests -----------------------------------------------------------------
 
-# What the protocol has beyond the product is in test/messages.c.
+# What the protocol has beyond the product is in test/messages.c and mirrors.c.
 shim/test/unit_%: shim/test/unit_%.c shim/test/unit.h shim/test/messages.c \
 		$(SHIM_OBJS)
 	$(CC) $(SHIM_CFLAGS) -Ishim/test $(SHIM_LDFLAGS) -o $@ $< \
@@ -71,7 +71,7 @@ shim/test/unit_%: shim/test/unit_%.c shim/test/unit.h shim/test/messages.c \
 shim-units: $(SHIM_UNIT_BINARIES)
 
 shim/test/conformance-server: shim/test/conformance_server.c \
-		shim/test/messages.c $(SHIM_OBJS)
+		shim/test/messages.c shim/test/mirrors.c $(SHIM_OBJS)
 	$(CC) $(SHIM_CFLAGS) $(SHIM_LDFLAGS) -o $@ $< \
 		$(filter-out %/main.o,$(SHIM_OBJS)) $(SHIM_LIBS)
 
@@ -92,8 +92,8 @@ shim/test/fuzz_keys: shim/test/fuzz_keys.c $(SHIM_FUZZ_SOURCES) $(SHIM_FUZZ_KEYS
 		$(SHIM_FUZZ_KEYS) $(SHIM_PQ_LIBS) -ljansson -ldl
 
 # libmicrohttpd's part is the target's own.
-shim/test/fuzz_headers: shim/test/fuzz_headers.c $(SHIM_FUZZ_SOURCES) \
-		shim/http_guard.c
+shim/test/fuzz_headers: shim/test/fuzz_headers.c shim/test/mirrors.c \
+		$(SHIM_FUZZ_SOURCES) shim/http_guard.c
 	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \
 		$(SHIM_FUZZ_FLAGS) -o $@ $< $(SHIM_FUZZ_SOURCES) shim/http_guard.c \
 		-ljansson

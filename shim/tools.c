@@ -82,7 +82,7 @@ static const McpTool tools[] = {
 		SCHEMA_ONE_OF(SCHEMA_OK("\"plan\":{\"type\":\"string\"}", "\"plan\"") ","
 					  SCHEMA_ERROR),
 		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT | MCP_TOOL_PARKS,
-		tools_explain, NULL
+		tools_explain
 	},
 	{
 		"get_change", "Look at a change",
@@ -90,7 +90,7 @@ static const McpTool tools[] = {
 		"your changes.",
 		INPUT(ARG_CHANGE_ID "," ARG_DATABASE, "\"change_id\""),
 		SCHEMA_ONE_OF(SCHEMA_ONE_CHANGE "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_get_change, NULL
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_get_change
 	},
 	{
 		"list_changes", "List your changes",
@@ -104,7 +104,7 @@ static const McpTool tools[] = {
 								SCHEMA_CHANGE "},"
 								"\"next_cursor\":{\"type\":\"string\"}",
 								"\"changes\"") "," SCHEMA_ERROR),
-		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_list_changes, NULL
+		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT, tools_list_changes
 	},
 	{
 		"propose_change", "Propose a change",
@@ -116,7 +116,7 @@ static const McpTool tools[] = {
 			  "\"why, for the reviewer\"}," ARG_DATABASE,
 			  "\"sql\",\"title\",\"reason\""),
 		SCHEMA_ONE_OF(SCHEMA_PENDING "," SCHEMA_ONE_CHANGE "," SCHEMA_ERROR),
-		0, tools_propose_change, NULL
+		0, tools_propose_change
 	},
 	{
 		"query", "Run SQL",
@@ -134,7 +134,7 @@ static const McpTool tools[] = {
 			  ARG_DATABASE, "\"sql\""),
 		SCHEMA_ONE_OF(SCHEMA_ROWS "," SCHEMA_PENDING "," SCHEMA_ONE_CHANGE ","
 					  SCHEMA_ERROR),
-		MCP_TOOL_PARKS, tools_query, NULL
+		MCP_TOOL_PARKS, tools_query
 	},
 	{
 		"search_objects", "Search the schema",
@@ -156,7 +156,7 @@ static const McpTool tools[] = {
 								"\"truncated\":{\"type\":\"boolean\"}",
 								"\"objects\",\"truncated\"") "," SCHEMA_ERROR),
 		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT | MCP_TOOL_PARKS,
-		tools_search_objects, NULL
+		tools_search_objects
 	},
 	{
 		"whoami", "Who am I",
@@ -166,14 +166,14 @@ static const McpTool tools[] = {
 								"\"role\":{\"type\":[\"string\",\"null\"]}",
 								"\"agent\"") "," SCHEMA_ERROR),
 		MCP_TOOL_READ_ONLY | MCP_TOOL_IDEMPOTENT | MCP_TOOL_PARKS,
-		tools_whoami, NULL
+		tools_whoami
 	},
 	{
 		"withdraw_change", "Withdraw a change",
 		"Take back one of your changes that is not applied yet.",
 		INPUT(ARG_CHANGE_ID "," ARG_DATABASE, "\"change_id\""),
 		SCHEMA_ONE_OF(SCHEMA_ONE_CHANGE "," SCHEMA_ERROR),
-		MCP_TOOL_IDEMPOTENT | MCP_TOOL_DESTRUCTIVE, tools_withdraw_change, NULL
+		MCP_TOOL_IDEMPOTENT | MCP_TOOL_DESTRUCTIVE, tools_withdraw_change
 	},
 };
 

@@ -9,6 +9,7 @@
 #include "json_util.h"
 #include "log.h"
 #include "messages.c"
+#include "mirrors.c"
 #include "server.h"
 
 #include <pthread.h>
@@ -171,7 +172,7 @@ with_progress(McpCall *call, json_t *arguments)
 }
 
 static void
-echo_headers(McpCall *call, json_t *arguments)
+echo_arguments(McpCall *call, json_t *arguments)
 {
 	Buf			text;
 
@@ -179,6 +180,19 @@ echo_headers(McpCall *call, json_t *arguments)
 	json_util_write(&text, arguments);
 	answer_text(call, buf_cstr(&text));
 	buf_free(&text);
+}
+
+/* What SCHEMA_MIRRORED says. */
+static const Mirror mirrors[] = {
+	{"Mcp-Param-Region", "region"}, {"Mcp-Param-Priority", "priority"},
+	{"Mcp-Param-Verbose", "verbose"}, {NULL, NULL}
+};
+
+static void
+echo_mirrored(McpCall *call, json_t *arguments)
+{
+	if (mirrors_match(call, arguments, mirrors))
+		echo_arguments(call, arguments);
 }
 
 static void
@@ -1000,27 +1014,20 @@ static const McpMethod methods[] = {
 	"\"priority\":{\"type\":\"integer\",\"x-mcp-header\":\"Priority\"}," \
 	"\"verbose\":{\"type\":\"boolean\",\"x-mcp-header\":\"Verbose\"}}}"
 
-static const McpMirror mirrors[] = {
-	{"Mcp-Param-Region", "region"}, {"Mcp-Param-Priority", "priority"},
-	{"Mcp-Param-Verbose", "verbose"}, {NULL, NULL}
-};
-
 #define TOOL(name, schema, handler) \
-	{name, NULL, "a fixture of the conformance suite", schema, NULL, 0, handler, \
-	NULL}
+	{name, NULL, "a fixture of the conformance suite", schema, NULL, 0, handler}
 
 static const McpTool tools[] = {
 	TOOL("confirm_delete", NO_ARGUMENTS, confirm_delete),
 	TOOL("failing_job", NO_ARGUMENTS, failing_job),
 	TOOL("greet", ONE_TEXT("name"), greet),
-	TOOL("json_schema_2020_12_tool", SCHEMA_2020, echo_headers),
+	TOOL("json_schema_2020_12_tool", SCHEMA_2020, echo_arguments),
 	TOOL("multi_input", NO_ARGUMENTS, multi_input),
 	TOOL("protocol_error_job", NO_ARGUMENTS, protocol_error_job),
 	TOOL("slow_compute", "{\"type\":\"object\",\"properties\":{"
 		 "\"seconds\":{\"type\":\"integer\"}}}", slow_compute),
 	TOOL("test_audio_content", NO_ARGUMENTS, audio_content),
-	{"test_custom_headers", NULL, "mirrors arguments in headers",
-	SCHEMA_MIRRORED, NULL, 0, echo_headers, mirrors},
+	TOOL("test_custom_headers", SCHEMA_MIRRORED, echo_mirrored),
 	TOOL("test_elicitation", ONE_TEXT("message"), elicitation),
 	TOOL("test_elicitation_sep1034_defaults", NO_ARGUMENTS,
 		 elicitation_defaults),

@@ -67,7 +67,7 @@ echo(McpCall *call, json_t *arguments)
 }
 
 static const McpTool tools[] = {
-	{"query", "t", "d", "{\"type\":\"object\"}", NULL, 0, echo, NULL}
+	{"query", "t", "d", "{\"type\":\"object\"}", NULL, 0, echo}
 };
 
 static const McpHost host = {
@@ -95,7 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static Mcp *mcp;
 	char	   *text = malloc(size + 1);
 	char	   *at = text;
-	McpHeaders	headers = {NULL, NULL, NULL, NULL, NULL, NULL};
+	McpHeaders	headers = {NULL, NULL, NULL, NULL};
 	McpCall		call;
 	McpRoute	taken;
 	bool		http;

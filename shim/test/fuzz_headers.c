@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "http_internal.h"
 #include "json_util.h"
+#include "mirrors.c"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -105,22 +106,23 @@ count_lines(const char *name)
 
 static bool ran;
 
+static const Mirror mirrors[] = {
+	{"Mcp-Param-Region", "region"}, {"Mcp-Param-Count", "count"}, {NULL, NULL}
+};
+
 static void
 echo(McpCall *call, json_t *arguments)
 {
-	(void) arguments;
+	if (!mirrors_match(call, arguments, mirrors))
+		return;
 	ran = true;
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "x");
 	mcp_result_end(call);
 }
 
-static const McpMirror mirrors[] = {
-	{"Mcp-Param-Region", "region"}, {"Mcp-Param-Count", "count"}, {NULL, NULL}
-};
-
 static const McpTool tools[] = {
-	{"query", "t", "d", "{\"type\":\"object\"}", NULL, 0, echo, mirrors}
+	{"query", "t", "d", "{\"type\":\"object\"}", NULL, 0, echo}
 };
 
 static const McpHost host = {
@@ -146,12 +148,6 @@ static const Transport transport = {
 	.name = "fuzz",.answer_when_cancelled = true,.challenges = true,
 	.notify = ignore_message,.finish = finish
 };
-
-static const char *
-find(void *arg, const char *name)
-{
-	return http_header(arg, name);
-}
 
 /* ---- second readings ---- */
 
@@ -261,7 +257,7 @@ check_mirrors(const McpCall *call)
 	check_same(version, "2026-07-28", 10);
 	check_same(http_header((HttpCall *) call, "Mcp-Method"), "tools/call", 10);
 	check_same(http_header((HttpCall *) call, "Mcp-Name"), "query", 5);
-	for (const McpMirror *m = mirrors; m->header != NULL; m++)
+	for (const Mirror *m = mirrors; m->header != NULL; m++)
 	{
 		const json_t *value = json_object_get(arguments, m->argument);
 		const char *header = http_header((HttpCall *) call, m->header);
@@ -316,8 +312,7 @@ send_body(HttpCall *hc, const char *body, size_t len)
 {
 	McpHeaders	headers = {
 		http_header(hc, "MCP-Protocol-Version"), http_header(hc, "Mcp-Method"),
-		http_header(hc, "Mcp-Name"), http_header(hc, "Mcp-Session-Id"),
-		find, hc
+		http_header(hc, "Mcp-Name"), http_header(hc, "Mcp-Session-Id")
 	};
 	McpRoute	taken = mcp_accept(&hc->call, body, len, &headers);
 

@@ -80,7 +80,7 @@ complete(McpCall *call, const McpReference *ref)
 }
 
 static const McpTool tools[] = {
-	{"echo", "t", "says hi", "{\"type\":\"object\"}", NULL, 0, echo, NULL}
+	{"echo", "t", "says hi", "{\"type\":\"object\"}", NULL, 0, echo}
 };
 
 static const McpPrompt prompts[] = {
@@ -165,7 +165,7 @@ static bool silent_failure;
 static void
 exchange(const char *text)
 {
-	McpHeaders	headers = {NULL, NULL, NULL, NULL, NULL, NULL};
+	McpHeaders	headers = {NULL, NULL, NULL, NULL};
 	McpCall		call;
 	McpRoute	taken;
 

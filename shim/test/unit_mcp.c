@@ -49,7 +49,7 @@ echo(McpCall *call, json_t *arguments)
 }
 
 static const McpTool tools[] = {
-	{"echo", NULL, "says hi", "{\"type\":\"object\"}", NULL, 0, echo, NULL}
+	{"echo", NULL, "says hi", "{\"type\":\"object\"}", NULL, 0, echo}
 };
 
 static const McpHost host = {
@@ -152,7 +152,7 @@ test_tools(void)
 static void
 test_headers(void)
 {
-	McpHeaders	good = {"2026-07-28", "tools/call", "echo", NULL, NULL, NULL};
+	McpHeaders	good = {"2026-07-28", "tools/call", "echo", NULL};
 	McpHeaders	h = good;
 
 	check_answer(CALL_ECHO, &good, 200, "\"result\"");
