@@ -167,8 +167,7 @@ digest_address(const struct sockaddr *address)
 static void
 refuse_for_now(HttpCall *hc, const char *message, int seconds)
 {
-	mcp_error(&hc->call, MCP_TOO_MANY, message, NULL);
-	hc->call.http_status = 429;
+	mcp_error(&hc->call, MCP_TOO_MANY, message);
 	hc->call.retry_after = seconds;
 }
 

@@ -328,7 +328,7 @@ refuse(HttpCall *hc, unsigned status, int code, const char *message)
 
 	metrics_count(METRICS_HTTP_REFUSED);
 	buf_init(&body);
-	jsonrpc_error(&body, NULL, code, message, NULL);
+	jsonrpc_error(&body, NULL, code, message);
 	return respond(hc, status, "application/json", body);
 }
 
@@ -553,9 +553,7 @@ defer(HttpCall *hc)
 	set_waiting(hc, true);
 	if (!loop_submit(hc->http->loop, &hc->call))
 	{
-		mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting",
-				  NULL);
-		hc->call.http_status = 503;
+		mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting");
 		finish(&hc->call);
 	}
 	return hc->waiting ? answer(hc) : MHD_YES;

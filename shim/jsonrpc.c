@@ -167,18 +167,8 @@ jsonrpc_begin(Buf *out, const json_t *id)
 }
 
 void
-jsonrpc_error(Buf *out, const json_t *id, int code, const char *message,
-			  const char *data)
+jsonrpc_error(Buf *out, const json_t *id, int code, const char *message)
 {
 	jsonrpc_begin(out, id);
-	buf_puts(out, "\"error\":{\"code\":");
-	buf_int(out, code);
-	buf_puts(out, ",\"message\":");
-	buf_json_cstr(out, message);
-	if (data != NULL)
-	{
-		buf_puts(out, ",\"data\":");
-		buf_puts(out, data);
-	}
-	buf_puts(out, "}}");
+	json_util_put(out, "'error':{'code':%d,'message':'%s'}}", code, message);
 }

@@ -48,8 +48,8 @@ extern void jsonrpc_clear(JsonRpcMessage *msg);
 /* {"jsonrpc":"2.0","id":..., up to the member that follows */
 extern void jsonrpc_begin(Buf *out, const json_t *id);
 
-/* A whole error response; data (JSON text) may be NULL. */
+/* A whole error response. */
 extern void jsonrpc_error(Buf *out, const json_t *id, int code,
-						  const char *message, const char *data);
+						  const char *message);
 
 #endif							/* JSONRPC_H */

@@ -304,14 +304,18 @@ extern void mcp_put(McpCall *call, const char *template,...)
 extern void mcp_cache_hint(McpCall *call);
 extern void mcp_result_end(McpCall *call);
 
-/* Replaces whatever was written by an error; data is JSON text or NULL. */
-extern void mcp_error(McpCall *call, int code, const char *message,
-					  const char *data);
+/*
+ * Each replaces whatever was written by an error, sets the HTTP status that
+ * goes with its code, and returns false, which the caller may return.
+ */
+extern bool mcp_error(McpCall *call, int code, const char *message);
 
-/* The same for what params lack; false, which the caller may return. */
+/* The message, quoted, and what follows it by a template of json_util_put. */
+extern bool mcp_error_put(McpCall *call, int code, const char *template,...)
+			__attribute__((format(printf, 3, 4)));
 extern bool mcp_invalid_params(McpCall *call, const char *message);
-extern void mcp_missing_capability(McpCall *call, const char *capabilities);
-extern void mcp_not_found(McpCall *call, const char *message);
+extern bool mcp_missing_capability(McpCall *call, const char *capabilities);
+extern void mcp_not_found(McpCall *call, const char *uri);
 
 /* Whether the client declared a capability ("elicitation"), or an extension. */
 extern json_t *mcp_client_capability(const McpCall *call, const char *name);

@@ -302,34 +302,47 @@ mcp_result_end(McpCall *call)
 	buf_puts(&call->out, "}}");
 }
 
-void
-mcp_error(McpCall *call, int code, const char *message, const char *data)
+bool
+mcp_error_put(McpCall *call, int code, const char *template,...)
 {
+	va_list		args;
+
 	buf_reset(&call->out);
-	jsonrpc_error(&call->out, call->msg.id, code, message, data);
+	jsonrpc_begin(&call->out, call->msg.id);
+	json_util_put(&call->out, "'error':{'code':%d,'message':", code);
+	va_start(args, template);
+	json_util_vput(&call->out, template, args);
+	va_end(args);
+	buf_puts(&call->out, "}}");
 	call->outcome = MCP_OUTCOME_FAULT;
-	if (code == JSONRPC_INTERNAL_ERROR)
+	if (code > 0)
+		call->http_status = code;
+	else if (code == JSONRPC_INTERNAL_ERROR)
 		call->http_status = 500;
+	else if (code == MCP_HEADER_MISMATCH || code == MCP_MISSING_CAPABILITY ||
+			 code == MCP_UNSUPPORTED_VERSION)
+		call->http_status = 400;
+	return false;
+}
+
+bool
+mcp_error(McpCall *call, int code, const char *message)
+{
+	return mcp_error_put(call, code, "'%s'", message);
 }
 
 /* message goes on after "Invalid params: " */
 bool
 mcp_invalid_params(McpCall *call, const char *message)
 {
-	Buf			text;
-
-	buf_init(&text);
-	buf_printf(&text, "Invalid params: %s", message);
-	mcp_error(call, JSONRPC_INVALID_PARAMS,
-			  buf_ok(&text) ? text.data : "Invalid params", NULL);
-	buf_free(&text);
-	return false;
+	return mcp_error_put(call, JSONRPC_INVALID_PARAMS, "'Invalid params: %s'",
+						 message);
 }
 
 bool
 mcp_bad_request(McpCall *call, int code, const char *message)
 {
-	mcp_error(call, code, message, NULL);
+	mcp_error(call, code, message);
 	call->http_status = 400;
 	return false;
 }
@@ -338,37 +351,24 @@ mcp_bad_request(McpCall *call, int code, const char *message)
 bool
 mcp_refuse_cursor(McpCall *call)
 {
-	if (json_object_get(call->msg.params, "cursor") == NULL)
-		return false;
-	mcp_invalid_params(call, "unknown cursor");
-	return true;
+	return json_object_get(call->msg.params, "cursor") != NULL &&
+		!mcp_invalid_params(call, "unknown cursor");
 }
 
 void
-mcp_not_found(McpCall *call, const char *message)
+mcp_not_found(McpCall *call, const char *uri)
 {
-	Buf			data;
-	const char *uri = json_util_string(call->msg.params, "uri");
-
-	buf_init(&data);
-	json_util_put(&data, "{'uri':'%s'}", uri != NULL ? uri : "");
-	mcp_error(call, call->era == MCP_MODERN ? JSONRPC_INVALID_PARAMS :
-			  MCP_RESOURCE_NOT_FOUND_LEGACY, message,
-			  uri != NULL && buf_ok(&data) ? data.data : NULL);
-	buf_free(&data);
+	mcp_error_put(call, call->era == MCP_MODERN ? JSONRPC_INVALID_PARAMS :
+				  MCP_RESOURCE_NOT_FOUND_LEGACY,
+				  "'Resource not found','data':{'uri':'%s'}", uri);
 }
 
-void
+bool
 mcp_missing_capability(McpCall *call, const char *capabilities)
 {
-	Buf			data;
-
-	buf_init(&data);
-	buf_printf(&data, "{\"requiredCapabilities\":%s}", capabilities);
-	mcp_error(call, MCP_MISSING_CAPABILITY, "Missing required client capability",
-			  buf_cstr(&data));
-	call->http_status = 400;
-	buf_free(&data);
+	return mcp_error_put(call, MCP_MISSING_CAPABILITY,
+						 "'Missing required client capability',"
+						 "'data':{'requiredCapabilities':%s}", capabilities);
 }
 
 void
@@ -383,16 +383,16 @@ mcp_put_versions(Buf *out)
 static bool
 unsupported_version(McpCall *call, const char *requested)
 {
-	Buf			data;
+	Buf			supported;
 
-	buf_init(&data);
-	buf_puts(&data, "{\"supported\":");
-	mcp_put_versions(&data);
-	json_util_put(&data, ",'requested':'%s'}", requested);
-	mcp_error(call, MCP_UNSUPPORTED_VERSION, "Unsupported protocol version",
-			  buf_ok(&data) ? data.data : NULL);
-	call->http_status = 400;
-	buf_free(&data);
+	buf_init(&supported);
+	mcp_put_versions(&supported);
+	mcp_error_put(call, MCP_UNSUPPORTED_VERSION, "'Unsupported protocol version',"
+				  "'data':{'supported':%s,'requested':'%s'}",
+				  buf_cstr(&supported), requested);
+	if (!buf_ok(&supported))
+		call->out.failed = true;
+	buf_free(&supported);
 	return false;
 }
 
@@ -482,17 +482,10 @@ join_session(McpCall *call, const char *id)
 	if (call->mcp->sessions == NULL)
 		return true;
 	if (!auth_owner(call->credential, &owner))
-	{
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
-		return false;
-	}
+		return mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
 	version = session_find(call->mcp->sessions, id, &owner, time(NULL));
 	if (version == NULL)
-	{
-		mcp_error(call, MCP_UNKNOWN_SESSION, "Session not found", NULL);
-		call->http_status = 404;
-		return false;
-	}
+		return mcp_error(call, MCP_UNKNOWN_SESSION, "Session not found");
 	call->version = version;
 	strncpy(call->session, id, sizeof(call->session) - 1);
 	return true;
@@ -536,15 +529,10 @@ mcp_accept_notification(McpCall *call, bool http)
 static McpRoute
 reject_method(McpCall *call)
 {
-	Buf			message;
-
-	buf_init(&message);
-	buf_printf(&message, "Method not found: %s", call->msg.method);
-	mcp_error(call, JSONRPC_METHOD_NOT_FOUND,
-			  buf_ok(&message) ? message.data : "Method not found", NULL);
+	mcp_error_put(call, JSONRPC_METHOD_NOT_FOUND, "'Method not found: %s'",
+				  call->msg.method);
 	if (call->era == MCP_MODERN)
 		call->http_status = 404;
-	buf_free(&message);
 	return MCP_ANSWERED;
 }
 
@@ -627,7 +615,7 @@ mcp_accept(McpCall *call, const char *text, size_t len,
 	jsonrpc_parse(text, len, &call->msg);
 	taken = route(call, headers);
 	if (taken == MCP_ANSWERED && !buf_ok(&call->out))
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
 	return taken;
 }
 
@@ -644,7 +632,7 @@ settle(McpCall *call)
 {
 	if (!buf_ok(&call->out))
 		mcp_error(call, JSONRPC_INTERNAL_ERROR,
-				  "The result is larger than this server can hold", NULL);
+				  "The result is larger than this server can hold");
 	if (atomic_load(&call->cancelled))
 	{
 		call->outcome = MCP_OUTCOME_CANCELLED;

@@ -199,11 +199,9 @@ mcp_completion(McpCall *call, const char *const *values, size_t count)
 bool
 mcp_may_use_tasks(McpCall *call)
 {
-	if (mcp_client_extension(call, MCP_TASKS_EXTENSION))
-		return true;
-	mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
-						   "\":{}}}");
-	return false;
+	return mcp_client_extension(call, MCP_TASKS_EXTENSION) ||
+		mcp_missing_capability(call, "{\"extensions\":{\"" MCP_TASKS_EXTENSION
+							   "\":{}}}");
 }
 
 static const char *

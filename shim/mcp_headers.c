@@ -32,16 +32,11 @@ bool
 mcp_check_header(McpCall *call, const char *header, const char *body,
 				 size_t body_len, const char *name)
 {
-	Buf			message;
-
 	if (header != NULL && header_equals(header, body, body_len))
 		return true;
-	buf_init(&message);
-	buf_printf(&message, "Header mismatch: %s %s", name, header == NULL ?
-			   "is missing" : "does not match the body");
-	mcp_bad_request(call, MCP_HEADER_MISMATCH, buf_cstr(&message));
-	buf_free(&message);
-	return false;
+	return mcp_error_put(call, MCP_HEADER_MISMATCH, "'Header mismatch: %s %s'",
+						 name, header == NULL ? "is missing" :
+						 "does not match the body");
 }
 
 /* Mcp-Name mirrors params.name, params.uri or params.taskId. */

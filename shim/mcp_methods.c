@@ -161,7 +161,7 @@ tools_call(McpCall *call)
 	}
 	arguments = json_object();
 	if (arguments == NULL)
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
 	else
 		call->tool->handler(call, arguments);
 	json_decref(arguments);

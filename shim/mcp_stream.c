@@ -117,7 +117,7 @@ mcp_listen(McpCall *call)
 		opened = true;
 	}
 	else
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
 	buf_free(&ack);
 	if (opened && mcp->host->listening != NULL)
 		mcp->host->listening(mcp->host->context, credential);
@@ -238,7 +238,7 @@ end_stream(McpCall *call)
 	mcp_result_begin_as(call, "complete", buf_cstr(&meta));
 	mcp_result_end(call);
 	if (!buf_ok(&meta) || !buf_ok(&call->out))
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory", NULL);
+		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
 	buf_free(&meta);
 	call->transport->finish(call);
 }
@@ -282,7 +282,7 @@ mcp_refuse_streams(Mcp *mcp, const char *credential, const char *message)
 	while ((call = take_stream(mcp, credential)) != NULL)
 	{
 		call->verdict = MCP_REFUSED;
-		mcp_error(call, MCP_UNAUTHORIZED, message, NULL);
+		mcp_error(call, MCP_UNAUTHORIZED, message);
 		call->transport->finish(call);
 	}
 }

@@ -247,7 +247,7 @@ answer_document(McpCall *call, const char *uri, const DbOutcome *outcome)
 
 	if (text == NULL)
 	{
-		mcp_not_found(call, "Resource not found");
+		mcp_not_found(call, uri);
 		return;
 	}
 	mcp_result_begin(call);
@@ -267,7 +267,7 @@ resources_read(McpCall *call, const char *uri)
 
 	if (!parse_uri(uri, &run.steps[0], names))
 	{
-		mcp_not_found(call, "Resource not found");
+		mcp_not_found(call, uri);
 		return;
 	}
 	if (tools_fetch(call, &run, &outcome))

@@ -119,7 +119,7 @@ handle_line(const char *line, size_t len)
 		case MCP_DEFERRED:
 			if (worker_submit(server->workers, call))
 				return;
-			mcp_error(call, MCP_OVERLOADED, "Too many calls are waiting", NULL);
+			mcp_error(call, MCP_OVERLOADED, "Too many calls are waiting");
 			break;
 		case MCP_SILENT:
 			buf_reset(&call->out);
@@ -137,7 +137,7 @@ refuse_long_line(void)
 
 	buf_init(&answer);
 	jsonrpc_error(&answer, NULL, JSONRPC_INVALID_REQUEST,
-				  "Invalid Request: the message is too large", NULL);
+				  "Invalid Request: the message is too large");
 	buf_putc(&answer, '\n');
 	if (buf_ok(&answer))
 		write_all(answer.data, answer.len);

@@ -497,9 +497,8 @@ answer_by_status(McpCall *call, const DbOutcome *outcome)
 		code = MCP_TOO_MANY;
 	if (code == 0 || !call->transport->challenges)
 		return false;
-	mcp_error(call, code, outcome->error.message, NULL);
+	mcp_error(call, code, outcome->error.message);
 	call->outcome = MCP_OUTCOME_REFUSED;
-	call->http_status = code;
 	if (code == MCP_FORBIDDEN)
 		set_scope(call, outcome);
 	if (code == MCP_TOO_MANY)
@@ -663,15 +662,13 @@ tools_answer(McpCall *call, ToolsRun *run,
 bool
 tools_fetch(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
-	char		data[32];
-
 	if (tools_exec(call, run, outcome))
 		return true;
-	snprintf(data, sizeof(data), "{\"sqlstate\":\"%.5s\"}",
-			 outcome->error.sqlstate);
 	if (!answer_by_status(call, outcome))
 	{
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, outcome->error.message, data);
+		mcp_error_put(call, JSONRPC_INTERNAL_ERROR,
+					  "'%s','data':{'sqlstate':'%s'}", outcome->error.message,
+					  outcome->error.sqlstate);
 		call->http_status = 200;
 	}
 	return false;

@@ -699,8 +699,7 @@ multi_input(McpCall *call, json_t *arguments)
 static void
 unknown_task(McpCall *call)
 {
-	mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown task",
-			  NULL);
+	mcp_invalid_params(call, "unknown task");
 }
 
 static void
@@ -821,8 +820,7 @@ list_resources(McpCall *call, const char *cursor)
 {
 	if (cursor != NULL)
 	{
-		mcp_error(call, JSONRPC_INVALID_PARAMS, "Invalid params: unknown cursor",
-				  NULL);
+		mcp_invalid_params(call, "unknown cursor");
 		return;
 	}
 	mcp_result_begin(call);
@@ -880,7 +878,7 @@ read_resource(McpCall *call, const char *uri)
 		buf_free(&text);
 	}
 	else
-		mcp_not_found(call, "Resource not found");
+		mcp_not_found(call, uri);
 }
 
 /* ------------------------------------------------------------------------

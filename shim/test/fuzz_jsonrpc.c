@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	compare_with_jansson((const char *) data, size);
 	buf_init(&out);
 	jsonrpc_parse((const char *) data, size, &msg);
-	jsonrpc_error(&out, msg.id, -32600, "x", NULL);
+	jsonrpc_error(&out, msg.id, -32600, "x");
 	answer = json_util_load(buf_cstr(&out), out.len, &fault);
 	if (answer == NULL ||
 		(msg.id != NULL && !json_equal(json_object_get(answer, "id"), msg.id)))

@@ -59,7 +59,7 @@ static void
 with_text(McpCall *call, const char *text)
 {
 	if (text != NULL && *text == 'n')
-		mcp_not_found(call, "no");
+		mcp_not_found(call, text);
 	else
 		answer(call);
 }

@@ -24,7 +24,7 @@ check_echo(const char *text, const char *wanted)
 
 	buf_init(&out);
 	jsonrpc_parse(text, strlen(text), &msg);
-	jsonrpc_error(&out, msg.id, -1, "m", "{}");
+	jsonrpc_error(&out, msg.id, -1, "m");
 	CHECK_TEXT(buf_cstr(&out), wanted);
 	buf_free(&out);
 	jsonrpc_clear(&msg);
@@ -82,13 +82,13 @@ test_ids(void)
 {
 	check_echo("{\"jsonrpc\":\"2.0\",\"id\":-7,\"method\":\"p\"}",
 			   "{\"jsonrpc\":\"2.0\",\"id\":-7,"
-			   "\"error\":{\"code\":-1,\"message\":\"m\",\"data\":{}}}");
+			   "\"error\":{\"code\":-1,\"message\":\"m\"}}");
 	check_echo("{\"jsonrpc\":\"2.0\",\"id\":\"a\\\"\\u0000\",\"method\":\"p\"}",
 			   "{\"jsonrpc\":\"2.0\",\"id\":\"a\\\"\\u0000\","
-			   "\"error\":{\"code\":-1,\"message\":\"m\",\"data\":{}}}");
+			   "\"error\":{\"code\":-1,\"message\":\"m\"}}");
 	check_echo("{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"p\"}",
 			   "{\"jsonrpc\":\"2.0\","
-			   "\"error\":{\"code\":-1,\"message\":\"m\",\"data\":{}}}");
+			   "\"error\":{\"code\":-1,\"message\":\"m\"}}");
 }
 
 int
