@@ -8,28 +8,27 @@
 
 #include <string.h>
 
-static void
-set_invalid(JsonRpcMessage *msg, int code, const char *message)
+static JsonRpcKind
+invalid(JsonRpcMessage *msg, int code, const char *message)
 {
-	msg->kind = JSONRPC_INVALID;
 	msg->error_code = code;
 	msg->error_message = message;
+	return JSONRPC_INVALID;
 }
 
-static void
-set_fault(JsonRpcMessage *msg, JsonFault fault)
+static JsonRpcKind
+invalid_text(JsonRpcMessage *msg, JsonFault fault)
 {
 	if (fault == JSON_FAULT_DEPTH)
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: nested too deeply");
-	else if (fault == JSON_FAULT_SIZE)
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: too many values");
-	else if (fault == JSON_FAULT_MEMORY)
-		set_invalid(msg, JSONRPC_INTERNAL_ERROR, "Out of memory");
-	else
-		set_invalid(msg, JSONRPC_PARSE_ERROR,
-					"Parse error: not valid JSON in UTF-8");
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: nested too deeply");
+	if (fault == JSON_FAULT_SIZE)
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: too many values");
+	if (fault == JSON_FAULT_MEMORY)
+		return invalid(msg, JSONRPC_INTERNAL_ERROR, "Out of memory");
+	return invalid(msg, JSONRPC_PARSE_ERROR,
+				   "Parse error: not valid JSON in UTF-8");
 }
 
 /* MCP narrows JSON-RPC here: a string or an integer, never null. */
@@ -42,86 +41,50 @@ id_is_usable(const json_t *id)
 }
 
 static bool
-read_id(JsonRpcMessage *msg)
-{
-	const json_t *id = json_object_get(msg->root, "id");
-
-	if (id == NULL)
-		return true;
-	if (!id_is_usable(id))
-	{
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: id must be a string or an integer");
-		return false;
-	}
-	msg->id = id;
-	return true;
-}
-
-static bool
-read_method(JsonRpcMessage *msg, const json_t *method)
+method_is_usable(const json_t *method)
 {
 	size_t		len = json_string_length(method);
 
-	msg->method = json_string_value(method);
-	if (msg->method == NULL || len == 0 || len > JSONRPC_MAX_METHOD ||
-		strlen(msg->method) != len)
-	{
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: method must be a short string");
-		return false;
-	}
-	return true;
+	return json_is_string(method) && len > 0 && len <= JSONRPC_MAX_METHOD &&
+		strlen(json_string_value(method)) == len;
 }
 
-static bool
-read_params(JsonRpcMessage *msg)
+static JsonRpcKind
+read_members(JsonRpcMessage *msg)
 {
-	json_t	   *params = json_object_get(msg->root, "params");
-
-	if (params != NULL && !json_is_object(params))
-	{
-		set_invalid(msg, json_is_array(params) ? JSONRPC_INVALID_PARAMS :
-					JSONRPC_INVALID_REQUEST, "params must be an object");
-		return false;
-	}
-	msg->params = params;
-	return true;
-}
-
-static void
-classify(JsonRpcMessage *msg)
-{
+	const json_t *id = json_object_get(msg->root, "id");
 	const char *version;
 	const json_t *method;
+	json_t	   *params;
 
 	if (json_is_array(msg->root))
-	{
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: batches are not supported");
-		return;
-	}
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: batches are not supported");
 	if (!json_is_object(msg->root))
-	{
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: not an object");
-		return;
-	}
-	if (!read_id(msg))
-		return;
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: not an object");
+	if (id != NULL && !id_is_usable(id))
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: id must be a string or an integer");
+	msg->id = id;
 	version = json_util_string(msg->root, "jsonrpc");
 	if (version == NULL || strcmp(version, "2.0") != 0)
-	{
-		set_invalid(msg, JSONRPC_INVALID_REQUEST,
-					"Invalid Request: jsonrpc must be \"2.0\"");
-		return;
-	}
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: jsonrpc must be \"2.0\"");
 	method = json_object_get(msg->root, "method");
 	if (method == NULL && (json_object_get(msg->root, "result") != NULL ||
 						   json_object_get(msg->root, "error") != NULL))
-		msg->kind = JSONRPC_RESPONSE;
-	else if (read_method(msg, method) && read_params(msg))
-		msg->kind = msg->id != NULL ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
+		return JSONRPC_RESPONSE;
+	if (!method_is_usable(method))
+		return invalid(msg, JSONRPC_INVALID_REQUEST,
+					   "Invalid Request: method must be a short string");
+	params = json_object_get(msg->root, "params");
+	if (params != NULL && !json_is_object(params))
+		return invalid(msg, json_is_array(params) ? JSONRPC_INVALID_PARAMS :
+					   JSONRPC_INVALID_REQUEST, "params must be an object");
+	msg->method = json_string_value(method);
+	msg->params = params;
+	return id != NULL ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
 }
 
 void
@@ -131,10 +94,8 @@ jsonrpc_parse(const char *text, size_t len, JsonRpcMessage *msg)
 
 	memset(msg, 0, sizeof(*msg));
 	msg->root = json_util_load_message(text, len, JSON_UTIL_MAX_VALUES, &fault);
-	if (msg->root == NULL)
-		set_fault(msg, fault);
-	else
-		classify(msg);
+	msg->kind = msg->root != NULL ? read_members(msg) :
+		invalid_text(msg, fault);
 }
 
 void
@@ -142,7 +103,7 @@ jsonrpc_take(json_t *root, JsonRpcMessage *msg)
 {
 	memset(msg, 0, sizeof(*msg));
 	msg->root = root;
-	classify(msg);
+	msg->kind = read_members(msg);
 }
 
 void
