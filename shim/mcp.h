@@ -79,7 +79,7 @@ typedef struct McpTool
 	const char *input_schema;	/* JSON text */
 	const char *output_schema;	/* JSON text or NULL */
 	int			flags;
-	void		(*handler) (McpCall *call, json_t *arguments);
+	void		(*handler) (McpCall *call, json_t *arguments);	/* NULL: none */
 } McpTool;
 
 typedef struct McpPrompt
@@ -294,8 +294,7 @@ extern bool mcp_session_end(Mcp *mcp, const char *id, const char *credential);
 
 /* {"jsonrpc":...,"result":{ with resultType and serverInfo where they belong */
 extern void mcp_result_begin(McpCall *call);
-extern void mcp_result_begin_as(McpCall *call, const char *result_type,
-								const char *extra_meta);
+extern void mcp_result_begin_as(McpCall *call, const char *result_type);
 extern void mcp_member(McpCall *call, const char *name);
 
 /* Members by a template of json_util_put. */

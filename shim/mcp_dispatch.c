@@ -243,8 +243,7 @@ cancel_by_id(McpCall *note, bool http)
  */
 
 void
-mcp_result_begin_as(McpCall *call, const char *result_type,
-					const char *extra_meta)
+mcp_result_begin_as(McpCall *call, const char *result_type)
 {
 	buf_reset(&call->out);
 	jsonrpc_begin(&call->out, call->msg.id);
@@ -253,10 +252,8 @@ mcp_result_begin_as(McpCall *call, const char *result_type,
 		return;
 	buf_puts(&call->out, "\"resultType\":");
 	buf_json_cstr(&call->out, result_type);
-	buf_puts(&call->out, ",\"_meta\":{");
-	if (extra_meta != NULL)
-		buf_puts(&call->out, extra_meta);
-	buf_puts(&call->out, "\"io.modelcontextprotocol/serverInfo\":");
+	buf_puts(&call->out,
+			 ",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":");
 	buf_puts(&call->out, call->mcp->server_info);
 	buf_putc(&call->out, '}');
 }
@@ -264,7 +261,7 @@ mcp_result_begin_as(McpCall *call, const char *result_type,
 void
 mcp_result_begin(McpCall *call)
 {
-	mcp_result_begin_as(call, "complete", NULL);
+	mcp_result_begin_as(call, "complete");
 }
 
 void

@@ -152,19 +152,7 @@ tools_list(McpCall *call)
 static void
 tools_call(McpCall *call)
 {
-	json_t	   *arguments = json_object_get(call->msg.params, "arguments");
-
-	if (arguments != NULL)
-	{
-		call->tool->handler(call, arguments);
-		return;
-	}
-	arguments = json_object();
-	if (arguments == NULL)
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
-	else
-		call->tool->handler(call, arguments);
-	json_decref(arguments);
+	call->tool->handler(call, json_object_get(call->msg.params, "arguments"));
 }
 
 static const McpMethod own_methods[] = {

@@ -51,13 +51,14 @@ put_note(Buf *out, const McpCall *stream, const char *method)
 
 /* Says back what of the filter is known here. */
 static void
-put_acknowledgement(Buf *out, const McpCall *call)
+put_acknowledgement(McpCall *call)
 {
 	static const char *const wishes[] = {
 		"toolsListChanged", "promptsListChanged", "resourcesListChanged",
 		"resourceSubscriptions", "taskIds"
 	};
 	const char *comma = "";
+	Buf		   *out = &call->out;
 
 	put_note(out, call, "notifications/subscriptions/acknowledged");
 	buf_puts(out, ",\"notifications\":{");
@@ -100,28 +101,21 @@ mcp_listen(McpCall *call)
 {
 	Mcp		   *mcp = call->mcp;
 	const char *credential = call->credential;
-	bool		opened = false;
-	Buf			ack;
 
 	if (!may_listen(call))
 		return false;
-	buf_init(&ack);
-	put_acknowledgement(&ack, call);
-	if (buf_ok(&ack))
-	{
-		pthread_mutex_lock(&mcp->lock);
-		call->streaming = true;
-		LIST_INSERT_HEAD(&mcp->streams, call, link);
-		call->transport->notify(call, ack.data, ack.len);
-		pthread_mutex_unlock(&mcp->lock);
-		opened = true;
-	}
-	else
-		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
-	buf_free(&ack);
-	if (opened && mcp->host->listening != NULL)
+	put_acknowledgement(call);
+	if (!buf_ok(&call->out))
+		return false;			/* mcp_accept says so */
+	pthread_mutex_lock(&mcp->lock);
+	call->streaming = true;
+	LIST_INSERT_HEAD(&mcp->streams, call, link);
+	call->transport->notify(call, call->out.data, call->out.len);
+	buf_reset(&call->out);
+	pthread_mutex_unlock(&mcp->lock);
+	if (mcp->host->listening != NULL)
 		mcp->host->listening(mcp->host->context, credential);
-	return opened;
+	return true;
 }
 
 /* Sends one notification: members go after _meta in params. */
@@ -230,16 +224,13 @@ mcp_leave_stream(McpCall *call)
 static void
 end_stream(McpCall *call)
 {
-	Buf			meta;
-
-	buf_init(&meta);
-	json_util_put(&meta, "'io.modelcontextprotocol/subscriptionId':%p,",
-				  call->msg.id);
-	mcp_result_begin_as(call, "complete", buf_cstr(&meta));
-	mcp_result_end(call);
-	if (!buf_ok(&meta) || !buf_ok(&call->out))
+	jsonrpc_begin(&call->out, call->msg.id);
+	json_util_put(&call->out, "'result':{'resultType':'complete','_meta':{"
+				  "'io.modelcontextprotocol/subscriptionId':%p,"
+				  "'io.modelcontextprotocol/serverInfo':%s}}}",
+				  call->msg.id, call->mcp->server_info);
+	if (!buf_ok(&call->out))
 		mcp_error(call, JSONRPC_INTERNAL_ERROR, "Out of memory");
-	buf_free(&meta);
 	call->transport->finish(call);
 }
 

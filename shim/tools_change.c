@@ -182,7 +182,7 @@ answer_link(McpCall *call, long long change_id)
 	Buf		   *out = &call->out;
 
 	snprintf(state, sizeof(state), "%lld", change_id);
-	mcp_result_begin_as(call, "input_required", NULL);
+	mcp_result_begin_as(call, "input_required");
 	mcp_put(call, "'inputRequests':{'review':{'method':'elicitation/create',"
 			"'params':{'mode':'url','message':'");
 	json_util_text(out, "Change %lld waits for a person's review.", change_id);

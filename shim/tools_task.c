@@ -93,7 +93,7 @@ tools_put_task(Buf *out, const char *database, const json_t *change,
 void
 tools_answer_task(McpCall *call, const char *database, const json_t *change)
 {
-	mcp_result_begin_as(call, "task", NULL);
+	mcp_result_begin_as(call, "task");
 	buf_putc(&call->out, ',');
 	tools_put_task(&call->out, database != NULL ? database : MAIN_DATABASE,
 				   change, false);

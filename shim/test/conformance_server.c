@@ -73,7 +73,7 @@ ask_for(McpCall *call, const char *requests, const char *state)
 	buf_init(&sealed);
 	if (state != NULL)
 		mcp_state_seal(call, state, 300, &sealed);
-	mcp_result_begin_as(call, "input_required", NULL);
+	mcp_result_begin_as(call, "input_required");
 	mcp_member(call, "inputRequests");
 	buf_puts(&call->out, requests);
 	if (state != NULL)
@@ -622,7 +622,7 @@ start_task(McpCall *call, TaskKind kind, int seconds, int questions,
 	task->waiting[0] = questions > 0;
 	task->waiting[1] = questions > 1;
 	snprintf(task->text, sizeof(task->text), "%s", text);
-	mcp_result_begin_as(call, "task", NULL);
+	mcp_result_begin_as(call, "task");
 	buf_puts(&call->out, call->out.data[call->out.len - 1] == '{' ? "" : ",");
 	put_task(&call->out, task);
 	mcp_result_end(call);
