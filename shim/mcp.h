@@ -92,14 +92,13 @@ typedef struct McpPrompt
 	void		(*handler) (McpCall *call, json_t *arguments);
 } McpPrompt;
 
-/* What completion/complete asks about. */
-typedef struct McpReference
+/* What is to be done to a task. */
+typedef enum McpTaskVerb
 {
-	bool		is_prompt;		/* else a resource template */
-	const char *name;			/* of the prompt, or the template's URI */
-	const char *argument;
-	const char *value;			/* typed so far */
-} McpReference;
+	MCP_TASK_GET,
+	MCP_TASK_CANCEL,
+	MCP_TASK_UPDATE				/* by params.inputResponses, an object */
+} McpTaskVerb;
 
 /* What a parked call waits for; the host's own. */
 typedef enum McpProgress
@@ -126,8 +125,7 @@ typedef struct McpHost
 	const char *capabilities;	/* members of the capabilities object */
 	const McpTool *tools;		/* in the order of tools/list */
 	size_t		tool_count;
-	const McpMethod *methods;	/* besides the core's own */
-	size_t		method_count;
+	const McpMethod *methods;	/* besides the core's; ends with no name */
 	const McpParking *parking;	/* NULL: no tool parks */
 	const char *list_scope;		/* cacheScope of lists and reads */
 	long		list_ttl_ms;
@@ -142,11 +140,9 @@ typedef struct McpHost
 	void		(*read_resource) (McpCall *call, const char *uri);
 	const McpPrompt *prompts;	/* in the order of prompts/list */
 	size_t		prompt_count;
-	void		(*complete) (McpCall *call, const McpReference *ref);
-	void		(*get_task) (McpCall *call, const char *task_id);
-	void		(*cancel_task) (McpCall *call, const char *task_id);
-	void		(*update_task) (McpCall *call, const char *task_id,
-								json_t *responses);
+	void		(*complete) (McpCall *call, const char *argument,
+							 const char *typed);
+	void		(*task) (McpCall *call, McpTaskVerb verb, const char *task_id);
 
 	/* a stream was opened; not on a worker, and the stream may end any time */
 	void		(*listening) (void *context, const char *credential);

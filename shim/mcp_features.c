@@ -17,11 +17,10 @@ static const char *
 required_text(McpCall *call, const char *name)
 {
 	const char *text = json_util_string(call->msg.params, name);
-	char		message[64];
 
-	snprintf(message, sizeof(message), "%s must be a string", name);
 	if (text == NULL)
-		mcp_invalid_params(call, message);
+		mcp_error_put(call, JSONRPC_INVALID_PARAMS,
+					  "'Invalid params: %s must be a string'", name);
 	return text;
 }
 
@@ -145,35 +144,24 @@ prompts_get(McpCall *call)
  * ------------------------------------------------------------------------
  */
 
-static bool
-read_reference(const json_t *params, McpReference *ref)
-{
-	const json_t *from = json_util_object(params, "ref");
-	const json_t *argument = json_util_object(params, "argument");
-	const char *type = json_util_string(from, "type");
-
-	if (type == NULL)
-		return false;
-	ref->is_prompt = strcmp(type, "ref/prompt") == 0;
-	if (!ref->is_prompt && strcmp(type, "ref/resource") != 0)
-		return false;
-	ref->name = json_util_string(from, ref->is_prompt ? "name" : "uri");
-	ref->argument = json_util_string(argument, "name");
-	ref->value = json_util_string(argument, "value");
-	return ref->name != NULL && ref->argument != NULL && ref->value != NULL;
-}
-
 static void
 completion_complete(McpCall *call)
 {
-	McpReference ref;
+	const json_t *ref = json_util_object(call->msg.params, "ref");
+	const json_t *argument = json_util_object(call->msg.params, "argument");
+	const char *type = json_util_string_or(ref, "type", "");
+	bool		is_prompt = strcmp(type, "ref/prompt") == 0;
+	const char *of = json_util_string(ref, is_prompt ? "name" : "uri");
+	const char *name = json_util_string(argument, "name");
+	const char *value = json_util_string(argument, "value");
 
-	if (!read_reference(call->msg.params, &ref))
+	if ((!is_prompt && strcmp(type, "ref/resource") != 0) || of == NULL ||
+		name == NULL || value == NULL)
 		mcp_invalid_params(call, "ref and argument are needed");
-	else if (ref.is_prompt && find_prompt(call->mcp->host, ref.name) == NULL)
+	else if (is_prompt && find_prompt(call->mcp->host, of) == NULL)
 		mcp_invalid_params(call, "unknown prompt");
 	else
-		call->mcp->host->complete(call, &ref);
+		call->mcp->host->complete(call, name, value);
 }
 
 void
@@ -204,45 +192,40 @@ mcp_may_use_tasks(McpCall *call)
 							   "\":{}}}");
 }
 
-static const char *
-task_of(McpCall *call)
+static void
+do_to_task(McpCall *call, McpTaskVerb verb)
 {
-	return mcp_may_use_tasks(call) ? required_text(call, "taskId") : NULL;
+	const char *task_id = mcp_may_use_tasks(call) ?
+		required_text(call, "taskId") : NULL;
+
+	if (task_id == NULL)
+		return;
+	if (verb == MCP_TASK_UPDATE &&
+		json_util_object(call->msg.params, "inputResponses") == NULL)
+		mcp_invalid_params(call, "inputResponses must be an object");
+	else
+		call->mcp->host->task(call, verb, task_id);
 }
 
 static void
 tasks_get(McpCall *call)
 {
-	const char *task_id = task_of(call);
-
-	if (task_id != NULL)
-		call->mcp->host->get_task(call, task_id);
+	do_to_task(call, MCP_TASK_GET);
 }
 
 static void
 tasks_cancel(McpCall *call)
 {
-	const char *task_id = task_of(call);
-
-	if (task_id != NULL)
-		call->mcp->host->cancel_task(call, task_id);
+	do_to_task(call, MCP_TASK_CANCEL);
 }
 
 static void
 tasks_update(McpCall *call)
 {
-	const char *task_id = task_of(call);
-	json_t	   *responses = json_util_object(call->msg.params, "inputResponses");
-
-	if (task_id == NULL)
-		return;
-	if (responses == NULL)
-		mcp_invalid_params(call, "inputResponses must be an object");
-	else
-		call->mcp->host->update_task(call, task_id, responses);
+	do_to_task(call, MCP_TASK_UPDATE);
 }
 
-static const McpMethod features[] = {
+const McpMethod mcp_features[] = {
 	{"completion/complete", MCP_BOTH, true, NULL, completion_complete},
 	{"prompts/get", MCP_BOTH, true, "name", prompts_get},
 	{"prompts/list", MCP_BOTH, false, NULL, prompts_list},
@@ -253,16 +236,5 @@ static const McpMethod features[] = {
 	{"tasks/cancel", MCP_MODERN, true, "taskId", tasks_cancel},
 	{"tasks/get", MCP_MODERN, true, "taskId", tasks_get},
 	{"tasks/update", MCP_MODERN, true, "taskId", tasks_update},
+	{NULL, 0, false, NULL, NULL}
 };
-
-const McpMethod *
-mcp_find_feature(const McpHost *host, const char *name, McpEra era)
-{
-	if (host->resource_templates == NULL)
-		return NULL;
-	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
-		if ((features[i].eras & (int) era) != 0 &&
-			strcmp(features[i].name, name) == 0)
-			return &features[i];
-	return NULL;
-}

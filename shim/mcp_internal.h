@@ -44,8 +44,8 @@ extern bool mcp_refuse_cursor(McpCall *call);
 /* One line about a call that is over, where the level is debug. */
 extern void mcp_log_call(const McpCall *call, const char *name);
 
-extern const McpMethod *mcp_find_feature(const McpHost *host,
-										 const char *name, McpEra era);
+/* The methods of mcp_features.c; ends with no name. */
+extern const McpMethod mcp_features[];
 
 extern bool mcp_may_use_tasks(McpCall *call);
 

@@ -162,31 +162,28 @@ static const McpMethod own_methods[] = {
 	{"subscriptions/listen", MCP_MODERN, false, NULL, NULL},
 	{"tools/call", MCP_BOTH, true, "name", tools_call},
 	{"tools/list", MCP_BOTH, false, NULL, tools_list},
+	{NULL, 0, false, NULL, NULL}
 };
-
-static const McpMethod *
-search_methods(const McpMethod *methods, size_t count, const char *name,
-			   McpEra era)
-{
-	for (size_t i = 0; i < count; i++)
-		if ((methods[i].eras & (int) era) != 0 &&
-			strcmp(methods[i].name, name) == 0)
-			return &methods[i];
-	return NULL;
-}
 
 const McpMethod *
 mcp_find_method(const Mcp *mcp, const char *name, McpEra era)
 {
-	const size_t own_count = sizeof(own_methods) / sizeof(own_methods[0]);
-	const McpMethod *method = search_methods(own_methods, own_count, name, era);
+	const McpMethod *const tables[] = {
+		own_methods,
+		mcp->host->resource_templates != NULL ? mcp_features : NULL,
+		mcp->host->methods
+	};
 
-	if (method == NULL)
-		method = mcp_find_feature(mcp->host, name, era);
-	if (method == NULL)
-		method = search_methods(mcp->host->methods, mcp->host->method_count,
-								name, era);
-	return method;
+	for (size_t i = 0; i < 3; i++)
+	{
+		const McpMethod *method = tables[i];
+
+		for (; method != NULL && method->name != NULL; method++)
+			if ((method->eras & (int) era) != 0 &&
+				strcmp(method->name, name) == 0)
+				return method;
+	}
+	return NULL;
 }
 
 const McpTool *

@@ -282,18 +282,18 @@ resources_read(McpCall *call, const char *uri)
 
 /* Schemas and tables are known; of anything else there is nothing to say. */
 void
-resources_complete(McpCall *call, const McpReference *ref)
+resources_complete(McpCall *call, const char *argument, const char *typed)
 {
 	const char *values[PAGE_SIZE + 1];
 	size_t		count = 0;
-	const char *params[2] = {ref->value, PAGE_SIZE_AND_ONE};
+	const char *params[2] = {typed, PAGE_SIZE_AND_ONE};
 	ToolsRun	run = {.steps = {{NULL, 2, params, false}}};
 	DbOutcome	names;
 	size_t		len;
 
-	if (strcmp(ref->argument, "schema") == 0)
+	if (strcmp(argument, "schema") == 0)
 		run.steps[0].sql = SQL_COMPLETE_SCHEMA;
-	else if (strcmp(ref->argument, "table") == 0)
+	else if (strcmp(argument, "table") == 0)
 		run.steps[0].sql = SQL_COMPLETE_TABLE;
 	else
 	{

@@ -213,8 +213,7 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 		.read_resource = resources_read,
 		.prompts = prompts,.prompt_count = prompts_count,
 		.complete = resources_complete,
-		.get_task = tools_get_task,.cancel_task = tools_cancel_task,
-		.update_task = tools_update_task,
+		.task = tools_task,
 		.list_scope = "private",.list_ttl_ms = 60000,
 		.context = context,.parking = &tools_parking
 	};

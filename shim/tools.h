@@ -109,16 +109,14 @@ extern void tools_answer_task(McpCall *call, const char *database,
 							  const json_t *change);
 extern void tools_put_task(Buf *out, const char *database,
 						   const json_t *change, bool details);
-extern void tools_get_task(McpCall *call, const char *task_id);
-extern void tools_cancel_task(McpCall *call, const char *task_id);
-extern void tools_update_task(McpCall *call, const char *task_id,
-							  json_t *responses);
+extern void tools_task(McpCall *call, McpTaskVerb verb, const char *task_id);
 
 /* resources.c and prompts.c */
 extern const char resources_templates[];
 extern void resources_list(McpCall *call, const char *cursor);
 extern void resources_read(McpCall *call, const char *uri);
-extern void resources_complete(McpCall *call, const McpReference *ref);
+extern void resources_complete(McpCall *call, const char *argument,
+							   const char *typed);
 extern const McpPrompt prompts[];
 extern const size_t prompts_count;
 

@@ -148,58 +148,39 @@ fetch_task(McpCall *call, const char *task_id, TaskName *name)
 	return change;
 }
 
-void
-tools_get_task(McpCall *call, const char *task_id)
-{
-	TaskName	name;
-	json_t	   *change = fetch_task(call, task_id, &name);
-
-	if (change == NULL)
-		return;
-	mcp_result_begin(call);
-	buf_putc(&call->out, ',');
-	tools_put_task(&call->out, name.text, change, true);
-	mcp_result_end(call);
-	json_decref(change);
-}
-
-static void
-acknowledge(McpCall *call)
-{
-	mcp_result_begin(call);
-	mcp_result_end(call);
-}
-
 /* Cooperative: a change that is decided already stays what it is. */
-void
-tools_cancel_task(McpCall *call, const char *task_id)
+static void
+withdraw(McpCall *call, const TaskName *name)
 {
-	TaskName	name;
-	json_t	   *change = fetch_task(call, task_id, &name);
 	char		id[24];
 	const char *params[1] = {id};
-	ToolsRun	run = {.steps = {{SQL_WITHDRAW, 1, params, false}}};
+	ToolsRun	run = {
+		.steps = {{SQL_WITHDRAW, 1, params, false}},.database = name->database
+	};
 	DbOutcome	outcome;
 
-	if (change == NULL)
-		return;
-	json_decref(change);
-	snprintf(id, sizeof(id), "%lld", name.change_id);
-	run.database = name.database;
+	snprintf(id, sizeof(id), "%lld", name->change_id);
 	tools_exec(call, &run, &outcome);
 	db_outcome_free(&outcome);
-	acknowledge(call);
 }
 
-/* These tasks ask for nothing, so every response is one to ignore. */
+/* These tasks ask for nothing, so every update is one to ignore. */
 void
-tools_update_task(McpCall *call, const char *task_id, json_t *responses)
+tools_task(McpCall *call, McpTaskVerb verb, const char *task_id)
 {
 	TaskName	name;
 	json_t	   *change = fetch_task(call, task_id, &name);
 
-	(void) responses;
-	if (change != NULL)
-		acknowledge(call);
+	if (change == NULL)
+		return;
+	if (verb == MCP_TASK_CANCEL)
+		withdraw(call, &name);
+	mcp_result_begin(call);
+	if (verb == MCP_TASK_GET)
+	{
+		buf_putc(&call->out, ',');
+		tools_put_task(&call->out, name.text, change, true);
+	}
+	mcp_result_end(call);
 	json_decref(change);
 }

@@ -696,39 +696,6 @@ multi_input(McpCall *call, json_t *arguments)
 	start_task(call, TASK_ASK, 0, 2, "both were confirmed");
 }
 
-static void
-unknown_task(McpCall *call)
-{
-	mcp_invalid_params(call, "unknown task");
-}
-
-static void
-acknowledge(McpCall *call)
-{
-	mcp_result_begin(call);
-	mcp_result_end(call);
-}
-
-static void
-get_task(McpCall *call, const char *task_id)
-{
-	Task	   *task;
-
-	pthread_mutex_lock(&tasks_lock);
-	task = find_task(task_id);
-	if (task != NULL)
-	{
-		age_task(task);
-		mcp_result_begin(call);
-		buf_putc(&call->out, ',');
-		put_task(&call->out, task);
-		mcp_result_end(call);
-	}
-	else
-		unknown_task(call);
-	pthread_mutex_unlock(&tasks_lock);
-}
-
 static bool
 is_terminal(const Task *task)
 {
@@ -736,55 +703,56 @@ is_terminal(const Task *task)
 		strcmp(task->status, "input_required") != 0;
 }
 
+/* Takes answers; a task that has all of them is done. */
 static void
-cancel_task(McpCall *call, const char *task_id)
+take_answers(Task *task, const json_t *responses)
 {
-	Task	   *task;
-
-	pthread_mutex_lock(&tasks_lock);
-	task = find_task(task_id);
-	if (task != NULL)
+	for (int i = 0; i < 2; i++)
 	{
-		age_task(task);
-		if (!is_terminal(task))
-		{
-			task->status = "cancelled";
-			publish_task(task);
-		}
-		acknowledge(call);
+		char		key[16];
+
+		snprintf(key, sizeof(key), "confirm-%d", i);
+		if (json_object_get(responses, key) != NULL)
+			task->waiting[i] = false;
 	}
-	else
-		unknown_task(call);
-	pthread_mutex_unlock(&tasks_lock);
+	if (strcmp(task->status, "input_required") == 0 && !task->waiting[0] &&
+		!task->waiting[1])
+	{
+		task->status = "completed";
+		publish_task(task);
+	}
 }
 
 static void
-update_task(McpCall *call, const char *task_id, json_t *responses)
+do_to_task(McpCall *call, McpTaskVerb verb, const char *task_id)
 {
 	Task	   *task;
 
 	pthread_mutex_lock(&tasks_lock);
 	task = find_task(task_id);
-	if (task != NULL)
+	if (task == NULL)
 	{
-		for (int i = 0; i < 2; i++)
-		{
-			char		key[16];
-
-			snprintf(key, sizeof(key), "confirm-%d", i);
-			if (json_object_get(responses, key) != NULL)
-				task->waiting[i] = false;
-		}
-		if (strcmp(task->status, "input_required") == 0 && !task->waiting[0] &&
-			!task->waiting[1])
-		{
-			task->status = "completed";
-			publish_task(task);
-		}
-		acknowledge(call);
+		mcp_invalid_params(call, "unknown task");
+		pthread_mutex_unlock(&tasks_lock);
+		return;
 	}
+	if (verb == MCP_TASK_UPDATE)
+		take_answers(task, json_object_get(call->msg.params,
+										   "inputResponses"));
 	else
-		unknown_task(call);
+		age_task(task);
+	if (verb == MCP_TASK_CANCEL && !is_terminal(task))
+	{
+		task->status = "cancelled";
+		publish_task(task);
+	}
+	mcp_result_begin(call);
+	if (verb == MCP_TASK_GET)
+	{
+		buf_putc(&call->out, ',');
+		put_task(&call->out, task);
+	}
+	mcp_result_end(call);
 	pthread_mutex_unlock(&tasks_lock);
 }
 
@@ -960,11 +928,12 @@ input_prompt(McpCall *call, json_t *arguments)
 }
 
 static void
-complete(McpCall *call, const McpReference *ref)
+complete(McpCall *call, const char *argument, const char *typed)
 {
 	static const char *const values[] = {"paris", "park", "party"};
 
-	(void) ref;
+	(void) argument;
+	(void) typed;
 	mcp_completion(call, values, 3);
 }
 
@@ -984,6 +953,7 @@ static const McpMethod methods[] = {
 	{"logging/setLevel", MCP_LEGACY, false, NULL, accept_quietly},
 	{"resources/subscribe", MCP_LEGACY, false, NULL, accept_quietly},
 	{"resources/unsubscribe", MCP_LEGACY, false, NULL, accept_quietly},
+	{NULL, 0, false, NULL, NULL}
 };
 
 /* ------------------------------------------------------------------------
@@ -1087,7 +1057,6 @@ static const McpHost host = {
 	.tools = tools,
 	.tool_count = sizeof(tools) / sizeof(tools[0]),
 	.methods = methods,
-	.method_count = sizeof(methods) / sizeof(methods[0]),
 	.list_scope = "public",
 	.list_ttl_ms = 1000,
 	.list_resources = list_resources,
@@ -1098,9 +1067,7 @@ static const McpHost host = {
 	.prompts = prompts,
 	.prompt_count = sizeof(prompts) / sizeof(prompts[0]),
 	.complete = complete,
-	.get_task = get_task,
-	.cancel_task = cancel_task,
-	.update_task = update_task,
+	.task = do_to_task,
 	.responded = take_response
 };
 

@@ -65,17 +65,18 @@ with_text(McpCall *call, const char *text)
 }
 
 static void
-update(McpCall *call, const char *task_id, json_t *responses)
+do_to_task(McpCall *call, McpTaskVerb verb, const char *task_id)
 {
-	(void) responses;
+	(void) verb;
 	with_text(call, task_id);
 }
 
 static void
-complete(McpCall *call, const McpReference *ref)
+complete(McpCall *call, const char *argument, const char *typed)
 {
-	const char *values[2] = {ref->value, "\xff"};
+	const char *values[2] = {typed, "\xff"};
 
+	(void) argument;
 	mcp_completion(call, values, 2);
 }
 
@@ -92,8 +93,7 @@ static const McpHost host = {
 	.capabilities = "\"tools\":{}",.tools = tools,.tool_count = 1,
 	.prompts = prompts,.prompt_count = 1,.list_scope = "private",
 	.list_resources = with_text,.read_resource = with_text,
-	.resource_templates = "[]",.complete = complete,.get_task = with_text,
-	.cancel_task = with_text,.update_task = update
+	.resource_templates = "[]",.complete = complete,.task = do_to_task
 };
 
 /* ---- a transport that counts ---- */
