@@ -71,6 +71,8 @@ typedef struct DbOutcome
 	char		risk[16];
 	bool		borrowed;		/* the results are a ticket's */
 	bool		stale;			/* nothing was done: db_call may do better */
+
+	/* sets of columns, for db_column_in */
 	unsigned char masked[(DB_MAX_COLUMNS + 7) / 8];
 	unsigned char untrusted[(DB_MAX_COLUMNS + 7) / 8];
 } DbOutcome;
@@ -127,7 +129,7 @@ extern void db_listen(const char *dsn, long connect_timeout, int stop_fd,
  * A plain connection, without badging in: what --refresh-keys uses under its
  * own login.
  */
-typedef struct DbPlain DbPlain;
+typedef struct pg_conn DbPlain;
 
 extern DbPlain *db_plain_open(const char *dsn, long connect_timeout);
 extern void db_plain_close(DbPlain *plain);
@@ -147,8 +149,7 @@ extern int	db_rows(const DbOutcome *outcome);
 extern int	db_columns(const DbOutcome *outcome);
 extern const char *db_column_name(const DbOutcome *outcome, int column);
 extern unsigned db_column_type(const DbOutcome *outcome, int column);
-extern bool db_column_masked(const DbOutcome *outcome, int column);
-extern bool db_column_untrusted(const DbOutcome *outcome, int column);
+extern bool db_column_in(const unsigned char *columns, int column);
 
 /* NULL for null; *len is set otherwise */
 extern const char *db_cell(const DbOutcome *outcome, int row, int column,

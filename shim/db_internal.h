@@ -1,7 +1,7 @@
 /*
  * db_internal.h
- *		Shared by the files of a call: db_call.c, db_pool.c (connections) and
- *		db_names.c (prepared statements).
+ *		Shared by the files of a call, db_call.c, db_pool.c (connections) and
+ *		db_names.c (prepared statements), and by db_plain.c.
  */
 #ifndef DB_INTERNAL_H
 #define DB_INTERNAL_H
@@ -100,6 +100,9 @@ struct DbPool
 
 /* The target of that name, NULL for the main one; NULL if there is none. */
 extern DbTarget *db_find_target(const DbPool *pool, const char *name);
+
+/* Never NULL except out of memory; PQstatus tells the rest. */
+extern PGconn *db_connect(const char *dsn, long timeout);
 
 /* Connects, which may take as long as connect_timeout. */
 extern DbConn *db_open_conn(DbPool *pool, DbTarget *target);

@@ -1,17 +1,31 @@
 /*
  * db_plain.c
- *		Reading results, and the two uses of PostgreSQL that badge in as nobody:
- *		listening, and renewing keys.
+ *		Connecting, reading results, and the two uses of PostgreSQL that badge
+ *		in as nobody: listening, and renewing keys.
  */
-#include "db.h"
-#include "db_connect.h"
+#include "db_internal.h"
+
 #include "db_sql.h"
 #include "log.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
+
+/* Keywords before dbname are defaults, those after it are ours. */
+PGconn *
+db_connect(const char *dsn, long timeout)
+{
+	char		seconds[24];
+	const char *const keywords[] = {
+		"connect_timeout", "fallback_application_name", "dbname",
+		"client_encoding", NULL
+	};
+	const char *const values[] = {seconds, "warden-mcp", dsn, "UTF8", NULL};
+
+	snprintf(seconds, sizeof(seconds), "%ld", timeout);
+	return PQconnectdbParams(keywords, values, 1);
+}
 
 /* ------------------------------------------------------------------------
  * Listening
@@ -61,27 +75,19 @@ db_listen(const char *dsn, long connect_timeout, int stop_fd,
  * ------------------------------------------------------------------------
  */
 
-struct DbPlain
-{
-	PGconn	   *pg;
-};
-
 static void
 log_failure(const DbPlain *plain)
 {
-	log_event(LOG_LEVEL_ERROR, "database", "message",
-			  PQerrorMessage(plain->pg), NULL);
+	log_event(LOG_LEVEL_ERROR, "database", "message", PQerrorMessage(plain),
+			  NULL);
 }
 
 DbPlain *
 db_plain_open(const char *dsn, long connect_timeout)
 {
-	DbPlain    *plain = calloc(1, sizeof(*plain));
+	DbPlain    *plain = db_connect(dsn, connect_timeout);
 
-	if (plain == NULL)
-		return NULL;
-	plain->pg = db_connect(dsn, connect_timeout);
-	if (PQstatus(plain->pg) == CONNECTION_OK)
+	if (PQstatus(plain) == CONNECTION_OK)
 		return plain;
 	log_failure(plain);
 	db_plain_close(plain);
@@ -91,10 +97,22 @@ db_plain_open(const char *dsn, long connect_timeout)
 void
 db_plain_close(DbPlain *plain)
 {
-	if (plain == NULL)
-		return;
-	PQfinish(plain->pg);
-	free(plain);
+	PQfinish(plain);
+}
+
+/* NULL, with the reason logged, if there are no rows. */
+static PGresult *
+run_plain(DbPlain *plain, const char *sql, int param_count,
+		  const char *const *params)
+{
+	PGresult   *res = PQexecParams(plain, sql, param_count, NULL, params, NULL,
+								   NULL, 0);
+
+	if (PQresultStatus(res) == PGRES_TUPLES_OK)
+		return res;
+	log_failure(plain);
+	PQclear(res);
+	return NULL;
 }
 
 bool
@@ -103,12 +121,10 @@ db_plain_each_issuer(DbPlain *plain,
 								 void *arg),
 					 void *arg)
 {
-	PGresult   *res = PQexec(plain->pg, SQL_ISSUERS);
-	bool		ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	PGresult   *res = run_plain(plain, SQL_ISSUERS, 0, NULL);
+	bool		ok = res != NULL;
 
-	if (!ok)
-		log_failure(plain);
-	for (int row = 0; ok && row < PQntuples(res); row++)
+	for (int row = 0; row < PQntuples(res); row++)
 		fn(PQgetvalue(res, row, 0), PQgetvalue(res, row, 1), arg);
 	PQclear(res);
 	return ok;
@@ -118,12 +134,9 @@ bool
 db_plain_set_keys(DbPlain *plain, const char *issuer, const char *jwks)
 {
 	const char *params[2] = {issuer, jwks};
-	PGresult   *res = PQexecParams(plain->pg, SQL_SET_KEYS, 2, NULL, params,
-								   NULL, NULL, 0);
-	bool		ok = PQresultStatus(res) == PGRES_TUPLES_OK;
+	PGresult   *res = run_plain(plain, SQL_SET_KEYS, 2, params);
+	bool		ok = res != NULL;
 
-	if (!ok)
-		log_failure(plain);
 	PQclear(res);
 	return ok;
 }
@@ -158,17 +171,10 @@ db_column_type(const DbOutcome *outcome, int column)
 }
 
 bool
-db_column_masked(const DbOutcome *outcome, int column)
+db_column_in(const unsigned char *columns, int column)
 {
 	return column < DB_MAX_COLUMNS &&
-		(outcome->masked[column / 8] & (1u << (column % 8))) != 0;
-}
-
-bool
-db_column_untrusted(const DbOutcome *outcome, int column)
-{
-	return column < DB_MAX_COLUMNS &&
-		(outcome->untrusted[column / 8] & (1u << (column % 8))) != 0;
+		(columns[column / 8] & (1u << (column % 8))) != 0;
 }
 
 const char *

@@ -5,7 +5,6 @@
  */
 #include "db_internal.h"
 
-#include "db_connect.h"
 #include "log.h"
 #include "metrics.h"
 #include "pg_types.h"

@@ -13,7 +13,7 @@ SHIM_LEAVES = auth buf config json_load json_util jsonrpc log metrics session
 SHIM_CORE = $(SHIM_LEAVES) mcp_state mcp_batch mcp_dispatch mcp_features mcp_headers \
 	mcp_methods mcp_stream worker
 SHIM_TRANSPORTS = http_guard http_server http_transport loop stdio_transport
-SHIM_DATABASE = db_call db_connect db_names db_plain db_pool keys pg_types \
+SHIM_DATABASE = db_call db_names db_plain db_pool keys pg_types \
 	prompts resources rows tools tools_change tools_read tools_task watch
 SHIM_MODULES = main $(SHIM_CORE) $(SHIM_TRANSPORTS) $(SHIM_DATABASE)
 
@@ -84,7 +84,7 @@ check-shim: shim/warden-mcp $(SHIM_UNIT_BINARIES) \
 SHIM_FUZZ_FLAGS = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 SHIM_FUZZ_SOURCES = $(SHIM_CORE:%=shim/%.c)
 
-SHIM_FUZZ_KEYS = shim/keys.c shim/db_plain.c shim/db_connect.c
+SHIM_FUZZ_KEYS = shim/keys.c shim/db_plain.c
 
 shim/test/fuzz_keys: shim/test/fuzz_keys.c $(SHIM_FUZZ_SOURCES) $(SHIM_FUZZ_KEYS)
 	$(SHIM_CLANG) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Ishim -pthread \

@@ -137,9 +137,9 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 			buf_json_cstr(out, name);
 		else
 			buf_printf(out, "\"%u\"", type);
-		if (db_column_masked(outcome, i))
+		if (db_column_in(outcome->masked, i))
 			buf_puts(out, ",\"masked\":true");
-		if (db_column_untrusted(outcome, i))
+		if (db_column_in(outcome->untrusted, i))
 			buf_puts(out, ",\"untrusted\":true");
 		buf_putc(out, '}');
 	}
