@@ -481,7 +481,7 @@ config_load(Config *cf, char *const *argv, char *const *envp, Buf *error)
 }
 
 /* ------------------------------------------------------------------------
- * Help and sample
+ * Help
  * ------------------------------------------------------------------------
  */
 
@@ -522,30 +522,4 @@ config_help(Buf *out)
 		buf_putc(out, '\n');
 	}
 	buf_puts(out, "\nA stdio client's credential comes from WARDEN_TOKEN or --token-file.\n");
-}
-
-void
-config_sample(Buf *out)
-{
-	const char *comma = "";
-
-	buf_puts(out, "{\n");
-	for (size_t i = 0; i < SETTING_COUNT; i++)
-	{
-		const Setting *setting = &settings[i];
-
-		if ((setting->sources & FROM_FILE) == 0)
-			continue;
-		buf_printf(out, "%s    \"%s\": ", comma, setting->name);
-		if (setting->type == SETTING_LIST)
-			buf_puts(out, "[]");
-		else if (setting->fallback == NULL)
-			buf_puts(out, "null");
-		else if (setting->type == SETTING_INT)
-			buf_puts(out, setting->fallback);
-		else
-			buf_json_cstr(out, setting->fallback);
-		comma = ",\n";
-	}
-	buf_puts(out, "\n}\n");
 }

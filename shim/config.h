@@ -78,9 +78,6 @@ extern bool config_init(Config *cf);
 
 extern void config_help(Buf *out);
 
-/* The settings as a JSON object with their defaults, as in the sample file. */
-extern void config_sample(Buf *out);
-
 /* Reads a one-line secret; the caller wipes and frees it.  NULL on error. */
 extern char *config_read_secret(const char *path, Buf *error);
 

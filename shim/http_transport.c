@@ -181,7 +181,6 @@ may_stream(McpCall *call)
 }
 
 static const Transport http_transport = {
-	.name = "http",
 	.answer_when_cancelled = true,
 	.challenges = true,
 	.notify = notify,

@@ -175,14 +175,3 @@ session_close(SessionTable *table, const char *id, const AuthDigest *owner)
 	pthread_mutex_unlock(&table->lock);
 	return s != NULL;
 }
-
-size_t
-session_count(SessionTable *table)
-{
-	size_t		count;
-
-	pthread_mutex_lock(&table->lock);
-	count = table->count;
-	pthread_mutex_unlock(&table->lock);
-	return count;
-}

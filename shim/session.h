@@ -37,6 +37,5 @@ extern const char *session_find(SessionTable *table, const char *id,
 								const AuthDigest *owner, time_t now);
 extern bool session_close(SessionTable *table, const char *id,
 						  const AuthDigest *owner);
-extern size_t session_count(SessionTable *table);
 
 #endif							/* SESSION_H */

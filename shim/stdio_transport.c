@@ -92,7 +92,6 @@ finish(McpCall *call)
 }
 
 static const Transport stdio_transport = {
-	.name = "stdio",
 	.answer_when_cancelled = false,
 	.challenges = false,
 	.notify = notify,

@@ -12,15 +12,16 @@ struct McpCall;
 
 typedef struct Transport
 {
-	const char *name;
-
 	/* false where a client's hang-up or cancellation leaves nobody to read */
 	bool		answer_when_cancelled;
 
 	/* a credential that is not accepted gets a challenge instead of a result */
 	bool		challenges;
 
-	/* Sends a message ahead of the answer.  Any thread; copies the text. */
+	/*
+	 * Sends a message ahead of the answer.  Any thread; copies the text.  NULL
+	 * where nothing is sent but answers.
+	 */
 	void		(*notify) (struct McpCall *call, const char *json, size_t len);
 
 	/*

@@ -67,14 +67,6 @@ typedef struct Look
  */
 
 static void
-ignore_message(McpCall *call, const char *json, size_t len)
-{
-	(void) call;
-	(void) json;
-	(void) len;
-}
-
-static void
 finish_look(McpCall *call)
 {
 	Look	   *look = (Look *) call;
@@ -86,9 +78,7 @@ finish_look(McpCall *call)
 	free(look);
 }
 
-static const Transport watch_transport = {
-	.name = "watch",.notify = ignore_message,.finish = finish_look
-};
+static const Transport watch_transport = {.finish = finish_look};
 
 /* Remembers the status; true if it is not what listeners were told last. */
 static bool

@@ -48,7 +48,7 @@ finish(McpCall *call)
 }
 
 static const Transport transport = {
-	.name = "fuzz",.answer_when_cancelled = true,.challenges = true,
+	.answer_when_cancelled = true,.challenges = true,
 	.notify = notify,.finish = finish
 };
 

@@ -145,7 +145,7 @@ finish(McpCall *call)
 }
 
 static const Transport transport = {
-	.name = "fuzz",.answer_when_cancelled = true,.challenges = true,
+	.answer_when_cancelled = true,.challenges = true,
 	.notify = ignore_message,.finish = finish
 };
 

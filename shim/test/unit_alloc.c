@@ -116,7 +116,7 @@ finish(McpCall *call)
 }
 
 static const Transport transport = {
-	.name = "test",.challenges = true,.notify = notify,.finish = finish
+	.challenges = true,.notify = notify,.finish = finish
 };
 
 /* ---- what is sent ---- */

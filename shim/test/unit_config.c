@@ -3,6 +3,8 @@
 
 #include "config.h"
 
+#include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -110,29 +112,84 @@ test_secret(const char *path)
 	buf_free(&error);
 }
 
+/* The name of the option on a line of the help, as a key of the file. */
+static bool
+option_on(const char *line, char key[64])
+{
+	size_t		n = strcspn(line + 4, " ");
+
+	if (strncmp(line, "  --", 4) != 0 || n >= 64)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		key[i] = line[4 + i] == '-' ? '_' : line[4 + i];
+	key[n] = '\0';
+	return true;
+}
+
+/* Every option is in the sample but those that a file can not hold. */
+static void
+check_listed(const json_t *sample)
+{
+	static const char others[] = " config help refresh_keys stdio version ";
+	size_t		listed = 0;
+	Buf			help;
+	char		key[64];
+	char		among[66];
+
+	buf_init(&help);
+	config_help(&help);
+	for (const char *line = buf_cstr(&help); *line != '\0'; line++)
+	{
+		if (option_on(line, key))
+		{
+			snprintf(among, sizeof(among), " %s ", key);
+			CHECK((json_object_get(sample, key) == NULL) ==
+				  (strstr(others, among) != NULL));
+			listed += json_object_get(sample, key) != NULL;
+		}
+		line += strcspn(line, "\n");
+	}
+	CHECK(listed == json_object_size(sample));
+	buf_free(&help);
+}
+
 /* The sample file lists every setting with its default, and loads. */
 static void
 test_sample(void)
 {
-	char		text[16384];
+	const size_t texts = offsetof(Config, ca_file);
+	const size_t numbers = offsetof(Config, auth_failures);
+	char		json[16384];
 	FILE	   *file = fopen("shim/warden-mcp.json.sample", "r");
-	size_t		n = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
-	Buf			sample;
+	size_t		n = file != NULL ? fread(json, 1, sizeof(json), file) : 0;
+	json_t	   *sample = json_loadb(json, n, 0, NULL);
 	Buf			error;
 	Config		cf;
+	Config		defaults;
 
 	if (file != NULL)
 		fclose(file);
-	text[n] = '\0';
-	buf_init(&sample);
 	buf_init(&error);
-	config_sample(&sample);
-	CHECK_TEXT(text, buf_cstr(&sample));
-	CHECK(config_init(&cf));
-	CHECK(config_parse_file(&cf, text, n, &error));
+	CHECK(config_init(&cf) && config_init(&defaults));
+	CHECK(config_parse_file(&cf, json, n, &error));
 	CHECK_TEXT(buf_cstr(&error), "");
+	for (size_t at = texts; at < numbers; at += sizeof(char *))
+	{
+		const char *text = *(char **) ((char *) &cf + at);
+		const char *wanted = *(char **) ((char *) &defaults + at);
+
+		CHECK_TEXT(text != NULL ? text : "(null)",
+				   wanted != NULL ? wanted : "(null)");
+	}
+	CHECK(memcmp((char *) &cf + numbers, (char *) &defaults + numbers,
+				 offsetof(Config, help) - numbers) == 0);
+	CHECK(cf.databases.count == 0 && cf.allowed_hosts.count == 0 &&
+		  cf.allowed_origins.count == 0 && cf.authorization_servers.count == 0);
+	CHECK(json_object_size(sample) > 30);
+	check_listed(sample);
+	json_decref(sample);
 	config_free(&cf);
-	buf_free(&sample);
+	config_free(&defaults);
 	buf_free(&error);
 }
 

@@ -34,7 +34,7 @@ finish(McpCall *call)
 }
 
 static const Transport silent = {
-	.name = "test",.notify = notify,.finish = finish
+	.notify = notify,.finish = finish
 };
 
 static void
