@@ -28,14 +28,6 @@ version_has_batches(const McpCall *call)
 }
 
 static void
-forward_message(McpCall *part, const char *json, size_t len)
-{
-	McpCall    *batch = part->carrier;
-
-	batch->transport->notify(batch, json, len);
-}
-
-static void
 keep_answer(McpCall *part)
 {
 	(void) part;
@@ -114,7 +106,7 @@ run_batch(McpCall *batch)
 	size_t		i;
 	json_t	   *message;
 
-	transport.notify = forward_message;
+	transport.notify = NULL;
 	transport.finish = keep_answer;
 	transport.may_stream = NULL;
 	json_array_foreach(batch->msg.root, i, message)

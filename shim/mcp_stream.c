@@ -126,8 +126,7 @@ send_note(McpCall *stream, const char *method, const char *members)
 
 	buf_init(&note);
 	put_note(&note, stream, method);
-	buf_puts(&note, members);
-	buf_puts(&note, "}}");
+	json_util_put(&note, ",%s}}", members);
 	if (buf_ok(&note))
 		stream->transport->notify(stream, note.data, note.len);
 	buf_free(&note);
@@ -159,17 +158,15 @@ is_of(const McpCall *stream, const char *credential)
 /* To every stream whose filter names `item` in the list so called. */
 static void
 publish(Mcp *mcp, const char *credential, const char *list, const char *item,
-		const char *method, Buf *members)
+		const char *method, const char *members)
 {
 	McpCall    *call;
 
 	pthread_mutex_lock(&mcp->lock);
 	LIST_FOREACH(call, &mcp->streams, link)
-		if (buf_ok(members) && is_of(call, credential) &&
-			watches(call, list, item))
-			send_note(call, method, buf_cstr(members));
+		if (is_of(call, credential) && watches(call, list, item))
+			send_note(call, method, members);
 	pthread_mutex_unlock(&mcp->lock);
-	buf_free(members);
 }
 
 void
@@ -178,21 +175,18 @@ mcp_publish_resource(Mcp *mcp, const char *credential, const char *uri)
 	Buf			members;
 
 	buf_init(&members);
-	json_util_put(&members, ",'uri':'%s'", uri);
-	publish(mcp, credential, "resourceSubscriptions", uri,
-			"notifications/resources/updated", &members);
+	json_util_put(&members, "'uri':'%s'", uri);
+	if (buf_ok(&members))
+		publish(mcp, credential, "resourceSubscriptions", uri,
+				"notifications/resources/updated", members.data);
+	buf_free(&members);
 }
 
 void
 mcp_publish_task(Mcp *mcp, const char *credential, const char *task_id,
 				 const char *task)
 {
-	Buf			members;
-
-	buf_init(&members);
-	json_util_put(&members, ",%s", task);
-	publish(mcp, credential, "taskIds", task_id, "notifications/tasks",
-			&members);
+	publish(mcp, credential, "taskIds", task_id, "notifications/tasks", task);
 }
 
 void

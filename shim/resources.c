@@ -101,6 +101,22 @@ decode_segment(const char *from, char name[MAX_NAME])
 	return n > 0 && (*from == '\0' || *from == '/') ? from : NULL;
 }
 
+/* One segment or two; how many, 0 for anything else. */
+static int
+decode_path(const char *from, char names[2][MAX_NAME])
+{
+	int			segments = 1;
+
+	names[1][0] = '\0';
+	from = decode_segment(from, names[0]);
+	if (from != NULL && *from == '/')
+	{
+		segments = 2;
+		from = decode_segment(from + 1, names[1]);
+	}
+	return from != NULL && *from == '\0' ? segments : 0;
+}
+
 /* ------------------------------------------------------------------------
  * resources/list
  * ------------------------------------------------------------------------
@@ -139,20 +155,6 @@ put_resource(Buf *out, const DbOutcome *page, int row)
 	json_util_put(out, ",'mimeType':'application/json'}");
 }
 
-/* Cursors are the path, encoded, that the next page starts after. */
-static bool
-read_cursor(const char *cursor, char *schema, char *name)
-{
-	schema[0] = name[0] = '\0';
-	if (cursor == NULL)
-		return true;
-	cursor = decode_segment(cursor, schema);
-	if (cursor == NULL || *cursor == '\0')
-		return cursor != NULL;
-	cursor = decode_segment(cursor + 1, name);
-	return cursor != NULL && *cursor == '\0';
-}
-
 static void
 answer_page(McpCall *call, const DbOutcome *page)
 {
@@ -176,16 +178,16 @@ answer_page(McpCall *call, const DbOutcome *page)
 	mcp_result_end(call);
 }
 
+/* Cursors are the path, encoded, that the next page starts after. */
 void
 resources_list(McpCall *call, const char *cursor)
 {
-	char		schema[MAX_NAME];
-	char		name[MAX_NAME];
-	const char *params[3] = {schema, name, PAGE_SIZE_AND_ONE};
+	char		names[2][MAX_NAME] = {"", ""};
+	const char *params[3] = {names[0], names[1], PAGE_SIZE_AND_ONE};
 	ToolsRun	run = {.steps = {{SQL_LIST_RESOURCES, 3, params, false}}};
 	DbOutcome	page;
 
-	if (!read_cursor(cursor, schema, name))
+	if (cursor != NULL && decode_path(cursor, names) == 0)
 	{
 		mcp_invalid_params(call, "unknown cursor");
 		return;
@@ -219,20 +221,15 @@ parse_uri(const char *uri, DbStep *step, char names[2][MAX_NAME])
 	for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
 	{
 		size_t		n = strlen(readable[i].prefix);
-		const char *at = uri + n;
 
 		if (strncmp(uri, readable[i].prefix, n) != 0)
 			continue;
 		step->sql = readable[i].sql;
 		step->param_count = readable[i].segments;
-		if (strcmp(step->sql, SQL_GET_CHANGE) == 0 && tools_parse_id(at) == 0)
+		if (strcmp(step->sql, SQL_GET_CHANGE) == 0 &&
+			tools_parse_id(uri + n) == 0)
 			return false;
-		at = decode_segment(at, names[0]);
-		if (readable[i].segments == 2 && at != NULL && *at == '/')
-			at = decode_segment(at + 1, names[1]);
-		else if (readable[i].segments == 2)
-			return false;
-		return at != NULL && *at == '\0';
+		return decode_path(uri + n, names) == readable[i].segments;
 	}
 	return false;
 }

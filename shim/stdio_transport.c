@@ -121,8 +121,6 @@ handle_line(const char *line, size_t len)
 			mcp_error(call, MCP_OVERLOADED, "Too many calls are waiting");
 			break;
 		case MCP_SILENT:
-			buf_reset(&call->out);
-			break;
 		case MCP_ANSWERED:
 			break;
 	}

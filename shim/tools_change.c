@@ -279,11 +279,7 @@ tools_resume(McpCall *call)
 static void
 answer_proposed(McpCall *call, const DbOutcome *outcome)
 {
-	size_t		len;
-	const char *id = db_rows(outcome) > 0 ?
-		db_cell(outcome, 0, 0, &len) : NULL;
-
-	tools_pending(call, id != NULL ? strtoll(id, NULL, 10) : 0, outcome->risk);
+	tools_pending(call, outcome->change_id, outcome->risk);
 }
 
 void

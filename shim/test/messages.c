@@ -12,11 +12,14 @@
 #include <string.h>
 #include <time.h>
 
-/* Sends a message ahead of the answer, unless memory was short; frees it. */
+/*
+ * Sends a message ahead of the answer, unless memory was short or the call is
+ * part of a batch; frees it.
+ */
 static void
 send_message(McpCall *call, Buf *message)
 {
-	if (buf_ok(message))
+	if (buf_ok(message) && call->transport->notify != NULL)
 		call->transport->notify(call, message->data, message->len);
 	buf_free(message);
 }
