@@ -92,14 +92,6 @@ typedef struct McpPrompt
 	void		(*handler) (McpCall *call, json_t *arguments);
 } McpPrompt;
 
-/* What is to be done to a task. */
-typedef enum McpTaskVerb
-{
-	MCP_TASK_GET,
-	MCP_TASK_CANCEL,
-	MCP_TASK_UPDATE				/* by params.inputResponses, an object */
-} McpTaskVerb;
-
 /* What a parked call waits for; the host's own. */
 typedef enum McpProgress
 {
@@ -129,20 +121,9 @@ typedef struct McpHost
 	const McpParking *parking;	/* NULL: no tool parks */
 	const char *list_scope;		/* cacheScope of lists and reads */
 	long		list_ttl_ms;
-	void	   *context;
-
-	/*
-	 * Resources, prompts, completion and tasks: all of them, or, where there
-	 * are no resource templates, none.  The functions run on a worker.
-	 */
-	const char *resource_templates; /* JSON array */
-	void		(*list_resources) (McpCall *call, const char *cursor);
-	void		(*read_resource) (McpCall *call, const char *uri);
 	const McpPrompt *prompts;	/* in the order of prompts/list */
 	size_t		prompt_count;
-	void		(*complete) (McpCall *call, const char *argument,
-							 const char *typed);
-	void		(*task) (McpCall *call, McpTaskVerb verb, const char *task_id);
+	void	   *context;
 
 	/* a stream was opened; not on a worker, and the stream may end any time */
 	void		(*listening) (void *context, const char *credential);
@@ -315,6 +296,25 @@ extern void mcp_not_found(McpCall *call, const char *uri);
 /* Whether the client declared a capability ("elicitation"), or an extension. */
 extern json_t *mcp_client_capability(const McpCall *call, const char *name);
 extern bool mcp_client_extension(const McpCall *call, const char *name);
+
+/* A string among the params; NULL after having answered that it is none. */
+extern const char *mcp_text_param(McpCall *call, const char *name);
+
+/* Of lists that fit in one page: true, with the answer given, for a cursor. */
+extern bool mcp_refuse_cursor(McpCall *call);
+
+/* prompts/list and prompts/get by the host's table */
+extern void mcp_prompts_list(McpCall *call);
+extern void mcp_prompts_get(McpCall *call);
+
+/*
+ * For a method of tasks: the one it is about.  NULL after having answered that
+ * the client did not declare the extension, or what its params lack.
+ */
+extern const char *mcp_task_id(McpCall *call);
+
+/* The argument that completion/complete is about; NULL after an answer. */
+extern const char *mcp_completion_of(McpCall *call, const char **typed);
 
 /* The values of a completion, at most 100 of them. */
 extern void mcp_completion(McpCall *call, const char *const *values,

@@ -344,7 +344,6 @@ mcp_bad_request(McpCall *call, int code, const char *message)
 	return false;
 }
 
-/* Of lists that fit in one page: no cursor was ever handed out. */
 bool
 mcp_refuse_cursor(McpCall *call)
 {

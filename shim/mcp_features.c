@@ -1,8 +1,6 @@
 /*
  * mcp_features.c
- *		Resources, prompts, completion and tasks: what a host may offer.
- *
- * Parameters are checked here, results are written by the host.
+ *		What hosts that offer prompts, completion or tasks have in common.
  */
 #include "mcp_internal.h"
 
@@ -12,9 +10,8 @@
 
 #define MAX_COMPLETIONS 100
 
-/* A string member of params; answers and returns NULL when it is none. */
-static const char *
-required_text(McpCall *call, const char *name)
+const char *
+mcp_text_param(McpCall *call, const char *name)
 {
 	const char *text = json_util_string(call->msg.params, name);
 
@@ -25,48 +22,12 @@ required_text(McpCall *call, const char *name)
 }
 
 /* ------------------------------------------------------------------------
- * Resources
- * ------------------------------------------------------------------------
- */
-
-static void
-resources_list(McpCall *call)
-{
-	const char *cursor = NULL;
-
-	if (json_object_get(call->msg.params, "cursor") == NULL ||
-		(cursor = required_text(call, "cursor")) != NULL)
-		call->mcp->host->list_resources(call, cursor);
-}
-
-static void
-resources_templates_list(McpCall *call)
-{
-	if (mcp_refuse_cursor(call))
-		return;
-	mcp_result_begin(call);
-	mcp_put(call, "'resourceTemplates':%s",
-			call->mcp->host->resource_templates);
-	mcp_cache_hint(call);
-	mcp_result_end(call);
-}
-
-static void
-resources_read(McpCall *call)
-{
-	const char *uri = required_text(call, "uri");
-
-	if (uri != NULL)
-		call->mcp->host->read_resource(call, uri);
-}
-
-/* ------------------------------------------------------------------------
  * Prompts
  * ------------------------------------------------------------------------
  */
 
-static void
-prompts_list(McpCall *call)
+void
+mcp_prompts_list(McpCall *call)
 {
 	const McpHost *host = call->mcp->host;
 
@@ -120,12 +81,12 @@ arguments_are_fine(const McpPrompt *prompt, const json_t *arguments)
 	return true;
 }
 
-static void
-prompts_get(McpCall *call)
+void
+mcp_prompts_get(McpCall *call)
 {
 	json_t	   *arguments = json_object_get(call->msg.params, "arguments");
 	const McpPrompt *prompt;
-	const char *name = required_text(call, "name");
+	const char *name = mcp_text_param(call, "name");
 
 	if (name == NULL)
 		return;
@@ -144,8 +105,8 @@ prompts_get(McpCall *call)
  * ------------------------------------------------------------------------
  */
 
-static void
-completion_complete(McpCall *call)
+const char *
+mcp_completion_of(McpCall *call, const char **typed)
 {
 	const json_t *ref = json_util_object(call->msg.params, "ref");
 	const json_t *argument = json_util_object(call->msg.params, "argument");
@@ -153,15 +114,16 @@ completion_complete(McpCall *call)
 	bool		is_prompt = strcmp(type, "ref/prompt") == 0;
 	const char *of = json_util_string(ref, is_prompt ? "name" : "uri");
 	const char *name = json_util_string(argument, "name");
-	const char *value = json_util_string(argument, "value");
 
+	*typed = json_util_string(argument, "value");
 	if ((!is_prompt && strcmp(type, "ref/resource") != 0) || of == NULL ||
-		name == NULL || value == NULL)
+		name == NULL || *typed == NULL)
 		mcp_invalid_params(call, "ref and argument are needed");
 	else if (is_prompt && find_prompt(call->mcp->host, of) == NULL)
 		mcp_invalid_params(call, "unknown prompt");
 	else
-		call->mcp->host->complete(call, name, value);
+		return name;
+	return NULL;
 }
 
 void
@@ -183,7 +145,6 @@ mcp_completion(McpCall *call, const char *const *values, size_t count)
  * ------------------------------------------------------------------------
  */
 
-/* Answers with an error unless the client declared the extension. */
 bool
 mcp_may_use_tasks(McpCall *call)
 {
@@ -192,49 +153,17 @@ mcp_may_use_tasks(McpCall *call)
 							   "\":{}}}");
 }
 
-static void
-do_to_task(McpCall *call, McpTaskVerb verb)
+const char *
+mcp_task_id(McpCall *call)
 {
 	const char *task_id = mcp_may_use_tasks(call) ?
-		required_text(call, "taskId") : NULL;
+		mcp_text_param(call, "taskId") : NULL;
 
-	if (task_id == NULL)
-		return;
-	if (verb == MCP_TASK_UPDATE &&
+	if (task_id != NULL && strcmp(call->method->name, "tasks/update") == 0 &&
 		json_util_object(call->msg.params, "inputResponses") == NULL)
+	{
 		mcp_invalid_params(call, "inputResponses must be an object");
-	else
-		call->mcp->host->task(call, verb, task_id);
+		return NULL;
+	}
+	return task_id;
 }
-
-static void
-tasks_get(McpCall *call)
-{
-	do_to_task(call, MCP_TASK_GET);
-}
-
-static void
-tasks_cancel(McpCall *call)
-{
-	do_to_task(call, MCP_TASK_CANCEL);
-}
-
-static void
-tasks_update(McpCall *call)
-{
-	do_to_task(call, MCP_TASK_UPDATE);
-}
-
-const McpMethod mcp_features[] = {
-	{"completion/complete", MCP_BOTH, true, NULL, completion_complete},
-	{"prompts/get", MCP_BOTH, true, "name", prompts_get},
-	{"prompts/list", MCP_BOTH, false, NULL, prompts_list},
-	{"resources/list", MCP_BOTH, true, NULL, resources_list},
-	{"resources/read", MCP_BOTH, true, "uri", resources_read},
-	{"resources/templates/list", MCP_BOTH, false, NULL,
-	resources_templates_list},
-	{"tasks/cancel", MCP_MODERN, true, "taskId", tasks_cancel},
-	{"tasks/get", MCP_MODERN, true, "taskId", tasks_get},
-	{"tasks/update", MCP_MODERN, true, "taskId", tasks_update},
-	{NULL, 0, false, NULL, NULL}
-};

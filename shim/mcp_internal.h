@@ -38,15 +38,10 @@ extern void mcp_put_versions(Buf *out);
 /* The opening of an object with these members, title where it is not NULL. */
 extern void mcp_put_names(Buf *out, const char *name, const char *title);
 
-/* True, with an error for an answer, where a cursor is given. */
-extern bool mcp_refuse_cursor(McpCall *call);
-
 /* One line about a call that is over, where the level is debug. */
 extern void mcp_log_call(const McpCall *call, const char *name);
 
-/* The methods of mcp_features.c; ends with no name. */
-extern const McpMethod mcp_features[];
-
+/* Answers with an error unless the client declared the extension. */
 extern bool mcp_may_use_tasks(McpCall *call);
 
 /* Answers with an error and HTTP's 400; false, as mcp_invalid_params. */

@@ -168,13 +168,9 @@ static const McpMethod own_methods[] = {
 const McpMethod *
 mcp_find_method(const Mcp *mcp, const char *name, McpEra era)
 {
-	const McpMethod *const tables[] = {
-		own_methods,
-		mcp->host->resource_templates != NULL ? mcp_features : NULL,
-		mcp->host->methods
-	};
+	const McpMethod *const tables[] = {own_methods, mcp->host->methods};
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 2; i++)
 	{
 		const McpMethod *method = tables[i];
 

@@ -21,17 +21,6 @@
 #define PAGE_SIZE_AND_ONE "101"
 #define MAX_NAME 256
 
-const char	resources_templates[] =
-"[{\"uriTemplate\":\"" SCHEME "schema/{schema}\",\"name\":\"schema\","
-"\"title\":\"Schema\",\"description\":\"The objects of a schema\","
-"\"mimeType\":\"application/json\"},"
-"{\"uriTemplate\":\"" SCHEME "table/{schema}/{table}\",\"name\":\"table\","
-"\"title\":\"Table\",\"description\":\"Columns, types and semantic types of a table\","
-"\"mimeType\":\"application/json\"},"
-"{\"uriTemplate\":\"" SCHEME "change/{change_id}\",\"name\":\"change\","
-"\"title\":\"Change\",\"description\":\"One of your changes with its reviews\","
-"\"mimeType\":\"application/json\"}]";
-
 /* ------------------------------------------------------------------------
  * URIs
  * ------------------------------------------------------------------------
@@ -180,13 +169,17 @@ answer_page(McpCall *call, const DbOutcome *page)
 
 /* Cursors are the path, encoded, that the next page starts after. */
 void
-resources_list(McpCall *call, const char *cursor)
+resources_list(McpCall *call)
 {
+	const char *cursor = NULL;
 	char		names[2][MAX_NAME] = {"", ""};
 	const char *params[3] = {names[0], names[1], PAGE_SIZE_AND_ONE};
 	ToolsRun	run = {.steps = {{SQL_LIST_RESOURCES, 3, params, false}}};
 	DbOutcome	page;
 
+	if (json_object_get(call->msg.params, "cursor") != NULL &&
+		(cursor = mcp_text_param(call, "cursor")) == NULL)
+		return;
 	if (cursor != NULL && decode_path(cursor, names) == 0)
 	{
 		mcp_invalid_params(call, "unknown cursor");
@@ -195,6 +188,28 @@ resources_list(McpCall *call, const char *cursor)
 	if (tools_fetch(call, &run, &page))
 		answer_page(call, &page);
 	db_outcome_free(&page);
+}
+
+void
+resources_templates(McpCall *call)
+{
+	if (mcp_refuse_cursor(call))
+		return;
+	mcp_result_begin(call);
+	mcp_put(call, "'resourceTemplates':["
+			"{'uriTemplate':'" SCHEME "schema/{schema}','name':'schema',"
+			"'title':'Schema','description':'The objects of a schema',"
+			"'mimeType':'application/json'},"
+			"{'uriTemplate':'" SCHEME "table/{schema}/{table}','name':'table',"
+			"'title':'Table','description':"
+			"'Columns, types and semantic types of a table',"
+			"'mimeType':'application/json'},"
+			"{'uriTemplate':'" SCHEME "change/{change_id}','name':'change',"
+			"'title':'Change','description':"
+			"'One of your changes with its reviews',"
+			"'mimeType':'application/json'}]");
+	mcp_cache_hint(call);
+	mcp_result_end(call);
 }
 
 /* ------------------------------------------------------------------------
@@ -255,13 +270,16 @@ answer_document(McpCall *call, const char *uri, const DbOutcome *outcome)
 }
 
 void
-resources_read(McpCall *call, const char *uri)
+resources_read(McpCall *call)
 {
+	const char *uri = mcp_text_param(call, "uri");
 	char		names[2][MAX_NAME];
 	const char *params[2] = {names[0], names[1]};
 	ToolsRun	run = {.steps = {{NULL, 0, params, false}}};
 	DbOutcome	outcome;
 
+	if (uri == NULL)
+		return;
 	if (!parse_uri(uri, &run.steps[0], names))
 	{
 		mcp_not_found(call, uri);
@@ -279,8 +297,10 @@ resources_read(McpCall *call, const char *uri)
 
 /* Schemas and tables are known; of anything else there is nothing to say. */
 void
-resources_complete(McpCall *call, const char *argument, const char *typed)
+resources_complete(McpCall *call)
 {
+	const char *typed;
+	const char *argument = mcp_completion_of(call, &typed);
 	const char *values[PAGE_SIZE + 1];
 	size_t		count = 0;
 	const char *params[2] = {typed, PAGE_SIZE_AND_ONE};
@@ -288,6 +308,8 @@ resources_complete(McpCall *call, const char *argument, const char *typed)
 	DbOutcome	names;
 	size_t		len;
 
+	if (argument == NULL)
+		return;
 	if (strcmp(argument, "schema") == 0)
 		run.steps[0].sql = SQL_COMPLETE_SCHEMA;
 	else if (strcmp(argument, "table") == 0)

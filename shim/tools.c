@@ -177,6 +177,19 @@ static const McpTool tools[] = {
 	},
 };
 
+static const McpMethod methods[] = {
+	{"completion/complete", MCP_BOTH, true, NULL, resources_complete},
+	{"prompts/get", MCP_BOTH, true, "name", mcp_prompts_get},
+	{"prompts/list", MCP_BOTH, false, NULL, mcp_prompts_list},
+	{"resources/list", MCP_BOTH, true, NULL, resources_list},
+	{"resources/read", MCP_BOTH, true, "uri", resources_read},
+	{"resources/templates/list", MCP_BOTH, false, NULL, resources_templates},
+	{"tasks/cancel", MCP_MODERN, true, "taskId", tools_task},
+	{"tasks/get", MCP_MODERN, true, "taskId", tools_task},
+	{"tasks/update", MCP_MODERN, true, "taskId", tools_task},
+	{NULL, 0, false, NULL, NULL}
+};
+
 static const char instructions[] =
 "PostgreSQL through pg_warden. Reads run at once; columns with sensitive data "
 "come masked, and predicates see the masked values too. A write sent to query "
@@ -208,12 +221,8 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 		"\"prompts\":{},\"completions\":{},"
 		"\"extensions\":{\"" MCP_TASKS_EXTENSION "\":{}}",
 		.tools = tools,.tool_count = TOOL_COUNT,
-		.list_resources = resources_list,
-		.resource_templates = resources_templates,
-		.read_resource = resources_read,
+		.methods = methods,
 		.prompts = prompts,.prompt_count = prompts_count,
-		.complete = resources_complete,
-		.task = tools_task,
 		.list_scope = "private",.list_ttl_ms = 60000,
 		.context = context,.parking = &tools_parking
 	};

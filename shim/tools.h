@@ -109,14 +109,13 @@ extern void tools_answer_task(McpCall *call, const char *database,
 							  const json_t *change);
 extern void tools_put_task(Buf *out, const char *database,
 						   const json_t *change, bool details);
-extern void tools_task(McpCall *call, McpTaskVerb verb, const char *task_id);
+extern void tools_task(McpCall *call);
 
 /* resources.c and prompts.c */
-extern const char resources_templates[];
-extern void resources_list(McpCall *call, const char *cursor);
-extern void resources_read(McpCall *call, const char *uri);
-extern void resources_complete(McpCall *call, const char *argument,
-							   const char *typed);
+extern void resources_list(McpCall *call);
+extern void resources_templates(McpCall *call);
+extern void resources_read(McpCall *call);
+extern void resources_complete(McpCall *call);
 extern const McpPrompt prompts[];
 extern const size_t prompts_count;
 

@@ -135,10 +135,13 @@ parse_task_id(const McpCall *call, const char *task_id, TaskName *name)
  * answered.
  */
 static json_t *
-fetch_task(McpCall *call, const char *task_id, TaskName *name)
+fetch_task(McpCall *call, TaskName *name)
 {
+	const char *task_id = mcp_task_id(call);
 	json_t	   *change = NULL;
 
+	if (task_id == NULL)
+		return NULL;
 	if (parse_task_id(call, task_id, name) &&
 		!tools_read_change(call, tools_fetch, name->database, name->change_id,
 						   &change))
@@ -166,17 +169,17 @@ withdraw(McpCall *call, const TaskName *name)
 
 /* These tasks ask for nothing, so every update is one to ignore. */
 void
-tools_task(McpCall *call, McpTaskVerb verb, const char *task_id)
+tools_task(McpCall *call)
 {
 	TaskName	name;
-	json_t	   *change = fetch_task(call, task_id, &name);
+	json_t	   *change = fetch_task(call, &name);
 
 	if (change == NULL)
 		return;
-	if (verb == MCP_TASK_CANCEL)
+	if (strcmp(call->method->name, "tasks/cancel") == 0)
 		withdraw(call, &name);
 	mcp_result_begin(call);
-	if (verb == MCP_TASK_GET)
+	if (strcmp(call->method->name, "tasks/get") == 0)
 	{
 		buf_putc(&call->out, ',');
 		tools_put_task(&call->out, name.text, change, true);

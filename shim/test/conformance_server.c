@@ -724,10 +724,14 @@ take_answers(Task *task, const json_t *responses)
 }
 
 static void
-do_to_task(McpCall *call, McpTaskVerb verb, const char *task_id)
+do_to_task(McpCall *call)
 {
+	const char *method = call->method->name;
+	const char *task_id = mcp_task_id(call);
 	Task	   *task;
 
+	if (task_id == NULL)
+		return;
 	pthread_mutex_lock(&tasks_lock);
 	task = find_task(task_id);
 	if (task == NULL)
@@ -736,18 +740,18 @@ do_to_task(McpCall *call, McpTaskVerb verb, const char *task_id)
 		pthread_mutex_unlock(&tasks_lock);
 		return;
 	}
-	if (verb == MCP_TASK_UPDATE)
+	if (strcmp(method, "tasks/update") == 0)
 		take_answers(task, json_object_get(call->msg.params,
 										   "inputResponses"));
 	else
 		age_task(task);
-	if (verb == MCP_TASK_CANCEL && !is_terminal(task))
+	if (strcmp(method, "tasks/cancel") == 0 && !is_terminal(task))
 	{
 		task->status = "cancelled";
 		publish_task(task);
 	}
 	mcp_result_begin(call);
-	if (verb == MCP_TASK_GET)
+	if (strcmp(method, "tasks/get") == 0)
 	{
 		buf_putc(&call->out, ',');
 		put_task(&call->out, task);
@@ -784,13 +788,10 @@ watch_tasks(void *arg)
  */
 
 static void
-list_resources(McpCall *call, const char *cursor)
+list_resources(McpCall *call)
 {
-	if (cursor != NULL)
-	{
-		mcp_invalid_params(call, "unknown cursor");
+	if (mcp_refuse_cursor(call))
 		return;
-	}
 	mcp_result_begin(call);
 	mcp_member(call, "resources");
 	buf_puts(&call->out, "[{\"uri\":\"test://static-text\","
@@ -801,6 +802,19 @@ list_resources(McpCall *call, const char *cursor)
 			 "{\"uri\":\"test://watched-resource\",\"name\":\"watched\","
 			 "\"description\":\"One to subscribe to\","
 			 "\"mimeType\":\"text/plain\"}]");
+	mcp_cache_hint(call);
+	mcp_result_end(call);
+}
+
+static void
+list_templates(McpCall *call)
+{
+	if (mcp_refuse_cursor(call))
+		return;
+	mcp_result_begin(call);
+	mcp_put(call, "'resourceTemplates':[{'uriTemplate':"
+			"'test://template/{id}/data','name':'template',"
+			"'description':'Data by id','mimeType':'application/json'}]");
 	mcp_cache_hint(call);
 	mcp_result_end(call);
 }
@@ -821,12 +835,15 @@ answer_resource(McpCall *call, const char *uri, const char *type,
 }
 
 static void
-read_resource(McpCall *call, const char *uri)
+read_resource(McpCall *call)
 {
 	static const char prefix[] = "test://template/";
-	const char *end = strstr(uri, "/data");
+	const char *uri = mcp_text_param(call, "uri");
+	const char *end = uri != NULL ? strstr(uri, "/data") : NULL;
 	Buf			text;
 
+	if (uri == NULL)
+		return;
 	if (strcmp(uri, "test://static-text") == 0)
 		answer_resource(call, uri, "text/plain", "text",
 						"This is the content of the static text resource.");
@@ -928,17 +945,17 @@ input_prompt(McpCall *call, json_t *arguments)
 }
 
 static void
-complete(McpCall *call, const char *argument, const char *typed)
+complete(McpCall *call)
 {
 	static const char *const values[] = {"paris", "park", "party"};
+	const char *typed;
 
-	(void) argument;
-	(void) typed;
-	mcp_completion(call, values, 3);
+	if (mcp_completion_of(call, &typed) != NULL)
+		mcp_completion(call, values, 3);
 }
 
 /* ------------------------------------------------------------------------
- * Legacy methods
+ * Methods
  * ------------------------------------------------------------------------
  */
 
@@ -950,9 +967,18 @@ accept_quietly(McpCall *call)
 }
 
 static const McpMethod methods[] = {
+	{"completion/complete", MCP_BOTH, true, NULL, complete},
 	{"logging/setLevel", MCP_LEGACY, false, NULL, accept_quietly},
+	{"prompts/get", MCP_BOTH, true, "name", mcp_prompts_get},
+	{"prompts/list", MCP_BOTH, false, NULL, mcp_prompts_list},
+	{"resources/list", MCP_BOTH, true, NULL, list_resources},
+	{"resources/read", MCP_BOTH, true, "uri", read_resource},
 	{"resources/subscribe", MCP_LEGACY, false, NULL, accept_quietly},
+	{"resources/templates/list", MCP_BOTH, false, NULL, list_templates},
 	{"resources/unsubscribe", MCP_LEGACY, false, NULL, accept_quietly},
+	{"tasks/cancel", MCP_MODERN, true, "taskId", do_to_task},
+	{"tasks/get", MCP_MODERN, true, "taskId", do_to_task},
+	{"tasks/update", MCP_MODERN, true, "taskId", do_to_task},
 	{NULL, 0, false, NULL, NULL}
 };
 
@@ -1059,15 +1085,8 @@ static const McpHost host = {
 	.methods = methods,
 	.list_scope = "public",
 	.list_ttl_ms = 1000,
-	.list_resources = list_resources,
-	.resource_templates = "[{\"uriTemplate\":\"test://template/{id}/data\","
-	"\"name\":\"template\",\"description\":\"Data by id\","
-	"\"mimeType\":\"application/json\"}]",
-	.read_resource = read_resource,
 	.prompts = prompts,
 	.prompt_count = sizeof(prompts) / sizeof(prompts[0]),
-	.complete = complete,
-	.task = do_to_task,
 	.responded = take_response
 };
 

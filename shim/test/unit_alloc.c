@@ -56,29 +56,43 @@ echo(McpCall *call, json_t *arguments)
 }
 
 static void
-with_text(McpCall *call, const char *text)
+read_resource(McpCall *call)
 {
-	if (text != NULL && *text == 'n')
-		mcp_not_found(call, text);
-	else
+	const char *uri = mcp_text_param(call, "uri");
+
+	if (uri != NULL)
+		mcp_not_found(call, uri);
+}
+
+static void
+do_to_task(McpCall *call)
+{
+	if (mcp_task_id(call) != NULL)
 		answer(call);
 }
 
 static void
-do_to_task(McpCall *call, McpTaskVerb verb, const char *task_id)
+complete(McpCall *call)
 {
-	(void) verb;
-	with_text(call, task_id);
-}
+	const char *typed;
+	const char *values[2] = {"", "\xff"};
 
-static void
-complete(McpCall *call, const char *argument, const char *typed)
-{
-	const char *values[2] = {typed, "\xff"};
-
-	(void) argument;
+	if (mcp_completion_of(call, &typed) == NULL)
+		return;
+	values[0] = typed;
 	mcp_completion(call, values, 2);
 }
+
+static const McpMethod methods[] = {
+	{"completion/complete", MCP_BOTH, true, NULL, complete},
+	{"prompts/get", MCP_BOTH, true, "name", mcp_prompts_get},
+	{"prompts/list", MCP_BOTH, false, NULL, mcp_prompts_list},
+	{"resources/list", MCP_BOTH, true, NULL, answer},
+	{"resources/read", MCP_BOTH, true, "uri", read_resource},
+	{"tasks/get", MCP_MODERN, true, "taskId", do_to_task},
+	{"tasks/update", MCP_MODERN, true, "taskId", do_to_task},
+	{NULL, 0, false, NULL, NULL}
+};
 
 static const McpTool tools[] = {
 	{"echo", "t", "says hi", "{\"type\":\"object\"}", NULL, 0, echo}
@@ -91,9 +105,8 @@ static const McpPrompt prompts[] = {
 static const McpHost host = {
 	.name = "unit",.title = "u",.version = "1",.instructions = "i",
 	.capabilities = "\"tools\":{}",.tools = tools,.tool_count = 1,
-	.prompts = prompts,.prompt_count = 1,.list_scope = "private",
-	.list_resources = with_text,.read_resource = with_text,
-	.resource_templates = "[]",.complete = complete,.task = do_to_task
+	.methods = methods,.prompts = prompts,.prompt_count = 1,
+	.list_scope = "private"
 };
 
 /* ---- a transport that counts ---- */
