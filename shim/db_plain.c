@@ -32,19 +32,6 @@ db_connect(const char *dsn, long timeout)
  * ------------------------------------------------------------------------
  */
 
-static void
-deliver_notifications(PGconn *pg, void (*fn) (const char *payload, void *arg),
-					  void *arg)
-{
-	PGnotify   *note;
-
-	while ((note = PQnotifies(pg)) != NULL)
-	{
-		fn(note->extra, arg);
-		PQfreemem(note);
-	}
-}
-
 void
 db_listen(const char *dsn, long connect_timeout, int stop_fd,
 		  void (*fn) (const char *payload, void *arg), void *arg)
@@ -62,7 +49,13 @@ db_listen(const char *dsn, long connect_timeout, int stop_fd,
 		fn(NULL, arg);
 	while (alive)
 	{
-		deliver_notifications(pg, fn, arg);
+		PGnotify   *note;
+
+		while ((note = PQnotifies(pg)) != NULL)
+		{
+			fn(note->extra, arg);
+			PQfreemem(note);
+		}
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;
 		alive = fds[1].revents == 0 && PQconsumeInput(pg) == 1;

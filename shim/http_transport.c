@@ -196,7 +196,7 @@ create_call(Http *http, struct MHD_Connection *connection)
 
 	if (hc == NULL)
 		return NULL;
-	mcp_call_init(&hc->call, http->server->mcp, &http_transport, NULL);
+	mcp_call_init(&hc->call, http->server->mcp, &http_transport);
 	hc->http = http;
 	hc->connection = connection;
 	hc->references = 1;

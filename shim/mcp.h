@@ -62,14 +62,13 @@ typedef struct McpMethod
 #define MCP_TOOL_READ_ONLY 1
 #define MCP_TOOL_DESTRUCTIVE 2
 #define MCP_TOOL_IDEMPOTENT 4
-#define MCP_TOOL_OPEN_WORLD 8
 
 /*
  * Not told: up to the end of its first wait the handler only looks at the call,
  * so that it can be run up to there, left, and run again from its beginning
  * when what it waits for has come.
  */
-#define MCP_TOOL_PARKS 16
+#define MCP_TOOL_PARKS 8
 
 typedef struct McpTool
 {
@@ -188,7 +187,6 @@ struct McpCall
 
 	/* set by the transport before mcp_accept */
 	const Transport *transport;
-	void	   *carrier;		/* the transport's own */
 	const char *credential;		/* NULL when none came */
 	int			watch_fd;		/* a hang-up here cancels, -1: none */
 
@@ -220,8 +218,7 @@ extern Mcp *mcp_create(const McpHost *host, SessionTable *sessions);
 extern void mcp_free(Mcp *mcp);
 extern const McpHost *mcp_host(const Mcp *mcp);
 
-extern void mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
-						  void *carrier);
+extern void mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport);
 extern void mcp_call_clear(McpCall *call);
 
 /* headers is NULL where the transport has none. */

@@ -59,7 +59,7 @@ refuse_part(McpCall *part, const char *message)
 }
 
 static McpRoute
-accept_part(McpCall *part, json_t *message)
+accept_part(McpCall *part, const McpCall *batch, json_t *message)
 {
 	jsonrpc_take(json_incref(message), &part->msg);
 	if (part->msg.kind == JSONRPC_INVALID)
@@ -72,7 +72,7 @@ accept_part(McpCall *part, json_t *message)
 		return mcp_accept_notification(part, part->mcp->sessions != NULL);
 	if (strcmp(part->msg.method, "initialize") == 0)
 		return refuse_part(part, "Invalid Request: initialize can not be part of a batch");
-	if (((McpCall *) part->carrier)->out.len > ENOUGH)
+	if (batch->out.len > ENOUGH)
 		return refuse_part(part, "Invalid Request: the answers to this batch are too large");
 	return mcp_accept_request(part, NULL);
 }
@@ -83,11 +83,11 @@ run_part(McpCall *batch, const Transport *transport, json_t *message)
 	McpCall		part;
 	McpRoute	taken;
 
-	mcp_call_init(&part, batch->mcp, transport, batch);
+	mcp_call_init(&part, batch->mcp, transport);
 	part.credential = batch->credential;
 	part.version = batch->version;
 	memcpy(part.session, batch->session, sizeof(part.session));
-	taken = accept_part(&part, message);
+	taken = accept_part(&part, batch, message);
 	if (taken == MCP_DEFERRED)
 		mcp_run(&part, atomic_load(&batch->wake_fd));
 	inherit(batch, &part);

@@ -92,13 +92,11 @@ mcp_host(const Mcp *mcp)
 }
 
 void
-mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport,
-			  void *carrier)
+mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport)
 {
 	memset(call, 0, sizeof(*call));
 	call->mcp = mcp;
 	call->transport = transport;
-	call->carrier = carrier;
 	call->http_status = 200;
 	call->watch_fd = -1;
 	call->era = MCP_LEGACY;

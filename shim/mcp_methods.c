@@ -121,11 +121,10 @@ put_tool(Buf *out, const McpTool *tool)
 		json_util_put(out, ",'outputSchema':%s", tool->output_schema);
 	json_util_put(out, ",'annotations':{'readOnlyHint':%s,"
 				  "'destructiveHint':%s,'idempotentHint':%s,"
-				  "'openWorldHint':%s}}",
+				  "'openWorldHint':false}}",
 				  is_hinted(tool, MCP_TOOL_READ_ONLY),
 				  is_hinted(tool, MCP_TOOL_DESTRUCTIVE),
-				  is_hinted(tool, MCP_TOOL_IDEMPOTENT),
-				  is_hinted(tool, MCP_TOOL_OPEN_WORLD));
+				  is_hinted(tool, MCP_TOOL_IDEMPOTENT));
 }
 
 static void
@@ -136,8 +135,7 @@ tools_list(McpCall *call)
 	if (mcp_refuse_cursor(call))
 		return;
 	mcp_result_begin(call);
-	mcp_member(call, "tools");
-	buf_putc(&call->out, '[');
+	mcp_put(call, "'tools':[");
 	for (size_t i = 0; i < host->tool_count; i++)
 	{
 		if (i > 0)

@@ -109,7 +109,7 @@ handle_line(const char *line, size_t len)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", NULL);
 		return;
 	}
-	mcp_call_init(call, server->mcp, &stdio_transport, NULL);
+	mcp_call_init(call, server->mcp, &stdio_transport);
 	call->credential = server->default_token;
 	switch (mcp_accept(call, line, len, NULL))
 	{

@@ -189,7 +189,7 @@ look_of(Gathering *all, const char *credential)
 		free(look);
 		return NULL;
 	}
-	mcp_call_init(&look->call, all->watch->mcp, &watch_transport, NULL);
+	mcp_call_init(&look->call, all->watch->mcp, &watch_transport);
 	buf_init(&look->ids);
 	look->call.credential = look->credential;
 	look->watch = all->watch;

@@ -113,7 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		headers.name = next_header(&at);
 		headers.session = next_header(&at);
 	}
-	mcp_call_init(&call, mcp, &transport, NULL);
+	mcp_call_init(&call, mcp, &transport);
 	taken = mcp_accept(&call, at, size - (size_t) (at - text),
 					   http ? &headers : NULL);
 	if (taken == MCP_DEFERRED)

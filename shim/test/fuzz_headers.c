@@ -354,7 +354,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	body = split(text);
 	http.loopback = size % 2 == 0;
-	mcp_call_init(&hc.call, mcp, &transport, NULL);
+	mcp_call_init(&hc.call, mcp, &transport);
 	if (let_in(&hc))
 		send_body(&hc, body, size - (size_t) (body - text));
 	auth_leave(&hc.use);

@@ -182,7 +182,7 @@ exchange(const char *text)
 	McpCall		call;
 	McpRoute	taken;
 
-	mcp_call_init(&call, mcp, &transport, NULL);
+	mcp_call_init(&call, mcp, &transport);
 	call.credential = JWT;
 	taken = mcp_accept(&call, text, strlen(text),
 					   text[0] == '[' ? &headers : NULL);

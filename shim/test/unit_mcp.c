@@ -65,7 +65,7 @@ exchange(McpCall *call, const char *text, const McpHeaders *headers)
 {
 	McpRoute	taken;
 
-	mcp_call_init(call, mcp, &silent, NULL);
+	mcp_call_init(call, mcp, &silent);
 	taken = mcp_accept(call, text, strlen(text), headers);
 	if (taken == MCP_DEFERRED)
 		mcp_run(call, -1);
@@ -200,7 +200,7 @@ test_notifications(void)
 	CHECK(call.http_status == 202);
 	mcp_call_clear(&call);
 
-	mcp_call_init(&running, mcp, &silent, NULL);
+	mcp_call_init(&running, mcp, &silent);
 	CHECK(mcp_accept(&running, text, strlen(text), NULL) == MCP_DEFERRED);
 	CHECK(mcp_running(mcp) == 1);
 	exchange(&call, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
