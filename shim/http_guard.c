@@ -164,13 +164,6 @@ digest_address(const struct sockaddr *address)
 	return auth_digest(&v4->sin_addr, sizeof(v4->sin_addr));
 }
 
-static void
-refuse_for_now(HttpCall *hc, const char *message, int seconds)
-{
-	mcp_error(&hc->call, MCP_TOO_MANY, message);
-	hc->call.retry_after = seconds;
-}
-
 /* False, with the answer given, for who has to wait. */
 bool
 http_admit(HttpCall *hc, unsigned char kind)
@@ -189,11 +182,10 @@ http_admit(HttpCall *hc, unsigned char kind)
 	hc->use.kind = kind;
 	admission = auth_admit(&hc->use, cf->auth_failures, cf->calls_at_once,
 						   time(NULL));
-	if (admission == AUTH_REFUSED_TOO_OFTEN)
-		refuse_for_now(hc, "Too many credentials were refused; wait a minute",
-					   60);
-	else if (admission == AUTH_BUSY)
-		refuse_for_now(hc, "Too many calls of this credential at once; wait for one to end",
-					   1);
-	return admission == AUTH_ADMITTED;
+	if (admission == AUTH_ADMITTED)
+		return true;
+	hc->call.retry_after = admission == AUTH_BUSY ? 1 : 60;
+	return mcp_error(&hc->call, MCP_TOO_MANY, admission == AUTH_BUSY ?
+					 "Too many calls of this credential at once; wait for one to end" :
+					 "Too many credentials were refused; wait a minute");
 }

@@ -296,20 +296,8 @@ tools_propose_change(McpCall *call, json_t *arguments)
 		tools_answer(call, &run, answer_proposed);
 }
 
-void
-tools_get_change(McpCall *call, json_t *arguments)
-{
-	json_t	   *change = NULL;
-
-	if (tools_check(call, arguments) &&
-		tools_read_change(call, tools_run, tools_database(call),
-						  tools_change_id(arguments), &change))
-		answer_change(call, change);
-	json_decref(change);
-}
-
 static void
-answer_withdrawn(McpCall *call, const DbOutcome *outcome)
+answer_loaded(McpCall *call, const DbOutcome *outcome)
 {
 	json_t	   *change = tools_load_object(outcome, 0);
 
@@ -317,20 +305,33 @@ answer_withdrawn(McpCall *call, const DbOutcome *outcome)
 	json_decref(change);
 }
 
-/* Both statements in one transaction: the answer shows what was committed. */
-void
-tools_withdraw_change(McpCall *call, json_t *arguments)
+/* Statements about one change, the last of which reads it. */
+static void
+run_on_change(McpCall *call, json_t *arguments, const char *first,
+			  const char *second)
 {
 	char		id[24];
 	const char *params[1] = {id};
 	ToolsRun	run = {
-		.steps = {{SQL_WITHDRAW, 1, params, false},
-		{SQL_GET_CHANGE, 1, params, false}}
+		.steps = {{first, 1, params, false}, {second, 1, params, false}}
 	};
 
 	snprintf(id, sizeof(id), "%lld", tools_change_id(arguments));
 	if (tools_check(call, arguments))
-		tools_answer(call, &run, answer_withdrawn);
+		tools_answer(call, &run, answer_loaded);
+}
+
+void
+tools_get_change(McpCall *call, json_t *arguments)
+{
+	run_on_change(call, arguments, SQL_GET_CHANGE, NULL);
+}
+
+/* Both statements in one transaction: the answer shows what was committed. */
+void
+tools_withdraw_change(McpCall *call, json_t *arguments)
+{
+	run_on_change(call, arguments, SQL_WITHDRAW, SQL_GET_CHANGE);
 }
 
 /* ------------------------------------------------------------------------
