@@ -15,7 +15,6 @@
 #include "log.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

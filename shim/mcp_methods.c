@@ -9,7 +9,6 @@
 #include "log.h"
 #include "metrics.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

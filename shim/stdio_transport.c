@@ -103,6 +103,7 @@ handle_line(const char *line, size_t len)
 {
 	Server	   *server = stdio.server;
 	McpCall    *call = malloc(sizeof(*call));
+	McpRoute	taken;
 
 	if (call == NULL)
 	{
@@ -111,19 +112,12 @@ handle_line(const char *line, size_t len)
 	}
 	mcp_call_init(call, server->mcp, &stdio_transport);
 	call->credential = server->default_token;
-	switch (mcp_accept(call, line, len, NULL))
-	{
-		case MCP_STREAMING:
-			return;
-		case MCP_DEFERRED:
-			if (worker_submit(server->workers, call))
-				return;
-			mcp_error(call, MCP_OVERLOADED, "Too many calls are waiting");
-			break;
-		case MCP_SILENT:
-		case MCP_ANSWERED:
-			break;
-	}
+	taken = mcp_accept(call, line, len, NULL);
+	if (taken == MCP_STREAMING ||
+		(taken == MCP_DEFERRED && worker_submit(server->workers, call)))
+		return;
+	if (taken == MCP_DEFERRED)
+		mcp_error(call, MCP_OVERLOADED, "Too many calls are waiting");
 	finish(call);
 }
 

@@ -7,7 +7,6 @@
 
 #include "db_sql.h"
 #include "json_util.h"
-#include "pg_types.h"
 #include "rows.h"
 
 #include <stdlib.h>

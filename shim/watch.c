@@ -16,7 +16,6 @@
 #include "db.h"
 #include "db_sql.h"
 #include "json_util.h"
-#include "log.h"
 #include "tools.h"
 
 #include <poll.h>
