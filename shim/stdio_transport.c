@@ -2,8 +2,8 @@
  * stdio_transport.c
  *		One JSON-RPC message per line on stdin and stdout.
  *
- * stdout carries protocol only, through one writer under one lock.  At the end
- * of stdin running calls are answered, then the process ends.
+ * stdout carries protocol only, through one writer under its own lock.  At the
+ * end of stdin running calls are answered, then the process ends.
  */
 #include "server.h"
 
@@ -12,7 +12,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +20,6 @@
 typedef struct Stdio
 {
 	Server	   *server;
-	pthread_mutex_t write_lock;
-	bool		broken;			/* nobody reads stdout any more */
 	Buf			line;			/* what has been read of one */
 	bool		skipping;		/* in a line that is too long */
 } Stdio;
@@ -29,36 +27,25 @@ typedef struct Stdio
 /* One stdio server per process: transports have no context of their own. */
 static Stdio stdio;
 
+/* Nothing more after an error: half a line may have been written. */
 static void
-write_all(const char *text, size_t len)
+write_line(const char *json, size_t len)
 {
-	size_t		done = 0;
-
-	pthread_mutex_lock(&stdio.write_lock);
-	while (done < len && !stdio.broken)
+	flockfile(stdout);
+	if (!ferror_unlocked(stdout))
 	{
-		ssize_t		n = write(STDOUT_FILENO, text + done, len - done);
-
-		if (n > 0)
-			done += (size_t) n;
-		else if (errno != EINTR)
-			stdio.broken = true;
+		fwrite_unlocked(json, 1, len, stdout);
+		putc_unlocked('\n', stdout);
+		fflush_unlocked(stdout);
 	}
-	pthread_mutex_unlock(&stdio.write_lock);
+	funlockfile(stdout);
 }
 
 static void
 notify(McpCall *call, const char *json, size_t len)
 {
-	Buf			line;
-
 	(void) call;
-	buf_init(&line);
-	buf_append(&line, json, len);
-	buf_putc(&line, '\n');
-	if (buf_ok(&line))
-		write_all(line.data, line.len);
-	buf_free(&line);
+	write_line(json, len);
 }
 
 /* There is no memory for an answer: one that needs none. */
@@ -73,20 +60,18 @@ answer_without_memory(const McpCall *call)
 	if (!json_is_integer(id))
 		return;
 	n = snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":%lld,"
-				 "\"error\":{\"code\":-32603,\"message\":\"Out of memory\"}}\n",
+				 "\"error\":{\"code\":-32603,\"message\":\"Out of memory\"}}",
 				 (long long) json_integer_value(id));
-	write_all(text, (size_t) n);
+	write_line(text, (size_t) n);
 }
 
 static void
 finish(McpCall *call)
 {
-	if (call->out.len > 0)
-		buf_putc(&call->out, '\n');
 	if (!buf_ok(&call->out))
 		answer_without_memory(call);
-	else
-		write_all(call->out.data, call->out.len);
+	else if (call->out.len > 0)
+		write_line(call->out.data, call->out.len);
 	mcp_call_clear(call);
 	free(call);
 }
@@ -129,9 +114,8 @@ refuse_long_line(void)
 	buf_init(&answer);
 	jsonrpc_error(&answer, NULL, JSONRPC_INVALID_REQUEST,
 				  "Invalid Request: the message is too large");
-	buf_putc(&answer, '\n');
 	if (buf_ok(&answer))
-		write_all(answer.data, answer.len);
+		write_line(answer.data, answer.len);
 	buf_free(&answer);
 }
 
@@ -205,19 +189,21 @@ drain(Server *server)
 int
 stdio_serve(Server *server)
 {
+	static char out_buffer[64 * 1024];
 	struct pollfd fds[2] = {
 		{STDIN_FILENO, POLLIN, 0}, {server->stop_fd, POLLIN, 0}
 	};
 
 	memset(&stdio, 0, sizeof(stdio));
 	stdio.server = server;
-	pthread_mutex_init(&stdio.write_lock, NULL);
+	setvbuf(stdout, out_buffer, _IOFBF, sizeof(out_buffer));
 	log_event(LOG_LEVEL_INFO, "serving", "transport", "stdio", NULL);
 	for (;;)
 	{
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;
-		if (fds[1].revents != 0 || stdio.broken)
+		/* without the lock, which a worker may hold that can not write */
+		if (fds[1].revents != 0 || ferror_unlocked(stdout))
 			break;
 		if (fds[0].revents != 0 && !read_input())
 			break;
