@@ -204,12 +204,6 @@ is_ready(void *pool)
 	return db_reachable(pool);
 }
 
-static void
-tell_watch(void *context, const char *credential)
-{
-	watch_listening(((ToolsContext *) context)->watch, credential);
-}
-
 static int
 serve(Startup *startup, Buf *error)
 {
@@ -226,7 +220,6 @@ serve(Startup *startup, Buf *error)
 	int			code = 1;
 	bool		ready = tools_setup(&host, &startup->context, WARDEN_VERSION);
 
-	host.listening = tell_watch;
 	if (!cf->stdio)
 		sessions = session_table_create((size_t) cf->max_sessions,
 										cf->session_idle);
@@ -235,7 +228,8 @@ serve(Startup *startup, Buf *error)
 										(size_t) cf->max_queue);
 	if (ready && server.mcp != NULL && server.workers != NULL)
 		watch = watch_start(cf, server.mcp, server.workers);
-	startup->context.watch = watch;
+	host.listening = watch_listening;
+	host.listener = watch;
 	if (watch != NULL && (cf->stdio || sessions != NULL))
 		code = cf->stdio ? stdio_serve(&server) : http_serve(&server);
 	else

@@ -125,7 +125,8 @@ typedef struct McpHost
 	void	   *context;
 
 	/* a stream was opened; not on a worker, and the stream may end any time */
-	void		(*listening) (void *context, const char *credential);
+	void		(*listening) (void *listener, const char *credential);
+	void	   *listener;
 
 	/* a client answered what the host had asked it; NULL: it asks nothing */
 	void		(*responded) (McpCall *response);

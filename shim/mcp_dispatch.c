@@ -551,7 +551,7 @@ mcp_accept_request(McpCall *call, const McpHeaders *headers)
 {
 	call->method = mcp_find_method(call->mcp, call->msg.method, call->era);
 	if (call->era == MCP_MODERN && headers != NULL &&
-		!mcp_check_name_header(call, headers, call->method))
+		!mcp_check_name_header(call, headers))
 		return MCP_ANSWERED;
 	if (call->method == NULL)
 		return reject_method(call);

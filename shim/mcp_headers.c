@@ -41,9 +41,9 @@ mcp_check_header(McpCall *call, const char *header, const char *body,
 
 /* Mcp-Name mirrors params.name, params.uri or params.taskId. */
 bool
-mcp_check_name_header(McpCall *call, const McpHeaders *headers,
-					  const McpMethod *method)
+mcp_check_name_header(McpCall *call, const McpHeaders *headers)
 {
+	const McpMethod *method = call->method;
 	const json_t *value;
 
 	if (method == NULL || method->name_param == NULL)

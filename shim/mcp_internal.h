@@ -51,8 +51,7 @@ extern bool mcp_bad_request(McpCall *call, int code, const char *message);
 extern bool mcp_check_header(McpCall *call, const char *header,
 							 const char *body, size_t body_len,
 							 const char *name);
-extern bool mcp_check_name_header(McpCall *call, const McpHeaders *headers,
-								  const McpMethod *method);
+extern bool mcp_check_name_header(McpCall *call, const McpHeaders *headers);
 
 /* subscriptions/listen; true if the call is a stream now, or was one. */
 extern bool mcp_listen(McpCall *call);

@@ -114,7 +114,7 @@ mcp_listen(McpCall *call)
 	buf_reset(&call->out);
 	pthread_mutex_unlock(&mcp->lock);
 	if (mcp->host->listening != NULL)
-		mcp->host->listening(mcp->host->context, credential);
+		mcp->host->listening(mcp->host->listener, credential);
 	return true;
 }
 

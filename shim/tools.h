@@ -13,7 +13,6 @@ typedef struct ToolsContext
 {
 	_Atomic(const Config *) cf; /* replaced by a reload */
 	DbPool	   *pool;
-	struct Watch *watch;		/* of whom main.c tells who listens */
 } ToolsContext;
 
 /* Fills *host; version is the program's.  False for want of memory. */

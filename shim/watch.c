@@ -258,9 +258,9 @@ look_at(Watch *watch, long long change_id, const char *credential)
 }
 
 void
-watch_listening(Watch *watch, const char *credential)
+watch_listening(void *watch, const char *credential)
 {
-	if (watch != NULL && credential != NULL)
+	if (credential != NULL)
 		look_at(watch, 0, credential);
 }
 
