@@ -486,19 +486,22 @@ config_load(Config *cf, char *const *argv, char *const *envp, Buf *error)
  */
 
 static void
-put_option_name(Buf *out, const Setting *setting)
+put_option(Buf *out, const Setting *setting)
 {
-	size_t		start = out->len;
+	static const char *const values[] = {
+		[SETTING_STRING] = " VALUE",[SETTING_LIST] = " VALUE",
+		[SETTING_INT] = " N",[SETTING_FLAG] = ""
+	};
+	char		option[64];
 
-	buf_puts(out, "  --");
-	for (const char *p = setting->name; *p != '\0'; p++)
-		buf_putc(out, *p == '_' ? '-' : *p);
-	if (setting->type == SETTING_INT)
-		buf_puts(out, " N");
-	else if (setting->type != SETTING_FLAG)
-		buf_puts(out, " VALUE");
-	while (out->len - start < 32 && buf_ok(out))
-		buf_putc(out, ' ');
+	snprintf(option, sizeof(option), "--%s%s", setting->name,
+			 values[setting->type]);
+	for (char *p = option; (p = strchr(p, '_')) != NULL;)
+		*p = '-';
+	buf_printf(out, "  %-30s%s", option, setting->help);
+	if (setting->fallback != NULL && setting->fallback[0] != '\0')
+		buf_printf(out, " (default %s)", setting->fallback);
+	buf_putc(out, '\n');
 }
 
 void
@@ -512,14 +515,7 @@ config_help(Buf *out)
 			 "Each option is also a key of the settings file (max_body) and a\n"
 			 "variable (WARDEN_MAX_BODY).\n\n");
 	for (size_t i = 0; i < SETTING_COUNT; i++)
-	{
-		if ((settings[i].sources & FROM_ARGV) == 0)
-			continue;
-		put_option_name(out, &settings[i]);
-		buf_puts(out, settings[i].help);
-		if (settings[i].fallback != NULL && settings[i].fallback[0] != '\0')
-			buf_printf(out, " (default %s)", settings[i].fallback);
-		buf_putc(out, '\n');
-	}
+		if ((settings[i].sources & FROM_ARGV) != 0)
+			put_option(out, &settings[i]);
 	buf_puts(out, "\nA stdio client's credential comes from WARDEN_TOKEN or --token-file.\n");
 }
