@@ -13,6 +13,7 @@
 #include "db_sql.h"
 #include "json_util.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,21 +30,14 @@
 static void
 put_encoded(Buf *out, const char *text, size_t len)
 {
-	static const char hex[] = "0123456789ABCDEF";
-
 	for (size_t i = 0; i < len; i++)
 	{
 		unsigned char c = (unsigned char) text[i];
 
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			(c >= '0' && c <= '9') || (c != '\0' && strchr("-._~", c) != NULL))
+		if (isalnum(c) || (c != '\0' && strchr("-._~", c) != NULL))
 			buf_putc(out, (char) c);
 		else
-		{
-			char		escape[3] = {'%', hex[c >> 4], hex[c & 15]};
-
-			buf_append(out, escape, 3);
-		}
+			buf_printf(out, "%%%02X", c);
 	}
 }
 

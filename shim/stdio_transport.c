@@ -119,15 +119,6 @@ refuse_long_line(void)
 	buf_free(&answer);
 }
 
-static bool
-is_blank(const char *line, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (strchr(" \t\r", line[i]) == NULL || line[i] == '\0')
-			return false;
-	return true;
-}
-
 /* Of a line that is too long only that it is one is remembered. */
 static void
 add_to_line(const char *part, size_t n)
@@ -142,10 +133,12 @@ add_to_line(const char *part, size_t n)
 		buf_append(&stdio.line, part, n);
 }
 
+/* A blank line is no message. */
 static void
 end_line(void)
 {
-	if (!stdio.skipping && !is_blank(buf_cstr(&stdio.line), stdio.line.len))
+	if (!stdio.skipping &&
+		strspn(buf_cstr(&stdio.line), " \t\r") < stdio.line.len)
 		handle_line(stdio.line.data, stdio.line.len);
 	stdio.skipping = false;
 	buf_truncate(&stdio.line, 0);
