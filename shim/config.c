@@ -152,8 +152,6 @@ free_list(ConfigList *list)
 	for (size_t i = 0; i < list->count; i++)
 		free(list->items[i]);
 	free(list->items);
-	list->items = NULL;
-	list->count = 0;
 }
 
 static bool
@@ -249,9 +247,9 @@ config_free(Config *cf)
 			if (*text != NULL)
 				explicit_bzero(*text, strlen(*text));
 			free(*text);
-			*text = NULL;
 		}
 	}
+	memset(cf, 0, sizeof(*cf));
 }
 
 /* ------------------------------------------------------------------------

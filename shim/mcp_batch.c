@@ -136,7 +136,6 @@ mcp_is_batch(const McpCall *call)
 McpRoute
 mcp_accept_batch(McpCall *call)
 {
-	call->outcome = MCP_OUTCOME_OK;
 	mcp_prepare(call, &batch_method);
 	return MCP_DEFERRED;
 }
