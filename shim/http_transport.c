@@ -525,7 +525,7 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
 }
 
-/* Where the answer, or its first event, is here; else the library asks again. */
+/* If the answer, or its first event, is here; else the library asks again. */
 static enum MHD_Result
 answer(HttpCall *hc)
 {
