@@ -41,6 +41,9 @@
 /* How long a connection that was just used counts as alive. */
 #define TRUSTED_NS (20 * 1000 * 1000)
 
+/* How often those who wait with us are told that we still do. */
+#define TELL_NS (2 * SECOND)
+
 /* When a statement that was cancelled and goes on is cancelled again. */
 #define CANCEL_AGAIN_NS (300 * 1000 * 1000)
 
@@ -63,6 +66,9 @@ typedef struct Wait
 	uint64_t	deadline;
 	uint64_t	give_up;		/* after a cancel was sent, else 0 */
 	uint64_t	cancel_again;
+	void		(*tell) (void *arg);
+	void	   *tell_arg;
+	uint64_t	tell_again;
 	size_t		received;
 	size_t		limit;
 	int			backlog;
@@ -138,7 +144,22 @@ milliseconds_left(const Wait *wait)
 		wait->give_up < wait->cancel_again ? wait->give_up : wait->cancel_again;
 	uint64_t	now = metrics_clock();
 
+	if (wait->tell != NULL && wait->tell_again < end)
+		end = wait->tell_again;
 	return end <= now ? 0 : (int) ((end - now) / 1000000 + 1);
+}
+
+/* True if it was time to. */
+static bool
+tell(Wait *wait)
+{
+	uint64_t	now = metrics_clock();
+
+	if (wait->tell == NULL || now < wait->tell_again)
+		return false;
+	wait->tell(wait->tell_arg);
+	wait->tell_again = now + TELL_NS;
+	return true;
 }
 
 /*
@@ -185,6 +206,8 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 
 	if (n < 0)
 		return errno == EINTR;
+	if (tell(wait) && n == 0)
+		return true;
 	if (n == 0)
 	{
 		if (cancelling && metrics_clock() >= wait->give_up)
@@ -697,7 +720,9 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request,
 	ticket->wait = (Wait) {
 		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
 		.watch_fd = request->watch_fd,.limit = pool->max_receive,
-		.deadline = metrics_clock() + (uint64_t) pool->call_timeout * SECOND
+		.deadline = metrics_clock() + (uint64_t) pool->call_timeout * SECOND,
+		.tell = request->tell,.tell_arg = request->tell_arg,
+		.tell_again = metrics_clock() + TELL_NS
 	};
 	conn->outcome = &ticket->outcome;
 	if (!auth_random_hex(key, LEAVE_KEY_BYTES))

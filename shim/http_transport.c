@@ -132,13 +132,23 @@ put_event(HttpCall *hc, const char *json, size_t len)
 	buf_puts(&hc->events, "\n\n");
 }
 
+/* Whether a request that could be answered by a plain result may get events. */
+static bool
+takes_events(const HttpCall *hc)
+{
+	const char *accept = hc->headers[HTTP_ACCEPT];
+
+	return accept == NULL || strstr(accept, "text/event-stream") != NULL ||
+		strstr(accept, "*/*") != NULL || strstr(accept, "text/*") != NULL;
+}
+
 static void
 notify(McpCall *call, const char *json, size_t len)
 {
 	HttpCall   *hc = (HttpCall *) call;
 
 	pthread_mutex_lock(&hc->lock);
-	if (!hc->gone)
+	if (!hc->gone && (call->streaming || takes_events(hc)))
 	{
 		hc->streaming = true;
 		put_event(hc, json, len);

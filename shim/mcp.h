@@ -203,6 +203,7 @@ struct McpCall
 	bool		unparked;		/* the handler has been given it */
 	uint64_t	accepted;		/* where it has to wait for a place */
 	uint64_t	started;
+	double		progress;		/* that was told */
 	LIST_ENTRY(McpCall) link;	/* with the calls or with the streams */
 	McpCall    *queued;			/* worker queue, or those that are parked */
 };
@@ -297,6 +298,14 @@ extern bool mcp_client_extension(const McpCall *call, const char *name);
 
 /* A string among the params; NULL after having answered that it is none. */
 extern const char *mcp_text_param(McpCall *call, const char *name);
+
+/*
+ * notifications/progress ahead of the answer, to a client that asked for it;
+ * what does not rise is not sent.  total is 0, and message NULL, where there is
+ * none.
+ */
+extern void mcp_progress(McpCall *call, double progress, double total,
+						 const char *message);
 
 /* Of lists that fit in one page: true, with the answer given, for a cursor. */
 extern bool mcp_refuse_cursor(McpCall *call);

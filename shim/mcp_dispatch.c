@@ -99,6 +99,7 @@ mcp_call_init(McpCall *call, Mcp *mcp, const Transport *transport)
 	call->transport = transport;
 	call->http_status = 200;
 	call->watch_fd = -1;
+	call->progress = -1;
 	call->era = MCP_LEGACY;
 	call->version = default_legacy_version;
 	atomic_init(&call->cancelled, false);

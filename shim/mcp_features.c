@@ -1,6 +1,7 @@
 /*
  * mcp_features.c
- *		What hosts that offer prompts, completion or tasks have in common.
+ *		What hosts that offer prompts, completion or tasks, or tell of
+ *		progress, have in common.
  */
 #include "mcp_internal.h"
 
@@ -166,4 +167,34 @@ mcp_task_id(McpCall *call)
 		return NULL;
 	}
 	return task_id;
+}
+
+/* ------------------------------------------------------------------------
+ * Progress
+ * ------------------------------------------------------------------------
+ */
+
+/* Parts of a batch have no way to send anything ahead of it. */
+void
+mcp_progress(McpCall *call, double progress, double total, const char *message)
+{
+	const json_t *token = json_object_get(call->meta, "progressToken");
+	Buf			note;
+
+	if ((!json_is_string(token) && !json_is_integer(token)) ||
+		progress <= call->progress || call->transport->notify == NULL)
+		return;
+	call->progress = progress;
+	buf_init(&note);
+	json_util_put(&note, "{'jsonrpc':'2.0','method':'notifications/progress',"
+				  "'params':{'progressToken':%p", token);
+	buf_printf(&note, ",\"progress\":%g", progress);
+	if (total > 0)
+		buf_printf(&note, ",\"total\":%g", total);
+	if (message != NULL)
+		json_util_put(&note, ",'message':'%s'", message);
+	buf_puts(&note, "}}");
+	if (buf_ok(&note))
+		call->transport->notify(call, note.data, note.len);
+	buf_free(&note);
 }

@@ -5,6 +5,7 @@
 #include "tools.h"
 
 #include "json_util.h"
+#include "metrics.h"
 
 #include <string.h>
 
@@ -569,6 +570,15 @@ exec_unless_waiting(McpCall *call, const DbRequest *db, DbOutcome *outcome)
 }
 
 static void
+tell_progress(void *arg)
+{
+	McpCall    *call = arg;
+
+	mcp_progress(call, (double) (metrics_clock() - call->started) / 1e9, 0,
+				 "seconds of waiting for PostgreSQL");
+}
+
+static void
 run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	const ToolsContext *context = tools_context(call);
@@ -579,7 +589,8 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 		.on_behalf_of = person != NULL ? person : context->cf->on_behalf_of,
 		.steps = run->steps,.step_count = run->steps[1].sql != NULL ? 2 : 1,
 		.cancelled = &call->cancelled,
-		.wake_fd = atomic_load(&call->wake_fd),.watch_fd = call->watch_fd
+		.wake_fd = atomic_load(&call->wake_fd),.watch_fd = call->watch_fd,
+		.tell = tell_progress,.tell_arg = call
 	};
 
 	buf_init(&request);

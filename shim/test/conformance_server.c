@@ -163,11 +163,11 @@ static void
 with_progress(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	send_progress(call, 0, 100, NULL);
+	mcp_progress(call, 0, 100, NULL);
 	usleep(50000);
-	send_progress(call, 50, 100, NULL);
+	mcp_progress(call, 50, 100, NULL);
 	usleep(50000);
-	send_progress(call, 100, 100, NULL);
+	mcp_progress(call, 100, 100, NULL);
 	answer_text(call, "Reported progress");
 }
 

@@ -59,7 +59,7 @@ echo(McpCall *call, json_t *arguments)
 
 	buf_init(&text);
 	json_util_write(&text, arguments);
-	send_progress(call, 1, 1, buf_cstr(&text));
+	mcp_progress(call, 1, 1, buf_cstr(&text));
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", buf_cstr(&text));
 	mcp_result_end(call);

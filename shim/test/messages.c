@@ -1,8 +1,8 @@
 /*
  * messages.c
  *		Messages ahead of an answer that the protocol has and the product does
- *		not need: progress, log messages, changed lists, and questions to a
- *		legacy client.  Included by the tests that send them.
+ *		not need: log messages, changed lists, and questions to a legacy client.
+ *		Included by the tests that send them.
  */
 #include "json_util.h"
 #include "mcp_internal.h"
@@ -22,30 +22,6 @@ send_message(McpCall *call, Buf *message)
 	if (buf_ok(message) && call->transport->notify != NULL)
 		call->transport->notify(call, message->data, message->len);
 	buf_free(message);
-}
-
-/* notifications/progress, if the client asked for it; must rise. */
-static inline void
-send_progress(McpCall *call, double progress, double total, const char *message)
-{
-	static _Thread_local uint64_t last_call;
-	static _Thread_local double last_progress;
-	json_t	   *token = json_object_get(call->meta, "progressToken");
-	Buf			note;
-
-	if ((!json_is_string(token) && !json_is_integer(token)) ||
-		(last_call == call->started && progress <= last_progress))
-		return;
-	last_call = call->started;
-	last_progress = progress;
-	buf_init(&note);
-	json_util_put(&note, "{'jsonrpc':'2.0','method':'notifications/progress',"
-				  "'params':{'progressToken':%p", token);
-	buf_printf(&note, ",\"progress\":%g,\"total\":%g", progress, total);
-	if (message != NULL)
-		json_util_put(&note, ",'message':'%s'", message);
-	buf_puts(&note, "}}");
-	send_message(call, &note);
 }
 
 static int

@@ -478,6 +478,38 @@ def listening(bench):
     bench.equal(server.process.wait(20), 0, "exit code 0")
 
 
+def progress(bench):
+    """Events ahead of an answer, to who takes them."""
+    server = bench.http()
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "query", "arguments": {"sql": "SELECT 5 FROM pg_sleep(5)"},
+        "_meta": {"progressToken": 7}}}
+    got = {}
+
+    def ask(what, message, **changed):
+        status, headers, messages = server.post(message, changed)
+        got[what] = (status, headers["content-type"],
+                     [m["params"]["progress"] for m in messages[:-1]],
+                     messages[-1]["result"]["structuredContent"]["rows"])
+
+    threads = [threading.Thread(target=ask, args=("legacy", request)),
+               threading.Thread(target=ask, args=("modern", modern(request))),
+               threading.Thread(target=ask, args=("plain", request), kwargs={
+                   "Accept": "application/json"})]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for what in ("legacy", "modern"):
+        status, kind, steps, rows = got[what]
+        bench.equal((status, kind, len(steps), rows),
+                    (200, "text/event-stream", 2, [[5]]),
+                    f"progress over HTTP, {what}")
+        bench.check(0 < steps[0] < steps[1], "which rises", steps)
+    bench.equal(got["plain"], (200, "application/json", [], [[5]]),
+                "a client that takes JSON only gets no events")
+
+
 def drains(bench):
     server = bench.http()
     answers = []
@@ -849,7 +881,6 @@ def addresses(bench):
 main(credentials, default_token, origins, methods, bodies,
      bad_messages, swollen, batches, modern_headers,
      sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
-     lazy, concurrency, queue_limit, listening, drains, shed, dribble, framing, unread,
-     failed_attempts, at_once,
-     bad_listeners, tls, reload,
-     memory, addresses)
+     lazy, concurrency, queue_limit, listening, progress, drains, shed,
+     dribble, framing, unread, failed_attempts, at_once, bad_listeners, tls,
+     reload, memory, addresses)

@@ -158,6 +158,28 @@ def cancellation(bench):
                 ["structuredContent"]["rows"], [[2]], "the next call runs")
 
 
+def progress(bench):
+    client = bench.stdio()
+    client.call("query", {"sql": "SELECT 1"})
+    for number, meta in ((1, {"progressToken": "t"}), (2, {})):
+        client.send(rpc(number, "tools/call", {
+            "name": "query", "arguments": {"sql": "SELECT pg_sleep(5)"},
+            "_meta": meta}))
+    told = []
+    answered = []
+    while len(answered) < 2:
+        message = client.receive()
+        if "id" in message:
+            answered.append(message["id"])
+        else:
+            told.append(message["params"])
+            bench.check(1 not in answered, "progress comes before the answer")
+    steps = [params["progress"] for params in told]
+    bench.check(len(steps) == 2 and 0 < steps[0] < steps[1] and
+                {params["progressToken"] for params in told} == {"t"},
+                "who waits for long and gave a token is told so", told)
+
+
 def the_end(bench):
     client = bench.stdio()
     client.send(rpc(1, "tools/call", {
@@ -237,5 +259,5 @@ def examples(bench):
                     "works as it is")
 
 
-main(eras, bad_input, endless, bad_sql, cancellation, the_end, wrong_token, streams,
-     examples)
+main(eras, bad_input, endless, bad_sql, cancellation, progress, the_end,
+     wrong_token, streams, examples)

@@ -31,7 +31,7 @@ main(void)
 static void
 answer(McpCall *call)
 {
-	send_progress(call, 1, 2, "half");
+	mcp_progress(call, 1, 2, "half");
 	send_log(call, "error", "\"x\"");
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "h\"i");

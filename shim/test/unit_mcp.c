@@ -41,8 +41,8 @@ static void
 echo(McpCall *call, json_t *arguments)
 {
 	(void) arguments;
-	send_progress(call, 1, 2, "half");
-	send_progress(call, 1, 2, "again");
+	mcp_progress(call, 1, 2, "half");
+	mcp_progress(call, 1, 2, "again");
 	mcp_result_begin(call);
 	mcp_put(call, "'content':[{'type':'text','text':'%s'}]", "hi");
 	mcp_result_end(call);
