@@ -413,11 +413,14 @@ class Mcp:
                 "%.1f + %.1f" % (user, system) if name != names[0] else
                 "%.1f" % user, "%.1f" % cluster,
                 "%.2f" % statistics.median(a[0] / b[0] for a, b in pairs),
-                "%.2f" % statistics.median(a[1] / b[1] for a, b in pairs)])
+                "%.2f" % statistics.median(a[1] / b[1] for a, b in pairs),
+                "%.2f" % statistics.median(
+                    (a[2] + a[3]) / (b[2] + b[3]) for a, b in pairs)])
         self.table("%d rows, HTTP, %d in flight; audit async" % (
             rows, connections),
                    ["", "calls/s", "p50 us", "its CPU us, user + system",
-                    "PostgreSQL's", "our calls/s in its", "our p50 in its"],
+                    "PostgreSQL's", "our calls/s in its", "our p50 in its",
+                    "our CPU in its"],
                    lines)
 
     def http(self):

@@ -309,13 +309,12 @@ copy_plain(char *to, const char *s, size_t n)
 	}
 	else
 	{
-		unsigned char bytes[8] = {(unsigned char) s[0],
-		(unsigned char) s[n / 2], (unsigned char) s[n - 1], ' ', ' ', ' ', ' ', ' '};
+		char		ends[3] = {s[0], s[n / 2], s[n - 1]};
 
-		to[0] = s[0];
-		to[n / 2] = s[n / 2];
-		to[n - 1] = s[n - 1];
-		memcpy(&w, bytes, 8);
+		to[0] = ends[0];
+		to[n / 2] = ends[1];
+		to[n - 1] = ends[2];
+		memcpy(&w, ends, 3);
 	}
 	return (odd | odd_bytes(w)) == 0;
 }
