@@ -96,6 +96,10 @@ def formats(bench):
         "SELECT 'h\u00e9llo' AS \"\u00fcber\", '\u4e2d\u6587' AS wide",
         "SELECT NULL AS nothing, '' AS empty",
         "SELECT 1 AS a WHERE false",
+        "SELECT n, repeat('x', n) AS x, n % 2 = 0 AS even, n::numeric / 3 AS q,"
+        " CASE n % 4 WHEN 0 THEN 'a\"b' WHEN 1 THEN 'c\\d' WHEN 2 THEN NULL"
+        " ELSE 'é' END AS odd, jsonb_build_object('n', n) AS \"j\"\"son\""
+        " FROM generate_series(0, 30) n",
     ]
     for sql in queries:
         result = client.call("query", {"sql": sql})

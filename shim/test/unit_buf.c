@@ -65,6 +65,37 @@ test_escapes(void)
 	check_json("", 0, "\"\"");
 }
 
+/* Each byte at each place of texts that are copied in different steps. */
+static void
+test_plain(void)
+{
+	char		text[40];
+	Buf			string;
+	Buf			chars;
+	int			wrong = 0;
+
+	for (size_t n = 1; n <= sizeof(text); n++)
+		for (size_t at = 0; at < n; at++)
+			for (int c = 0; c < 256; c++)
+			{
+				bool		plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+
+				memset(text, 'x', n);
+				text[at] = (char) c;
+				buf_init(&string);
+				buf_init(&chars);
+				wrong += buf_json_string(&string, text, n) != plain;
+				buf_json_chars(&chars, text, n);
+				wrong += string.len != chars.len + 2 ||
+					memcmp(string.data + 1, chars.data, chars.len) != 0 ||
+					string.data[0] != '"' || string.data[string.len - 1] != '"';
+				wrong += (buf_plain_run(text, n) == n) != plain;
+				buf_free(&string);
+				buf_free(&chars);
+			}
+	CHECK(wrong == 0);
+}
+
 static void
 test_utf8(void)
 {
@@ -121,6 +152,7 @@ main(void)
 	test_growth();
 	test_limits();
 	test_escapes();
+	test_plain();
 	test_utf8();
 	test_base64();
 	UNIT_EXIT();
