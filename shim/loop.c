@@ -196,9 +196,16 @@ forget(Loop *loop, McpCall *call, int fd)
 }
 
 static void
+detach(McpCall *call)
+{
+	if (call->transport->detach != NULL)
+		call->transport->detach(call);
+}
+
+static void
 hand_over(Loop *loop, McpCall *call)
 {
-	call->transport->detach(call);
+	detach(call);
 	worker_hand_over(loop->server->workers, call);
 }
 
@@ -282,7 +289,7 @@ loop_submit(Loop *loop, McpCall *call)
 	if (!worker_claim(loop->server->workers))
 	{
 		call->accepted = metrics_clock();
-		call->transport->detach(call);
+		detach(call);
 		return worker_submit(loop->server->workers, call);
 	}
 	if (begin(loop, call))
@@ -387,7 +394,8 @@ note(Loop *loop, int meaning)
 static int
 await_events(Loop *loop, struct epoll_event *events, int ms)
 {
-	uint64_t	until = loop->incoming ? metrics_clock() + SPIN_NS : 0;
+	uint64_t	until = loop->incoming && ms > 0 ?
+		metrics_clock() + SPIN_NS : 0;
 	int			n = 0;
 
 	loop->incoming = false;

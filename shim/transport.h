@@ -32,7 +32,7 @@ typedef struct Transport
 
 	/*
 	 * The event loop is about to give the call to another thread, or to let it
-	 * wait; called by the loop's thread.
+	 * wait; called by the loop's thread.  NULL where nothing has to be done.
 	 */
 	void		(*detach) (struct McpCall *call);
 
