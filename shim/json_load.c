@@ -494,10 +494,12 @@ allocate(size_t size)
 	return place;
 }
 
+/* Others' blocks, too: what is handed out as one of size i has 16 * i + 8. */
 static void
 release(void *place)
 {
-	size_t		i = keeps ? malloc_usable_size(place) / 16 : KEPT_SIZES;
+	size_t		size = keeps ? malloc_usable_size(place) : 0;
+	size_t		i = size >= 8 ? (size - 8) / 16 : KEPT_SIZES;
 
 	if (i >= KEPT_SIZES || kept_count[i] == KEPT_EACH)
 	{
