@@ -133,6 +133,7 @@ send_cancel(DbPool *pool, DbConn *conn, Wait *wait)
 	if (wait->give_up == 0)
 		wait->give_up = now + (uint64_t) pool->cancel_timeout * SECOND;
 	wait->cancel_again = now + CANCEL_AGAIN_NS;
+	wait->tell = NULL;
 	if (!PQcancel(conn->cancel, message, sizeof(message)))
 		wait->give_up = 1;		/* gone: do not wait for it */
 }
@@ -149,15 +150,19 @@ milliseconds_left(const Wait *wait)
 	return end <= now ? 0 : (int) ((end - now) / 1000000 + 1);
 }
 
-/* True if it was time to. */
+/*
+ * True if it was time to.  Who has not badged in is told nothing: that may get
+ * another answer than one with events ahead of it.
+ */
 static bool
-tell(Wait *wait)
+tell(const DbConn *conn, Wait *wait)
 {
 	uint64_t	now = metrics_clock();
 
 	if (wait->tell == NULL || now < wait->tell_again)
 		return false;
-	wait->tell(wait->tell_arg);
+	if (conn->outcome != NULL && conn->outcome->entered)
+		wait->tell(wait->tell_arg);
 	wait->tell_again = now + TELL_NS;
 	return true;
 }
@@ -206,7 +211,7 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 
 	if (n < 0)
 		return errno == EINTR;
-	if (tell(wait) && n == 0)
+	if (tell(conn, wait) && n == 0)
 		return true;
 	if (n == 0)
 	{
@@ -460,6 +465,8 @@ send_call(DbTicket *ticket, const DbRequest *request, const char *key,
 		send_statement(ticket, COMMAND_OTHER, SQL_BEGIN, 0, NULL, NULL) &&
 		(asked || send_plain(ticket, COMMAND_BACKEND, SQL_BACKEND)) &&
 		send_statement(ticket, COMMAND_ENTER, SQL_ENTER, 4, types, enter) &&
+		(request->tell == NULL ||
+		 PQsendFlushRequest(ticket->conn->pg) == 1) &&
 		send_steps(ticket, request) &&
 		send_statement(ticket, COMMAND_LEAVE, SQL_LEAVE, 1, types, leave) &&
 		send_statement(ticket, COMMAND_OTHER, SQL_COMMIT, 0, NULL, NULL) &&

@@ -182,7 +182,8 @@ mcp_progress(McpCall *call, double progress, double total, const char *message)
 	Buf			note;
 
 	if ((!json_is_string(token) && !json_is_integer(token)) ||
-		progress <= call->progress || call->transport->notify == NULL)
+		progress <= call->progress || call->transport->notify == NULL ||
+		atomic_load(&call->cancelled))
 		return;
 	call->progress = progress;
 	buf_init(&note);

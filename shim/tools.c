@@ -590,7 +590,8 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 		.steps = run->steps,.step_count = run->steps[1].sql != NULL ? 2 : 1,
 		.cancelled = &call->cancelled,
 		.wake_fd = atomic_load(&call->wake_fd),.watch_fd = call->watch_fd,
-		.tell = tell_progress,.tell_arg = call
+		.tell = json_object_get(call->meta, "progressToken") != NULL ?
+		tell_progress : NULL,.tell_arg = call
 	};
 
 	buf_init(&request);
