@@ -92,12 +92,16 @@ typedef struct HttpLine
 {
 	struct MHD_Connection *connection;
 	bool		served;			/* a request is here, whole */
+	bool		used;			/* and it is not the first one */
 	uint64_t	since;			/* else: when the wait began */
 	LIST_ENTRY(HttpLine) link;
 } HttpLine;
 
 /* A request of the connection has come in, or its answer has gone out. */
 extern void http_line_served(struct MHD_Connection *connection, bool served);
+
+/* Whether it is the first request, and its client will send no other one. */
+extern bool http_line_is_over(struct MHD_Connection *connection);
 
 /* kinds of use of a credential */
 #define HTTP_USE_CALL 0

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -223,19 +224,45 @@ http_line_served(struct MHD_Connection *connection, bool served)
 
 	if (line == NULL)
 		return;
+	line->used = line->used || !served;
 	line->served = served;
 	line->since = metrics_clock();
+}
+
+static int
+fd_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info != NULL ? info->connect_fd : -1;
+}
+
+static bool
+is_half_closed(struct MHD_Connection *connection)
+{
+	struct pollfd fd = {fd_of(connection), POLLRDHUP, 0};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+/*
+ * The library does not hear of an end that came together with a request.  To
+ * look for it costs a system call: at the first one, which may be all that the
+ * client wants, and from time to time.
+ */
+bool
+http_line_is_over(struct MHD_Connection *connection)
+{
+	const HttpLine *line = line_of(connection);
+
+	return line != NULL && !line->used && is_half_closed(connection);
 }
 
 static void
 cut_line(const HttpLine *line)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(line->connection,
-								MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	if (info != NULL)
-		shutdown(info->connect_fd, SHUT_RDWR);
+	shutdown(fd_of(line->connection), SHUT_RDWR);
 }
 
 /*
@@ -250,7 +277,8 @@ cut_lines(Http *http)
 	HttpLine   *line;
 
 	LIST_FOREACH(line, &http->lines, link)
-		if (!line->served && now - line->since > limit)
+		if (!line->served &&
+			(now - line->since > limit || is_half_closed(line->connection)))
 			cut_line(line);
 }
 
