@@ -281,6 +281,10 @@ rows_put_csv(Buf *out, const Rows *rows)
  * ------------------------------------------------------------------------
  */
 
+/* One wide cell makes all rows wide: what is no table any more. */
+#define FEW_BLANKS 65536
+#define MOST_BLANKS 64
+
 /* one line of a cell */
 typedef struct Line
 {
@@ -526,18 +530,23 @@ put_rule(Buf *out, const Grid *grid)
 	buf_puts(out, "\\n");
 }
 
-void
-rows_put_table(Buf *out, const Rows *rows)
+bool
+rows_put_table(Buf *out, const Rows *rows, size_t max_bytes)
 {
 	Grid		grid;
+	size_t		size;
 
 	measure(&grid, rows);
-	if (!buf_reserve(out, grid.width * (size_t) (rows->count + 2)))
-		return;
+	size = grid.width * (size_t) (rows->count + 2);
+	if (size > max_bytes || size > FEW_BLANKS + MOST_BLANKS * rows->bytes)
+		return false;
+	if (!buf_reserve(out, size))
+		return true;
 	put_lines(out, &grid, -1);
 	put_rule(out, &grid);
 	for (int row = 0; row < rows->count; row++)
 		if (!buf_has_room(out, grid.width) ||
 			!put_plain_row(out, &grid, cell_at(rows, row, 0)))
 			put_lines(out, &grid, row);
+	return true;
 }

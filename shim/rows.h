@@ -32,8 +32,11 @@ extern void rows_close(Rows *rows);
 /* [[...],...] of at most max_bytes: what is more does not count any longer */
 extern void rows_put_json(Buf *out, Rows *rows, size_t max_bytes);
 
-/* The rows as psql prints them, without a footer; into a JSON string. */
-extern void rows_put_table(Buf *out, const Rows *rows);
+/*
+ * The rows as psql prints them, without a footer; into a JSON string.  False,
+ * with nothing written, where that would be mostly blanks, or over max_bytes.
+ */
+extern bool rows_put_table(Buf *out, const Rows *rows, size_t max_bytes);
 
 /* RFC 4180 with a header line. */
 extern void rows_put_csv(Buf *out, const Rows *rows);

@@ -145,8 +145,10 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 	buf_putc(out, ']');
 }
 
+/* A table that would be too wide comes as CSV. */
 static void
-put_rows_text(Buf *out, const Rows *rows, const char *format, bool truncated)
+put_rows_text(Buf *out, const Rows *rows, const char *format, size_t max_bytes,
+			  bool truncated)
 {
 	Buf			text;
 
@@ -155,14 +157,12 @@ put_rows_text(Buf *out, const Rows *rows, const char *format, bool truncated)
 		json_util_text(out, "%s", db_command(rows->outcome));
 	else if (strcmp(format, "json") == 0)
 		rows_put_objects(&text, rows);
-	else if (strcmp(format, "csv") == 0)
+	else if (strcmp(format, "csv") == 0 ||
+			 !rows_put_table(out, rows, max_bytes))
 		rows_put_csv(&text, rows);
 	else
-	{
-		rows_put_table(out, rows);
 		json_util_text(out, rows->count == 1 ? "(%d row)" : "(%d rows)",
 					   rows->count);
-	}
 	buf_json_chars(out, buf_cstr(&text), text.len);
 	if (truncated)
 		json_util_text(out, "\nThe result was cut here: there are more rows.");
@@ -176,6 +176,7 @@ static void
 answer_rows(McpCall *call, const char *database, const char *format,
 			const DbOutcome *outcome)
 {
+	size_t		max = (size_t) tools_context(call)->cf->max_result;
 	Buf		   *out = &call->out;
 	Rows		rows;
 	bool		truncated;
@@ -191,7 +192,7 @@ answer_rows(McpCall *call, const char *database, const char *format,
 	mcp_put(call, "'structuredContent':{'status':'ok'");
 	put_columns(call, database, outcome);
 	buf_puts(out, ",\"rows\":");
-	rows_put_json(out, &rows, (size_t) tools_context(call)->cf->max_result);
+	rows_put_json(out, &rows, max);
 	truncated = outcome->truncated || rows.count < db_rows(outcome);
 	buf_puts(out, ",\"row_count\":");
 	buf_int(out, rows.columns > 0 ? rows.count : db_affected(outcome));
@@ -199,7 +200,7 @@ answer_rows(McpCall *call, const char *database, const char *format,
 	if (rows.columns == 0)
 		json_util_put(out, ",'command':'%s'", db_command(outcome));
 	buf_puts(out, "},\"content\":[{\"type\":\"text\",\"text\":\"");
-	put_rows_text(out, &rows, format, truncated);
+	put_rows_text(out, &rows, format, max, truncated);
 	buf_puts(out, "\"}],\"isError\":false");
 	mcp_result_end(call);
 	rows_close(&rows);
