@@ -80,6 +80,12 @@ class Bench:
                                             "cluster.py"), *args,
                         str(self.dir)], check=True)
 
+    def signal_gateways(self, number):
+        """Sends a signal to the backends that serve gateways."""
+        for pid in self.psql("SELECT pid FROM pg_stat_activity"
+                             " WHERE usename = 'gateway'").split():
+            os.kill(int(pid), number)
+
     def stdio(self, *args, **env):
         client = Stdio(self, args, env)
         self.open.append(client)

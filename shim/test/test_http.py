@@ -508,6 +508,13 @@ def progress(bench):
         bench.check(0 < steps[0] < steps[1], "which rises", steps)
     bench.equal(got["plain"], (200, "application/json", [], [[5]]),
                 "a client that takes JSON only gets no events")
+    bench.signal_gateways(signal.SIGSTOP)
+    timer = threading.Timer(3, bench.signal_gateways, (signal.SIGCONT,))
+    timer.start()
+    status, headers, _ = server.post(request, {"Authorization": "Bearer guess"})
+    timer.join()
+    bench.equal((status, "www-authenticate" in headers), (401, True),
+                "who has not badged in is told nothing ahead of the answer")
 
 
 def drains(bench):

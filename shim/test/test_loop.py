@@ -1,5 +1,6 @@
 """Calls that the HTTP loop runs by itself, and those that it hands over."""
 
+import ctypes
 import http.client
 import json
 import pathlib
@@ -322,6 +323,83 @@ def cut_while_waiting(bench):
     bench.equal(rows(server, "SELECT 7"), [[7]], "the next one is served")
 
 
+def watched_in_the_queue(bench):
+    """A look at changes, which is no client's call, waits for a place, too."""
+    server = bench.http("--pool", "1")
+    answers = {}
+    thread = in_background(server, 2, "SELECT 2 FROM pg_sleep(2)", answers)
+    until(server, "pool_busy", 1)
+    request = modern({"jsonrpc": "2.0", "id": "s",
+                      "method": "subscriptions/listen", "params": {
+                          "notifications": {"toolsListChanged": True}}})
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    line.request("POST", "/mcp", json.dumps(request), server.headers(
+        request, Authorization="Bearer guess"))
+    stream = line.getresponse()
+    until(server, "queue_length", 1)
+    thread.join()
+    bench.equal(answers[2][2][0]["result"]["structuredContent"].get("rows"),
+                [[2]], "a stream is opened while all places are taken")
+    bench.check(b"401" in stream.read(), "and ends when it is refused")
+    bench.equal(rows(server, "SELECT 7"), [[7]], "the server goes on")
+    line.close()
+
+
+def half_closed(bench):
+    """Who sends nothing more gets an answer and the end of the line."""
+    server = bench.http()
+    late = []
+
+    def ask(number):
+        request = raw(server, modern(query(number, "SELECT 1")))
+        line = socket.create_connection(("127.0.0.1", server.port), 10)
+        line.sendall(request)
+        line.shutdown(socket.SHUT_WR)
+        try:
+            while line.recv(65536):
+                pass
+        except TimeoutError:
+            late.append(number)
+        line.close()
+
+    for number in range(120):
+        if not late:
+            ask(number)
+    bench.equal(late, [], "120 half-closed lines are closed at once")
+
+
+def kept_blocks(bench):
+    """Values of one thread that another one frees and keeps."""
+    library = "libc_malloc_debug.so.0"
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return
+    server = bench.http("--pool", "1", LD_PRELOAD=library,
+                        GLIBC_TUNABLES="glibc.malloc.check=3")
+    for number in range(60):
+        rows(server, f"SELECT {number}, $1::mood", params=["ok"])
+        rows(server, "UPDATE customers SET name = 'x' WHERE id = 1")
+        rows(server, "SELECT 1 FROM pg_sleep(0.03)")
+        for other in range(3):
+            rows(server, f"SELECT {other}, 'a', 'b'", max_rows=1)
+    bench.equal(rows(server, "SELECT 7"), [[7]],
+                "glibc's checks find nothing wrong")
+
+
+def wide(bench):
+    """One wide cell among many rows does not make a table of blanks."""
+    server = bench.http()
+    for width in (100000, 900000):
+        result = server.call("query", {
+            "sql": f"SELECT n, CASE n WHEN 1 THEN repeat('x', {width}) ELSE 'y'"
+            " END AS c FROM generate_series(1, 900) n"})
+        text = result["content"][0]["text"]
+        bench.equal((result["structuredContent"]["row_count"], text[:6],
+                     len(text) < width + 20000), (900, "n,c\n1,", True),
+                    f"a cell of {width} characters comes as CSV")
+
+
 def pipelined(bench):
     """Requests that come at once, while other calls are under way."""
     server = bench.http("--pool", "4")
@@ -408,5 +486,6 @@ def stuck_at_the_end(bench):
 
 
 main(short, parts, lost, beside_slow_ones, places, resets, crowd,
-     cancelled_in_the_queue, cut_while_waiting, pipelined, without_descriptors,
+     cancelled_in_the_queue, cut_while_waiting, watched_in_the_queue,
+     half_closed, kept_blocks, wide, pipelined, without_descriptors,
      stuck_at_the_end)

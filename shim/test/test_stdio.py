@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import time
 
 from bad_messages import BAD, GOOD_IDS, MAX_BODY, ping, query
@@ -180,6 +181,21 @@ def progress(bench):
                 "who waits for long and gave a token is told so", told)
 
 
+def no_progress_after_a_cancel(bench):
+    client = bench.stdio("--cancel-timeout", "6")
+    client.call("query", {"sql": "SELECT 1"})
+    client.send(rpc("c", "tools/call", {
+        "name": "query", "arguments": {"sql": "SELECT pg_sleep(30)"},
+        "_meta": {"progressToken": "c"}}))
+    time.sleep(0.5)
+    bench.signal_gateways(signal.SIGSTOP)
+    client.send({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                 "params": {"requestId": "c"}})
+    bench.equal(client.receive(5), None, "who cancelled is told nothing more")
+    bench.signal_gateways(signal.SIGCONT)
+    bench.equal(client.request("ping").get("result"), {}, "the client goes on")
+
+
 def the_end(bench):
     client = bench.stdio()
     client.send(rpc(1, "tools/call", {
@@ -259,5 +275,5 @@ def examples(bench):
                     "works as it is")
 
 
-main(eras, bad_input, endless, bad_sql, cancellation, progress, the_end,
-     wrong_token, streams, examples)
+main(eras, bad_input, endless, bad_sql, cancellation, progress,
+     no_progress_after_a_cancel, the_end, wrong_token, streams, examples)
