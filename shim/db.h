@@ -40,7 +40,7 @@ typedef struct DbRequest
 	const atomic_bool *cancelled;
 	int			wake_fd;		/* readable when cancelled changes, or -1 */
 	int			watch_fd;		/* a hang-up here cancels, or -1 */
-	void		(*tell) (void *arg);	/* in a long wait after enter, or NULL */
+	void		(*tell) (void *arg);	/* in long waits after enter; or NULL */
 	void	   *tell_arg;
 } DbRequest;
 
