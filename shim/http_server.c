@@ -199,6 +199,8 @@ note_connection(void *arg, struct MHD_Connection *connection,
 	Http	   *http = arg;
 	HttpLine   *line = *socket_context;
 
+	metrics_gauge_add(METRICS_CONNECTIONS,
+					  code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 	{
 		line = calloc(1, sizeof(*line));

@@ -134,10 +134,14 @@ mcp_call_clear(McpCall *call)
 	if (call->registered || call->streaming)
 	{
 		pthread_mutex_lock(&mcp->lock);
-		LIST_REMOVE(call, link);
-		if (call->registered)
+		if (call->streaming)
+			mcp_unlink_stream(call);
+		else if (call->registered)
+		{
+			LIST_REMOVE(call, link);
+			call->registered = false;
 			mcp->call_count--;
-		call->registered = call->streaming = false;
+		}
 		pthread_mutex_unlock(&mcp->lock);
 	}
 	release_parked(call);
@@ -227,10 +231,7 @@ cancel_by_id(McpCall *note, bool http)
 	else
 		stream = find_by_id(&mcp->streams, note->session, id);
 	if (stream != NULL)
-	{
-		LIST_REMOVE(stream, link);
-		stream->streaming = false;
-	}
+		mcp_unlink_stream(stream);
 	pthread_mutex_unlock(&mcp->lock);
 	if (stream != NULL)
 		drop_stream(stream);

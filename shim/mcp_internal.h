@@ -53,6 +53,9 @@ extern bool mcp_check_header(McpCall *call, const char *header,
 							 const char *name);
 extern bool mcp_check_name_header(McpCall *call, const McpHeaders *headers);
 
+/* Under the lock: an open stream is none of the list's any more. */
+extern void mcp_unlink_stream(McpCall *call);
+
 /* subscriptions/listen; true if the call is a stream now, or was one. */
 extern bool mcp_listen(McpCall *call);
 extern McpRoute mcp_accept_request(McpCall *call, const McpHeaders *headers);

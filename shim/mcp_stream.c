@@ -9,6 +9,7 @@
 #include "mcp_internal.h"
 
 #include "json_util.h"
+#include "metrics.h"
 
 #include <string.h>
 
@@ -96,6 +97,14 @@ may_listen(McpCall *call)
  * True if the call is a stream now, and then it may have ended already and be
  * gone: only its transport knows what is left of it.
  */
+void
+mcp_unlink_stream(McpCall *call)
+{
+	LIST_REMOVE(call, link);
+	call->streaming = false;
+	metrics_gauge_add(METRICS_STREAMS, -1);
+}
+
 bool
 mcp_listen(McpCall *call)
 {
@@ -110,6 +119,7 @@ mcp_listen(McpCall *call)
 	pthread_mutex_lock(&mcp->lock);
 	call->streaming = true;
 	LIST_INSERT_HEAD(&mcp->streams, call, link);
+	metrics_gauge_add(METRICS_STREAMS, 1);
 	call->transport->notify(call, call->out.data, call->out.len);
 	buf_reset(&call->out);
 	pthread_mutex_unlock(&mcp->lock);
@@ -209,8 +219,7 @@ mcp_leave_stream(McpCall *call)
 	pthread_mutex_lock(&mcp->lock);
 	open = call->streaming;
 	if (open)
-		LIST_REMOVE(call, link);
-	call->streaming = false;
+		mcp_unlink_stream(call);
 	pthread_mutex_unlock(&mcp->lock);
 	return open;
 }
@@ -242,10 +251,7 @@ take_stream(Mcp *mcp, const char *credential)
 		if (is_of(call, credential))
 			break;
 	if (call != NULL)
-	{
-		LIST_REMOVE(call, link);
-		call->streaming = false;
-	}
+		mcp_unlink_stream(call);
 	pthread_mutex_unlock(&mcp->lock);
 	return call;
 }
