@@ -35,6 +35,7 @@ typedef struct Http
 	LIST_HEAD(, HttpLine) lines;	/* one per connection */
 	struct MHD_Daemon *daemons[MAX_DAEMONS];	/* the last one accepts */
 	int			daemon_count;
+	uint64_t	next_cut;		/* when to look who lets us wait */
 	int			idle_ms;		/* until one of them has to be run */
 	int			waiting;		/* calls that are not suspended meanwhile */
 	bool		answered;		/* one of them, in this run */
@@ -93,15 +94,14 @@ typedef struct HttpLine
 	struct MHD_Connection *connection;
 	bool		served;			/* a request is here, whole */
 	bool		used;			/* and it is not the first one */
+	bool		over;			/* seen once: nothing more will come */
+	Http	   *http;
 	uint64_t	since;			/* else: when the wait began */
 	LIST_ENTRY(HttpLine) link;
 } HttpLine;
 
 /* A request of the connection has come in, or its answer has gone out. */
 extern void http_line_served(struct MHD_Connection *connection, bool served);
-
-/* Whether it is the first request, and its client will send no other one. */
-extern bool http_line_is_over(struct MHD_Connection *connection);
 
 /* kinds of use of a credential */
 #define HTTP_USE_CALL 0

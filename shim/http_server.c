@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -208,6 +209,7 @@ note_connection(void *arg, struct MHD_Connection *connection,
 		if (line == NULL)
 			return;
 		line->connection = connection;
+		line->http = http;
 		line->since = metrics_clock();
 		LIST_INSERT_HEAD(&http->lines, line, link);
 	}
@@ -219,18 +221,6 @@ note_connection(void *arg, struct MHD_Connection *connection,
 	}
 }
 
-void
-http_line_served(struct MHD_Connection *connection, bool served)
-{
-	HttpLine   *line = line_of(connection);
-
-	if (line == NULL)
-		return;
-	line->used = line->used || !served;
-	line->served = served;
-	line->since = metrics_clock();
-}
-
 static int
 fd_of(struct MHD_Connection *connection)
 {
@@ -240,25 +230,40 @@ fd_of(struct MHD_Connection *connection)
 	return info != NULL ? info->connect_fd : -1;
 }
 
+/* Whether its client will send nothing more, and all of it was read. */
 static bool
-is_half_closed(struct MHD_Connection *connection)
+is_over(const HttpLine *line)
 {
-	struct pollfd fd = {fd_of(connection), POLLRDHUP, 0};
+	struct pollfd fd = {fd_of(line->connection), POLLRDHUP, 0};
+	int			unread = 0;
 
-	return poll(&fd, 1, 0) > 0;
+	return poll(&fd, 1, 0) > 0 && ioctl(fd.fd, FIONREAD, &unread) == 0 &&
+		unread == 0;
 }
 
 /*
  * The library does not hear of an end that came together with a request.  To
- * look for it costs a system call: at the first one, which may be all that the
- * client wants, and from time to time.
+ * look for it costs a system call: behind the first one, which may be all that
+ * the client wants, and from time to time.  When a run is over, what was read
+ * in it is a request that is here, or one that will never be whole.
  */
-bool
-http_line_is_over(struct MHD_Connection *connection)
+void
+http_line_served(struct MHD_Connection *connection, bool served)
 {
-	const HttpLine *line = line_of(connection);
+	HttpLine   *line = line_of(connection);
 
-	return line != NULL && !line->used && is_half_closed(connection);
+	if (line == NULL)
+		return;
+	line->served = served;
+	line->since = metrics_clock();
+	if (served)
+		return;
+	if ((!line->used || line->over) && is_over(line))
+	{
+		line->over = true;
+		line->http->next_cut = 0;
+	}
+	line->used = true;
 }
 
 static void
@@ -279,9 +284,15 @@ cut_lines(Http *http)
 	HttpLine   *line;
 
 	LIST_FOREACH(line, &http->lines, link)
-		if (!line->served &&
-			(now - line->since > limit || is_half_closed(line->connection)))
+	{
+		bool		over = !line->served && is_over(line);
+
+		/* twice, so that what was just read has been looked at */
+		if ((over && line->over) ||
+			(!line->served && now - line->since > limit))
 			cut_line(line);
+		line->over = line->over || over;
+	}
 }
 
 /* Listens on the address, or takes over a listening socket (else -1). */
@@ -437,7 +448,6 @@ static void
 serve_until_stop(Http *http, struct sockaddr_storage *address)
 {
 	uint64_t	next = metrics_clock() + KEEPALIVE_NS;
-	uint64_t	next_cut = 0;
 
 	for (;;)
 	{
@@ -451,10 +461,10 @@ serve_until_stop(Http *http, struct sockaddr_storage *address)
 			return;
 		if ((seen & LOOP_RELOAD) != 0)
 			reload(http, address);
-		if (metrics_clock() >= next_cut)
+		if (metrics_clock() >= http->next_cut)
 		{
 			cut_lines(http);
-			next_cut = metrics_clock() + (uint64_t) ms * (SECOND / 1000);
+			http->next_cut = metrics_clock() + (uint64_t) ms * (SECOND / 1000);
 		}
 		if (metrics_clock() < next)
 			continue;

@@ -317,7 +317,7 @@ respond(HttpCall *hc, unsigned status, const char *type, Buf body)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	if (status == 405)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST, DELETE");
-	if (hc->close || http_line_is_over(hc->connection))
+	if (hc->close)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	add_challenge(hc, status, response);
 	add_retry_after(hc, status, response);

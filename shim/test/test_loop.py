@@ -371,6 +371,17 @@ def half_closed(bench):
         if not late:
             ask(number)
     bench.equal(late, [], "120 half-closed lines are closed at once")
+    line = socket.create_connection(("127.0.0.1", server.port), 10)
+    line.sendall(b"".join(raw(server, modern(query(n, f"SELECT {n}")))
+                          for n in range(1, 6)))
+    line.shutdown(socket.SHUT_WR)
+    answers = b""
+    while part := line.recv(65536):
+        answers += part
+    line.close()
+    bench.equal(re.findall(rb'"rows":\[\[(\d)\]\]', answers),
+                [b"%d" % n for n in range(1, 6)],
+                "all that was sent before is answered")
 
 
 def kept_blocks(bench):
