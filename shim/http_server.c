@@ -4,7 +4,6 @@
  */
 #include "http_internal.h"
 
-#include "json_util.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -540,7 +539,6 @@ http_serve(Server *server)
 	{
 		log_event(LOG_LEVEL_INFO, "serving", "transport", "http", "address",
 				  server->cf->http, NULL);
-		json_util_keep();
 		serve_until_stop(&http, &address);
 		drain(&http);
 		log_event(LOG_LEVEL_INFO, "stopped", NULL);

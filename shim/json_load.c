@@ -14,7 +14,6 @@
 #include "json_util.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -458,62 +457,4 @@ json_t *
 json_util_load(const char *text, size_t len, JsonFault *fault)
 {
 	return json_util_load_message(text, len, SIZE_MAX, fault);
-}
-
-/* ------------------------------------------------------------------------
- * Memory
- * ------------------------------------------------------------------------
- */
-
-/*
- * A message is some fifty small allocations.  malloc keeps seven of a size at
- * hand, and the others took a tenth of all that a call cost.
- */
-#define KEPT_SIZES 9			/* of malloc's, in steps of 16 bytes */
-#define KEPT_EACH 64
-
-typedef struct Kept
-{
-	struct Kept *next;
-} Kept;
-
-static _Thread_local bool keeps;
-static _Thread_local Kept *kept[KEPT_SIZES];
-static _Thread_local unsigned kept_count[KEPT_SIZES];
-
-static void *
-allocate(size_t size)
-{
-	size_t		i = (size + 7) / 16;
-	Kept	   *place = i < KEPT_SIZES ? kept[i] : NULL;
-
-	if (place == NULL)
-		return malloc(keeps ? 16 * i + 8 : size);
-	kept[i] = place->next;
-	kept_count[i]--;
-	return place;
-}
-
-/* Others' blocks, too: what is handed out as one of size i has 16 * i + 8. */
-static void
-release(void *place)
-{
-	size_t		size = keeps ? malloc_usable_size(place) : 0;
-	size_t		i = size >= 8 ? (size - 8) / 16 : KEPT_SIZES;
-
-	if (i >= KEPT_SIZES || kept_count[i] == KEPT_EACH)
-	{
-		free(place);
-		return;
-	}
-	*(Kept *) place = (Kept) {kept[i]};
-	kept[i] = place;
-	kept_count[i]++;
-}
-
-void
-json_util_keep(void)
-{
-	keeps = true;
-	json_set_alloc_funcs(allocate, release);
 }

@@ -39,9 +39,6 @@ extern json_t *json_util_load_message(const char *text, size_t len,
 									  size_t max_values, JsonFault *fault)
 			__attribute__((warn_unused_result));
 
-/* This thread keeps the memory of values for its next ones, for good. */
-extern void json_util_keep(void);
-
 /* Borrowed string of `key`; NULL when absent, no string, or with a NUL. */
 extern const char *json_util_string(const json_t *object, const char *key);
 
