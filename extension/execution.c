@@ -263,14 +263,12 @@ warden_execution_end_record(void)
 static void
 add_prepared_text(WardenIntent *intent, const ExplainStmt *stmt)
 {
-	Query	   *query = (Query *) stmt->query;
+	ExecuteStmt *execute = warden_utility_explained_execute(stmt);
 	PreparedStatement *prepared;
 
-	if (!IsA(query, Query) || query->commandType != CMD_UTILITY ||
-		!IsA(query->utilityStmt, ExecuteStmt))
+	if (execute == NULL)
 		return;
-	prepared = FetchPreparedStatement(
-		castNode(ExecuteStmt, query->utilityStmt)->name, false);
+	prepared = FetchPreparedStatement(execute->name, false);
 	if (prepared != NULL)
 		intent->statement = psprintf("%s\n%s", intent->statement,
 									 prepared->plansource->query_string);

@@ -272,17 +272,94 @@ explains_analyze(ExplainStmt *stmt)
 	return analyze;
 }
 
+/* The EXECUTE whose statement an EXPLAIN explains, if it does that. */
+ExecuteStmt *
+warden_utility_explained_execute(const ExplainStmt *explain)
+{
+	Query	   *query = (Query *) explain->query;
+
+	if (IsA(query, Query) && query->utilityStmt != NULL &&
+		IsA(query->utilityStmt, CreateTableAsStmt))
+		query = (Query *) ((CreateTableAsStmt *) query->utilityStmt)->query;
+	if (!IsA(query, Query) || query->utilityStmt == NULL ||
+		!IsA(query->utilityStmt, ExecuteStmt))
+		return NULL;
+	return (ExecuteStmt *) query->utilityStmt;
+}
+
+static WardenVerdict
+refuse_analyze(const char **reason, const char **hint)
+{
+	return refuse(reason, hint, "EXPLAIN ANALYZE of a write would run it",
+				  "Use EXPLAIN without ANALYZE, or propose the write.");
+}
+
+/* SELECT INTO: the leftmost of a set operation has the INTO. */
+static bool
+selects_into(SelectStmt *select)
+{
+	while (select->op != SETOP_NONE)
+		select = select->larg;
+	return select->intoClause != NULL;
+}
+
+/*
+ * EXPLAIN EXECUTE.  The protocol prepares statements of every kind, and core
+ * explains what it finds, by no way that leads past here: a table would be made
+ * and filled by ANALYZE.  An EXECUTE that was prepared could be of itself, which
+ * core follows until its stack is used up, and the server goes down with it.
+ */
+static WardenVerdict
+decide_explain_execute(const ExecuteStmt *execute, bool analyze,
+					   const char **reason, const char **hint)
+{
+	PreparedStatement *prepared = FetchPreparedStatement(execute->name, false);
+	RawStmt    *raw = prepared != NULL ?
+		prepared->plansource->raw_parse_tree : NULL;
+
+	if (raw == NULL)
+		return WARDEN_RUN;		/* there is none, or an empty one */
+	switch (nodeTag(raw->stmt))
+	{
+		case T_SelectStmt:
+			if (analyze && selects_into((SelectStmt *) raw->stmt))
+				return refuse_analyze(reason, hint);
+			return WARDEN_RUN;
+		case T_CreateTableAsStmt:
+			if (IsA(((CreateTableAsStmt *) raw->stmt)->query, ExecuteStmt))
+				break;
+			return analyze ? refuse_analyze(reason, hint) : WARDEN_RUN;
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+		case T_MergeStmt:
+			return analyze ? refuse_analyze(reason, hint) : WARDEN_RUN;
+		case T_DeclareCursorStmt:
+			return WARDEN_RUN;
+		default:
+			break;
+	}
+	return refuse(reason, hint, "the statement has no plan of its own",
+				  "Explain SELECT, INSERT, UPDATE, DELETE, MERGE, DECLARE CURSOR or CREATE TABLE AS.");
+}
+
 static WardenVerdict
 decide_explain(Node *stmt, const char **reason, const char **hint)
 {
 	ExplainStmt *explain = castNode(ExplainStmt, stmt);
+	bool		analyze = explains_analyze(explain);
+	ExecuteStmt *execute;
 	Query	   *query;
 
 	if (!IsA(explain->query, Query))
 		return refuse(reason, hint, "EXPLAIN can not be proposed",
 					  "Send the EXPLAIN itself.");
 	query = castNode(Query, explain->query);
-	if (!explains_analyze(explain))
+	execute = warden_utility_explained_execute(explain);
+	if (execute != NULL &&
+		decide_explain_execute(execute, analyze, reason, hint) != WARDEN_RUN)
+		return WARDEN_REFUSE;
+	if (!analyze)
 		return WARDEN_RUN;
 	if (query->commandType == CMD_SELECT && !query->hasModifyingCTE)
 		return WARDEN_RUN;
@@ -290,8 +367,7 @@ decide_explain(Node *stmt, const char **reason, const char **hint)
 		(IsA(query->utilityStmt, DeclareCursorStmt) ||
 		 IsA(query->utilityStmt, ExecuteStmt)))
 		return WARDEN_RUN;
-	return refuse(reason, hint, "EXPLAIN ANALYZE of a write would run it",
-				  "Use EXPLAIN without ANALYZE, or propose the write.");
+	return refuse_analyze(reason, hint);
 }
 
 static WardenVerdict
@@ -735,10 +811,10 @@ check_prepared(const ExecuteStmt *stmt)
 static void
 check_explained(const ExplainStmt *stmt)
 {
-	Node	   *query = castNode(Query, stmt->query)->utilityStmt;
+	ExecuteStmt *execute = warden_utility_explained_execute(stmt);
 
-	if (query != NULL && IsA(query, ExecuteStmt))
-		check_prepared((ExecuteStmt *) query);
+	if (execute != NULL)
+		check_prepared(execute);
 }
 
 void

@@ -261,6 +261,14 @@ def plans(bench):
                 "explain analyze of a write is refused")
     bench.equal(bench.psql("SELECT count(*) FROM customers WHERE name = 'x'"),
                 "0", "and nothing ran")
+    bench.psql("CREATE SCHEMA plans; GRANT ALL ON SCHEMA plans TO support_agent")
+    for sql in ("CREATE TABLE plans.new AS SELECT 1", "SELECT 1 INTO plans.new",
+                "EXECUTE warden_mcp_explained"):
+        result = client.call("explain", {"sql": sql, "analyze": True})
+        bench.equal(result["structuredContent"].get("sqlstate"), "WD002",
+                    f"explain analyze of {sql}")
+    bench.equal(bench.psql("SELECT to_regclass('plans.new') IS NULL;"
+                           "DROP SCHEMA plans"), "t", "nor did they")
     result = client.call("explain", {"sql": "SELECT 1; SELECT 2"})
     bench.equal(result["structuredContent"].get("sqlstate"), "42601",
                 "one statement only")

@@ -105,6 +105,8 @@ around(enter($other) . query($show) . leave(), ',told',
 around(enter($other) . query('EXECUTE theirs'), ',WD002', 'nor executed by it');
 around(enter($other) . query('EXPLAIN EXECUTE theirs'), ',WD002',
     'nor explained');
+around(enter($other) . query('EXPLAIN CREATE TABLE copy AS EXECUTE theirs'),
+    ',WD002', 'nor by way of a table that it would fill');
 around(enter($other) . query("DO 'BEGIN EXECUTE ''EXECUTE theirs''; END'"),
     ',WD002', 'in a block as little');
 around(enter($other) . query('SELECT pg_prepared_statement()'), ',WD002',
@@ -114,5 +116,41 @@ around(enter($other) . wire_parse('ours', 'SELECT 1') . query($show)
     ',ours|SELECT 1,1,told', 'its own is');
 is(converse(wire_bind('p', 'theirs') . wire_execute('p')), 'WD001',
     'it is no use without an identity');
+
+# ---- what EXPLAIN EXECUTE would run, or follow for ever ---------------------
+
+$node->safe_psql('postgres', 'GRANT CREATE ON SCHEMA public TO support_agent');
+for my $case (
+    [ 'CREATE TABLE planted AS SELECT 1', 1 ],
+    [ 'SELECT 1 AS one INTO planted UNION SELECT 2', 1 ],
+    [ 'CREATE MATERIALIZED VIEW planted AS SELECT 1', 1 ],
+    [ 'DELETE FROM customers', 1 ],
+    [ 'EXECUTE it', 0 ],
+    [ 'CREATE TABLE planted AS EXECUTE it', 0 ],
+    [ 'SHOW work_mem', 0 ])
+{
+    my ($sql, $has_plan) = @$case;
+
+    around(enter() . wire_parse('it', $sql)
+          . query('EXPLAIN ANALYZE EXECUTE it'),
+        ',WD002', "EXPLAIN ANALYZE EXECUTE of $sql");
+    converse(wire_message('C', "Sit\0"));
+    next if $has_plan;
+    for my $explain ('EXPLAIN', 'EXPLAIN CREATE TABLE planted AS')
+    {
+        around(enter() . wire_parse('it', $sql)
+              . query("$explain EXECUTE it"),
+            ',WD002', "$explain EXECUTE of $sql");
+        converse(wire_message('C', "Sit\0"));
+    }
+}
+is($node->safe_psql('postgres', "SELECT to_regclass('planted') IS NULL"), 't',
+    'nothing was planted');
+like(converse(enter() . wire_parse('it', 'CREATE TABLE planted AS SELECT 1')
+          . query('EXPLAIN (COSTS OFF) EXECUTE it')
+          . wire_parse('at', 'DECLARE c CURSOR FOR SELECT 1')
+          . query('EXPLAIN (COSTS OFF) EXECUTE at') . leave()
+          . query('COMMIT')),
+    qr/^,Result,Result,/, 'a plan without ANALYZE is shown');
 
 done_testing();
