@@ -344,30 +344,30 @@ text_width(const char *text, size_t len)
 	return width;
 }
 
-/* Line `number` of a text; an empty one past its end. */
-static Line
-nth_line(const char *text, size_t len, int number)
+/* what is left of a cell of several lines; text is NULL behind the last one */
+typedef struct Rest
 {
-	Line		line = {text, len, 0, false};
+	const char *text;
+	size_t		len;
+} Rest;
 
-	while (line.text != NULL)
-	{
-		const char *end = memchr(line.text, '\n', line.len);
+/* Takes the next line off; an empty one past the end. */
+static Line
+take_line(Rest *rest)
+{
+	Line		line = {rest->text, rest->len, 0, false};
+	const char *end;
 
-		if (number-- == 0)
-		{
-			line.more = end != NULL;
-			if (line.more)
-				line.len = (size_t) (end - line.text);
-			line.width = text_width(line.text, line.len);
-			return line;
-		}
-		if (end == NULL)
-			break;
-		line.len -= (size_t) (end + 1 - line.text);
-		line.text = end + 1;
-	}
-	return (Line) {"", 0, 0, false};
+	if (line.text == NULL)
+		return (Line) {"", 0, 0, false};
+	end = memchr(line.text, '\n', line.len);
+	line.more = end != NULL;
+	if (line.more)
+		line.len = (size_t) (end - line.text);
+	line.width = text_width(line.text, line.len);
+	*rest = line.more ? (Rest) {end + 1, rest->len - line.len - 1} :
+		(Rest) {NULL, 0};
+	return line;
 }
 
 /* what is measured once and printed from */
@@ -375,17 +375,24 @@ typedef struct Grid
 {
 	const Rows *rows;
 	size_t		width;			/* of a line, with the end of it as JSON */
+	size_t		lines;			/* of all rows and the header */
 	size_t		widths[DB_MAX_COLUMNS];
 	bool		right[DB_MAX_COLUMNS];	/* numbers */
+	Rest		rests[DB_MAX_COLUMNS];	/* of the row that is printed */
 } Grid;
 
+/* Lines are asked for in their order: those before are not looked at again. */
 static Line
-grid_line(const Grid *grid, int row, int column, int number)
+grid_line(Grid *grid, int row, int column, int number)
 {
 	const Cell *cell = cell_at(grid->rows, row, column);
 
 	if (cell->width == SEVERAL)
-		return nth_line(cell->text, cell->len, number);
+	{
+		if (number == 0)
+			grid->rests[column] = (Rest) {cell->text, cell->len};
+		return take_line(&grid->rests[column]);
+	}
 	if (cell->text == NULL || number > 0)
 		return (Line) {"", 0, 0, false};
 	return (Line) {cell->text, cell->len, cell->width & ~ODD, false};
@@ -398,33 +405,52 @@ widen(Grid *grid, int column, size_t width)
 		grid->widths[column] = width;
 }
 
-/* What was not found to be plain. */
-static void
-measure_cell(Grid *grid, Cell *cell, int row, int column)
+/* What was not found to be plain; how many lines it has. */
+static size_t
+measure_cell(Grid *grid, Cell *cell, int column)
 {
+	Rest		rest = {cell->text, cell->len};
+	size_t		lines = 0;
 	Line		line;
-	int			number = 0;
 
-	if (cell->text == NULL)
-		cell->width = 0;
-	else if (memchr(cell->text, '\n', cell->len) == NULL)
-		cell->width = (unsigned) text_width(cell->text, cell->len) | ODD;
-	else
-		cell->width = SEVERAL;
 	do
 	{
-		line = grid_line(grid, row, column, number++);
+		line = take_line(&rest);
 		widen(grid, column, line.width);
+		lines++;
 	} while (line.more);
+	cell->width = lines > 1 ? SEVERAL : (unsigned) line.width | ODD;
+	if (cell->text == NULL)
+		cell->width = 0;
+	return lines;
+}
+
+/* One row; how many lines it takes. */
+static size_t
+measure_row(Grid *grid, Cell *cell)
+{
+	size_t		most = 1;
+
+	for (int column = 0; column < grid->rows->columns; column++, cell++)
+	{
+		size_t		lines = 1;
+
+		if ((cell->width & ODD) == 0)
+			widen(grid, column, cell->width);
+		else
+			lines = measure_cell(grid, cell, column);
+		if (lines > most)
+			most = lines;
+	}
+	return most;
 }
 
 static void
 measure(Grid *grid, const Rows *rows)
 {
-	Cell	   *cell = rows->cells;
-
 	grid->rows = rows;
 	grid->width = 2;
+	grid->lines = 0;
 	for (int column = 0; column < rows->columns; column++)
 	{
 		grid->right[column] =
@@ -432,13 +458,7 @@ measure(Grid *grid, const Rows *rows)
 		grid->widths[column] = 0;
 	}
 	for (int row = -1; row < rows->count; row++)
-		for (int column = 0; column < rows->columns; column++, cell++)
-		{
-			if ((cell->width & ODD) == 0)
-				widen(grid, column, cell->width);
-			else
-				measure_cell(grid, cell, row, column);
-		}
+		grid->lines += measure_row(grid, cell_at(rows, row, 0));
 	for (int column = 0; column < rows->columns; column++)
 		grid->width += grid->widths[column] + 3;
 }
@@ -481,7 +501,7 @@ put_plain_row(Buf *out, const Grid *grid, const Cell *cell)
  * stand right, and the last column of text is not padded.
  */
 static bool
-put_line(Buf *out, const Grid *grid, int row, int number)
+put_line(Buf *out, Grid *grid, int row, int number)
 {
 	bool		again = false;
 
@@ -511,7 +531,7 @@ put_line(Buf *out, const Grid *grid, int row, int number)
 }
 
 static void
-put_lines(Buf *out, const Grid *grid, int row)
+put_lines(Buf *out, Grid *grid, int row)
 {
 	int			number = 0;
 
@@ -537,7 +557,7 @@ rows_put_table(Buf *out, const Rows *rows, size_t max_bytes)
 	size_t		size;
 
 	measure(&grid, rows);
-	size = grid.width * (size_t) (rows->count + 2);
+	size = grid.width * (grid.lines + 1);	/* and the rule */
 	if (size > max_bytes || size > FEW_BLANKS + MOST_BLANKS * rows->bytes)
 		return false;
 	if (!buf_reserve(out, size))

@@ -416,6 +416,24 @@ def wide(bench):
                     f"a cell of {width} characters comes as CSV")
 
 
+def tall(bench):
+    """Nor does a cell of many lines, and it is looked through once."""
+    server = bench.http()
+    began = time.time()
+    for lines, csv in ((60000, False), (4000000, True)):
+        result = server.call("query", {"sql": f"SELECT repeat(E'\\n', {lines})"})
+        text = result["content"][0]["text"]
+        bench.equal((text.count("\n") >= lines, text.startswith("repeat\n")),
+                    (True, csv), f"a cell of {lines} lines")
+    result = server.call("query", {
+        "sql": "SELECT repeat(E'\\n', 100000) AS a, repeat('x', 10000) AS b"})
+    text = result["content"][0]["text"]
+    bench.equal((text[:4], len(text) < 200000), ("a,b\n", True),
+                "a wide cell beside a tall one")
+    bench.check(time.time() - began < 5, "all in good time",
+                time.time() - began)
+
+
 def pipelined(bench):
     """Requests that come at once, while other calls are under way."""
     server = bench.http("--pool", "4")
@@ -508,5 +526,5 @@ def stuck_at_the_end(bench):
 
 main(short, parts, lost, beside_slow_ones, places, resets, crowd,
      cancelled_in_the_queue, cut_while_waiting, watched_in_the_queue,
-     half_closed, kept_blocks, wide, pipelined, without_descriptors,
+     half_closed, kept_blocks, wide, tall, pipelined, without_descriptors,
      stuck_at_the_end)

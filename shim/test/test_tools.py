@@ -92,7 +92,8 @@ def formats(bench):
     queries = [
         "SELECT 1 AS a, 'x' AS b",
         "SELECT id, name, balance, vip FROM customers ORDER BY id LIMIT 12",
-        "SELECT E'two\\nlines' AS l, 5 AS n, E'1\\n2\\n3' AS last",
+        "SELECT E'two\\nlines' AS l, 5 AS n, E'1\\n2\\n3' AS last"
+        " FROM generate_series(1, 2)",
         "SELECT 'h\u00e9llo' AS \"\u00fcber\", '\u4e2d\u6587' AS wide",
         "SELECT NULL AS nothing, '' AS empty",
         "SELECT 1 AS a WHERE false",
