@@ -204,9 +204,10 @@ rows_put_json(Buf *out, Rows *rows, size_t max_bytes)
 	buf_putc(out, ']');
 }
 
-void
-rows_put_objects(Buf *out, const Rows *rows)
+bool
+rows_put_objects(Buf *out, const Rows *rows, size_t max_bytes)
 {
+	size_t		start = out->len;
 	PgTypeClass classes[DB_MAX_COLUMNS];
 
 	find_classes(rows, classes);
@@ -225,8 +226,14 @@ rows_put_objects(Buf *out, const Rows *rows)
 			put_cell(out, cell_at(rows, row, column), classes[column]);
 		}
 		buf_putc(out, '}');
+		if (out->len - start > max_bytes)
+		{
+			buf_truncate(out, start);
+			return false;
+		}
 	}
 	buf_putc(out, ']');
+	return true;
 }
 
 /* ------------------------------------------------------------------------

@@ -41,8 +41,11 @@ extern bool rows_put_table(Buf *out, const Rows *rows, size_t max_bytes);
 /* RFC 4180 with a header line. */
 extern void rows_put_csv(Buf *out, const Rows *rows);
 
-/* An array of objects, one per line. */
-extern void rows_put_objects(Buf *out, const Rows *rows);
+/*
+ * An array of objects, one per line.  False, with nothing written, where the
+ * names in each of them make that more than max_bytes.
+ */
+extern bool rows_put_objects(Buf *out, const Rows *rows, size_t max_bytes);
 
 /* JSON text from the database as one line of valid UTF-8. */
 extern void rows_put_raw_json(Buf *out, const char *text, size_t len);

@@ -145,7 +145,24 @@ put_columns(McpCall *call, const char *database, const DbOutcome *outcome)
 	buf_putc(out, ']');
 }
 
-/* A table that would be too wide comes as CSV. */
+/*
+ * A table into out, objects into text.  False, with nothing written, where it
+ * is neither, or would be too large.
+ */
+static bool
+put_as_format(Buf *out, Buf *text, const Rows *rows, const char *format,
+			  size_t max_bytes)
+{
+	if (strcmp(format, "json") == 0)
+		return rows_put_objects(text, rows, max_bytes);
+	if (strcmp(format, "csv") == 0 || !rows_put_table(out, rows, max_bytes))
+		return false;
+	json_util_text(out, rows->count == 1 ? "(%d row)" : "(%d rows)",
+				   rows->count);
+	return true;
+}
+
+/* What would be too large otherwise comes as CSV. */
 static void
 put_rows_text(Buf *out, const Rows *rows, const char *format, size_t max_bytes,
 			  bool truncated)
@@ -155,14 +172,8 @@ put_rows_text(Buf *out, const Rows *rows, const char *format, size_t max_bytes,
 	buf_init(&text);
 	if (rows->columns == 0)
 		json_util_text(out, "%s", db_command(rows->outcome));
-	else if (strcmp(format, "json") == 0)
-		rows_put_objects(&text, rows);
-	else if (strcmp(format, "csv") == 0 ||
-			 !rows_put_table(out, rows, max_bytes))
+	else if (!put_as_format(out, &text, rows, format, max_bytes))
 		rows_put_csv(&text, rows);
-	else
-		json_util_text(out, rows->count == 1 ? "(%d row)" : "(%d rows)",
-					   rows->count);
 	buf_json_chars(out, buf_cstr(&text), text.len);
 	if (truncated)
 		json_util_text(out, "\nThe result was cut here: there are more rows.");

@@ -89,6 +89,12 @@ def formats(bench):
     result = client.call("query", {"sql": sql, "format": "json"})
     bench.equal(json.loads(result["content"][0]["text"]),
                 [{"a": 1, "b": 'x,"y\nz', "c": None, "d": ""}], "json")
+    names = ", ".join(f"1 AS {'c' * 50}{n}" for n in range(500))
+    text = client.call("query", {
+        "sql": f"SELECT {names} FROM generate_series(1, 1000)",
+        "format": "json"})["content"][0]["text"]
+    bench.equal((text[:2], len(text) < 2000000), ("cc", True),
+                "objects that would be mostly names come as CSV")
     queries = [
         "SELECT 1 AS a, 'x' AS b",
         "SELECT id, name, balance, vip FROM customers ORDER BY id LIMIT 12",
