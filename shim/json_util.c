@@ -4,6 +4,8 @@
  */
 #include "json_util.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *
@@ -33,18 +35,76 @@ json_util_object(const json_t *object, const char *key)
 	return json_is_object(value) ? value : NULL;
 }
 
-static int
-append_chunk(const char *chunk, size_t size, void *out)
+/* The shortest text that is read as the same number again. */
+static void
+write_real(Buf *out, double real)
 {
-	buf_append(out, chunk, size);
-	return buf_ok(out) ? 0 : -1;
+	char		text[32];
+	int			digits = 15;
+
+	do
+		snprintf(text, sizeof(text), "%.*g", digits, real);
+	while (strtod(text, NULL) != real && ++digits <= 17);
+	buf_puts(out, text);
 }
 
+static void
+write_object(Buf *out, const json_t *object)
+{
+	const char *comma = "";
+	const char *key;
+	json_t	   *value;
+
+	buf_putc(out, '{');
+	json_object_foreach((json_t *) object, key, value)
+	{
+		buf_puts(out, comma);
+		buf_json_cstr(out, key);
+		buf_putc(out, ':');
+		json_util_write(out, value);
+		comma = ",";
+	}
+	buf_putc(out, '}');
+}
+
+static void
+write_array(Buf *out, const json_t *array)
+{
+	size_t		i;
+	json_t	   *value;
+
+	buf_putc(out, '[');
+	json_array_foreach(array, i, value)
+	{
+		buf_puts(out, i > 0 ? "," : "");
+		json_util_write(out, value);
+	}
+	buf_putc(out, ']');
+}
+
+/*
+ * Not by jansson, which makes 19.989999999999998 of 19.99: PostgreSQL takes the
+ * text for a numeric.  Recursion ends where that of reading did.
+ */
 void
 json_util_write(Buf *out, const json_t *value)
 {
-	if (json_dump_callback(value, append_chunk, out,
-						   JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+	if (json_is_object(value))
+		write_object(out, value);
+	else if (json_is_array(value))
+		write_array(out, value);
+	else if (json_is_string(value))
+		buf_json_string(out, json_string_value(value),
+						json_string_length(value));
+	else if (json_is_integer(value))
+		buf_int(out, json_integer_value(value));
+	else if (json_is_real(value))
+		write_real(out, json_real_value(value));
+	else if (json_is_boolean(value))
+		buf_puts(out, json_is_true(value) ? "true" : "false");
+	else if (json_is_null(value))
+		buf_puts(out, "null");
+	else
 		out->failed = true;
 }
 

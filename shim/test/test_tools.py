@@ -78,6 +78,12 @@ def parameters(bench):
     bench.equal(result["structuredContent"].get("rows"),
                 [[42, "'; DROP TABLE tickets; --", True, None, {"a": [1]},
                   2.5]], "parameters are bound")
+    result = client.call("query", {
+        "sql": "SELECT $1::numeric = 19.99, $2::numeric, $3::jsonb, $4::int",
+        "params": [19.99, 0.1, {"price": [1.1, 1e-7]}, 1e2]})
+    bench.equal(result["structuredContent"].get("rows"),
+                [[True, "0.1", {"price": [1.1, 1e-7]}, 100]],
+                "numbers are what was sent")
 
 
 def formats(bench):

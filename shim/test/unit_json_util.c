@@ -104,6 +104,31 @@ test_getters(void)
 	json_decref(value);
 }
 
+/* What is read is written in as few digits as say the same. */
+static void
+test_write(void)
+{
+	static const char *const texts[] = {
+		"[0.1,19.99,-2.5,1e-07,1.7976931348623157e+308,2.2250738585072014e-308]",
+		"[0.30000000000000004,9007199254740993,-9223372036854775808]",
+		"{\"b\":{\"a\":[true,false,null,\"\\u0001\\u0000\\\\\xe2\x82\xac\"]},\"a\":[]}",
+	};
+	JsonFault	fault;
+	Buf			out;
+
+	buf_init(&out);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	{
+		json_t	   *value = json_util_load(texts[i], strlen(texts[i]), &fault);
+
+		buf_reset(&out);
+		json_util_write(&out, value);
+		CHECK_TEXT(buf_cstr(&out), texts[i]);
+		json_decref(value);
+	}
+	buf_free(&out);
+}
+
 static void
 test_templates(void)
 {
@@ -136,5 +161,6 @@ main(void)
 	test_depth();
 	test_size();
 	test_getters();
+	test_write();
 	UNIT_EXIT();
 }
