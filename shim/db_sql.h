@@ -43,9 +43,10 @@
 	"'id'::pg_catalog.text) FROM warden.my_changes AS c " \
 	"WHERE c.id OPERATOR(pg_catalog.=) $1::pg_catalog.int8"
 
-/* of those in $1 that are the agent's own */
+/* of those in $1 that are the agent's own; one row, whatever its limit is */
 #define SQL_CHANGE_STATUSES \
-	"SELECT c.id, c.status::pg_catalog.text FROM warden.my_changes AS c " \
+	"SELECT pg_catalog.jsonb_object_agg(c.id, c.status) " \
+	"FROM warden.my_changes AS c " \
 	"WHERE c.id OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.int8[])"
 
 /* status or NULL, ids below $2 or NULL, one row more than a page */

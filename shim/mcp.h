@@ -323,9 +323,9 @@ extern const char *mcp_task_id(McpCall *call);
 /* The argument that completion/complete is about; NULL after an answer. */
 extern const char *mcp_completion_of(McpCall *call, const char **typed);
 
-/* The values of a completion, at most 100 of them. */
+/* The values of a completion, at most 100 of them; more: there are others. */
 extern void mcp_completion(McpCall *call, const char *const *values,
-						   size_t count);
+						   size_t count, bool more);
 
 /*
  * requestState of an input_required result: text that comes back from the

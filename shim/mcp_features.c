@@ -128,7 +128,8 @@ mcp_completion_of(McpCall *call, const char **typed)
 }
 
 void
-mcp_completion(McpCall *call, const char *const *values, size_t count)
+mcp_completion(McpCall *call, const char *const *values, size_t count,
+			   bool more)
 {
 	size_t		shown = count < MAX_COMPLETIONS ? count : MAX_COMPLETIONS;
 
@@ -136,8 +137,11 @@ mcp_completion(McpCall *call, const char *const *values, size_t count)
 	mcp_put(call, "'completion':{'values':[");
 	for (size_t i = 0; i < shown; i++)
 		json_util_put(&call->out, i > 0 ? ",'%s'" : "'%s'", values[i]);
-	json_util_put(&call->out, "],'total':%d,'hasMore':%s}", (int) count,
-				  count > shown ? "true" : "false");
+	if (more || count > shown)
+		json_util_put(&call->out, "],'hasMore':true}");
+	else
+		json_util_put(&call->out, "],'total':%d,'hasMore':false}",
+					  (int) count);
 	mcp_result_end(call);
 }
 

@@ -138,6 +138,7 @@ put_resource(Buf *out, const DbOutcome *page, int row)
 	json_util_put(out, ",'mimeType':'application/json'}");
 }
 
+/* An agent's own limit of rows may be less than a page. */
 static void
 answer_page(McpCall *call, const DbOutcome *page)
 {
@@ -151,7 +152,7 @@ answer_page(McpCall *call, const DbOutcome *page)
 		put_resource(&call->out, page, row);
 	}
 	buf_putc(&call->out, ']');
-	if (db_rows(page) > PAGE_SIZE)
+	if (db_rows(page) > PAGE_SIZE || page->truncated)
 	{
 		buf_puts(&call->out, ",\"nextCursor\":\"");
 		put_path(&call->out, page, rows - 1);
@@ -310,7 +311,7 @@ resources_complete(McpCall *call)
 		run.steps[0].sql = SQL_COMPLETE_TABLE;
 	else
 	{
-		mcp_completion(call, NULL, 0);
+		mcp_completion(call, NULL, 0, false);
 		return;
 	}
 	if (tools_fetch(call, &run, &names))
@@ -320,7 +321,7 @@ resources_complete(McpCall *call)
 			values[count] = db_cell(&names, (int) count, 0, &len);
 			count++;
 		}
-		mcp_completion(call, values, count);
+		mcp_completion(call, values, count, names.truncated);
 	}
 	db_outcome_free(&names);
 }

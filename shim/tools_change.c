@@ -363,7 +363,7 @@ answer_changes(McpCall *call, const DbOutcome *outcome)
 		json_util_text(&call->out, "No changes.");
 	tools_structure(call, "ok");
 	json_util_put(&call->out, ",'changes':[%s]", buf_cstr(&list));
-	if (db_rows(outcome) > PAGE_SIZE)
+	if (db_rows(outcome) > PAGE_SIZE || outcome->truncated)
 		json_util_put(&call->out, ",'next_cursor':'c%lld'", last);
 	tools_end(call);
 	if (!buf_ok(&list))

@@ -79,7 +79,10 @@ finish_look(McpCall *call)
 
 static const Transport watch_transport = {.finish = finish_look};
 
-/* Remembers the status; true if it is not what listeners were told last. */
+/*
+ * Remembers the status; true if it is not what listeners were told last.  One
+ * that was not told after all is forgotten by an empty one.
+ */
 static bool
 is_news(const Look *look, const char *id, const char *status)
 {
@@ -102,16 +105,18 @@ is_news(const Look *look, const char *id, const char *status)
 	return news;
 }
 
-static void
+/* False where the change could not be read. */
+static bool
 tell(Look *look, long long change_id)
 {
 	char		name[48];
 	Buf			task;
 	json_t	   *change;
 
-	tools_read_change(&look->call, tools_exec, NULL, change_id, &change);
+	if (!tools_read_change(&look->call, tools_exec, NULL, change_id, &change))
+		return false;
 	if (change == NULL)
-		return;
+		return true;			/* it is gone meanwhile */
 	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
 	mcp_publish_resource(look->watch->mcp, look->credential, name);
 	buf_init(&task);
@@ -122,6 +127,23 @@ tell(Look *look, long long change_id)
 						 buf_cstr(&task));
 	buf_free(&task);
 	json_decref(change);
+	return true;
+}
+
+static void
+tell_news(Look *look, const json_t *statuses)
+{
+	const char *id;
+	json_t	   *value;
+
+	json_object_foreach((json_t *) statuses, id, value)
+	{
+		const char *status = json_string_value(value);
+
+		if (status != NULL && is_news(look, id, status) &&
+			!tell(look, strtoll(id, NULL, 10)))
+			is_news(look, id, "");
+	}
 }
 
 /* Which of the changes have another status than when they were last seen. */
@@ -139,15 +161,10 @@ look_at_changes(McpCall *call)
 		return;
 	if (tools_exec(call, &run, &outcome))
 	{
-		for (int row = 0; row < db_rows(&outcome); row++)
-		{
-			size_t		len;
-			const char *id = db_cell(&outcome, row, 0, &len);
-			const char *status = db_cell(&outcome, row, 1, &len);
+		json_t	   *statuses = tools_load_object(&outcome, 0);
 
-			if (id != NULL && status != NULL && is_news(look, id, status))
-				tell(look, strtoll(id, NULL, 10));
-		}
+		tell_news(look, statuses);
+		json_decref(statuses);
 	}
 	else if (call->verdict == MCP_REFUSED)
 		mcp_refuse_streams(look->watch->mcp, look->credential,

@@ -951,7 +951,7 @@ complete(McpCall *call)
 	const char *typed;
 
 	if (mcp_completion_of(call, &typed) != NULL)
-		mcp_completion(call, values, 3);
+		mcp_completion(call, values, 3, false);
 }
 
 /* ------------------------------------------------------------------------

@@ -74,6 +74,53 @@ def pages(bench):
                 "all of 251, once each, in 3 pages")
 
 
+def small_limit(bench):
+    """An agent whose own limit of rows is less than a page sees all pages."""
+    client = bench.stdio("--poll-interval", "1",
+                         WARDEN_TOKEN=bench.env["other_token"])
+    bench.psql("CREATE SCHEMA few; GRANT USAGE ON SCHEMA few TO other_agent;"
+               "CREATE TABLE few.a (); CREATE TABLE few.b ();"
+               "CREATE TABLE few.c ();"
+               "GRANT SELECT ON ALL TABLES IN SCHEMA few TO other_agent")
+    numbers = [propose(client)["taskId"].split(":")[1] for _ in range(3)]
+    bench.psql("UPDATE warden.agents SET max_rows = 2 WHERE agent = 'other'")
+    try:
+        uris, cursor = [], None
+        while len(uris) < 500:
+            page = client.request("resources/list", {"cursor": cursor}
+                                  if cursor else {})["result"]
+            uris += [r["uri"] for r in page["resources"]]
+            cursor = page.get("nextCursor")
+            if not cursor:
+                break
+        bench.equal([uri for uri in uris if "few" in uri],
+                    ["warden://schema/few", "warden://table/few/a",
+                     "warden://table/few/b", "warden://table/few/c"],
+                    "all resources")
+        page = client.call("list_changes")["structuredContent"]
+        rest = client.call("list_changes", {"cursor": page.get(
+            "next_cursor", "c0")})["structuredContent"].get("changes", [])
+        bench.equal([str(c["change_id"]) for c in page["changes"] + rest][:3],
+                    numbers[::-1], "all changes")
+        found = client.request("completion/complete", {
+            "ref": {"type": "ref/prompt", "name": "investigate_table"},
+            "argument": {"name": "table", "value": ""}})["result"]
+        bench.equal(found["completion"].get("hasMore"), True,
+                    "that there are more completions")
+        client.send(harness_modern({
+            "jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen",
+            "params": {"notifications": {"resourceSubscriptions": [
+                f"warden://change/{n}" for n in numbers]}}}))
+        client.receive()
+        told = {(client.receive(10) or {}).get("params", {}).get("uri")
+                for _ in numbers}
+        bench.equal(told, {f"warden://change/{n}" for n in numbers},
+                    "and is told of all that it watches")
+    finally:
+        bench.psql("UPDATE warden.agents SET max_rows = DEFAULT"
+                   " WHERE agent = 'other'")
+
+
 def prompts(bench):
     client = bench.stdio()
     listed = client.request("prompts/list", {}, modern=True)["result"]
@@ -259,4 +306,5 @@ def listen(bench):
                     "another agent hears nothing of it")
 
 
-main(listen, review_links, resources, pages, prompts, completion, tasks)
+main(listen, review_links, resources, pages, small_limit, prompts, completion,
+     tasks)

@@ -80,7 +80,7 @@ complete(McpCall *call)
 	if (mcp_completion_of(call, &typed) == NULL)
 		return;
 	values[0] = typed;
-	mcp_completion(call, values, 2);
+	mcp_completion(call, values, 2, false);
 }
 
 static const McpMethod methods[] = {
