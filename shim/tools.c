@@ -429,7 +429,10 @@ put_text_member(Buf *out, const char *name, const char *value)
 	buf_json_cstr(out, value);
 }
 
-/* What enter records about the call; nothing of it grants anything. */
+/*
+ * What enter records about the call; nothing of it grants anything.  An id is
+ * cut at a NUL character, which jsonb can not hold.
+ */
 static void
 put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 {
@@ -442,7 +445,7 @@ put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 				  call->method->name);
 	buf_puts(out, ",\"request_id\":");
 	if (json_is_string(call->msg.id))
-		json_util_write(out, call->msg.id);
+		buf_json_cstr(out, json_string_value(call->msg.id));
 	else
 	{
 		buf_putc(out, '"');

@@ -334,6 +334,16 @@ def audited(bench):
     bench.equal(row, ["support", "bob@example.com", "query", "1",
                       "00-0af7651916cd43dd8448eb211c80319c-"
                       "b7ad6b7169203331-01"], "the audit log names it all")
+    client.send({"jsonrpc": "2.0", "id": "one\0two", "method": "tools/call",
+                 "params": {"name": "query", "arguments": {
+                     "sql": "SELECT 'with NUL' AS x"}}})
+    answer = client.receive()
+    bench.equal((answer["id"], answer["result"]["isError"]),
+                ("one\0two", False), "an id with a NUL character is one")
+    bench.equal(bench.psql(
+        "SELECT request_id FROM warden.audit_log WHERE statement LIKE "
+        "'SELECT ''with NUL''%' ORDER BY id DESC LIMIT 1"), "one",
+        "the audit log has what comes before it")
 
 
 def logged(bench):
