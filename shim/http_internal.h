@@ -39,6 +39,8 @@ typedef struct Http
 	int			idle_ms;		/* until one of them has to be run */
 	int			waiting;		/* calls that are not suspended meanwhile */
 	bool		answered;		/* one of them, in this run */
+	bool		leaving;		/* each answer ends its connection */
+	bool		stopping;		/* and what would wait is not begun */
 } Http;
 
 /* what is looked at in each request; see their names in http_guard.c */

@@ -496,7 +496,11 @@ abandon_calls(Http *http)
 	_exit(1);
 }
 
-/* No new connections, streams get their end, running calls their time. */
+/*
+ * No new connections, streams get their end, running calls their time.  Those
+ * that still come on connections that are kept share it; behind its end none
+ * begins, since nothing would end it.
+ */
 static void
 drain(Http *http)
 {
@@ -509,9 +513,11 @@ drain(Http *http)
 
 	if (listener >= 0)
 		close(listener);
+	http->leaving = true;
 	mcp_close_streams(server->mcp);
 	while (mcp_running(server->mcp) > 0 && metrics_clock() < deadline)
 		turn(http, DRAIN_MS);
+	http->stopping = true;
 	mcp_cancel_all(server->mcp);
 	turn_until_idle(http, (uint64_t) (server->cf->cancel_timeout + 1) * SECOND);
 	LIST_FOREACH(line, &http->lines, link)

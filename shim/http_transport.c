@@ -185,9 +185,19 @@ finish(McpCall *call)
 }
 
 static bool
+refuse_late(HttpCall *hc)
+{
+	return mcp_error(&hc->call, MCP_OVERLOADED, "This server is stopping");
+}
+
+static bool
 may_stream(McpCall *call)
 {
-	return http_admit((HttpCall *) call, HTTP_USE_STREAM);
+	HttpCall   *hc = (HttpCall *) call;
+
+	if (hc->http->leaving)
+		return refuse_late(hc);
+	return http_admit(hc, HTTP_USE_STREAM);
 }
 
 static const Transport http_transport = {
@@ -317,7 +327,7 @@ respond(HttpCall *hc, unsigned status, const char *type, Buf body)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	if (status == 405)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST, DELETE");
-	if (hc->close)
+	if (hc->close || hc->http->leaving)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	add_challenge(hc, status, response);
 	add_retry_after(hc, status, response);
@@ -560,7 +570,12 @@ defer(HttpCall *hc)
 {
 	hc->references++;
 	set_waiting(hc, true);
-	if (!loop_submit(hc->http->loop, &hc->call))
+	if (hc->http->stopping)
+	{
+		refuse_late(hc);
+		finish(&hc->call);
+	}
+	else if (!loop_submit(hc->http->loop, &hc->call))
 	{
 		mcp_error(&hc->call, MCP_OVERLOADED, "Too many calls are waiting");
 		finish(&hc->call);

@@ -543,6 +543,41 @@ def drains(bench):
     bench.check(not is_running(bench, "pg_sleep(25)"), "in PostgreSQL too")
 
 
+def late_calls(bench):
+    """What comes on a kept connection when the time of a drain is over."""
+    server = bench.http("--drain-timeout", "1", "--cancel-timeout", "4")
+    lines = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+             for _ in range(2)]
+
+    def ask(line, message):
+        line.request("POST", "/mcp", json.dumps(message),
+                     server.headers(message))
+        answer = line.getresponse()
+        return answer.status, answer.headers["Connection"], answer.read()
+
+    for line in lines:
+        bench.equal(ask(line, PING)[:2], (200, None), "a connection is kept")
+    thread = threading.Thread(target=lambda: server.post(tool(
+        "query", {"sql": "SELECT pg_sleep(23)"})))
+    thread.start()
+    wait_for(lambda: is_running(bench, "pg_sleep(23)"))
+    pid = int(bench.psql("SELECT pid FROM pg_stat_activity WHERE query LIKE"
+                         " 'SELECT pg_sleep(23)%'"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        bench.equal(ask(lines[0], tool("query", {"sql": "SELECT 1"}))[:2],
+                    (200, "close"), "an answer during the drain ends it")
+        time.sleep(1.7)
+        bench.equal(ask(lines[1], tool("query", {"sql": "SELECT pg_sleep(22)"}))
+                    [0], 503, "nothing begins behind its end")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    bench.equal(server.process.wait(20), 0, "so that it comes to an end")
+    thread.join(10)
+
+
 def shed(bench):
     """Slow and half-closed clients hold nothing up."""
     server = bench.http("--idle-timeout", "2")
@@ -888,6 +923,6 @@ def addresses(bench):
 main(credentials, default_token, origins, methods, bodies,
      bad_messages, swollen, batches, modern_headers,
      sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
-     lazy, concurrency, queue_limit, listening, progress, drains, shed,
+     lazy, concurrency, queue_limit, listening, progress, drains, late_calls, shed,
      dribble, framing, unread, failed_attempts, at_once, bad_listeners, tls,
      reload, memory, addresses)
