@@ -528,16 +528,20 @@ read_backend(DbConn *conn, const PGresult *res)
 
 /*
  * Whether a call may do better without names.  A prepared statement can be
- * gone, or what it gives have changed; nothing of the call has been done then.
+ * gone, or what it gives have changed, or a parameter still be of the type that
+ * a column had; nothing of the call has been done then.
  */
 static bool
 is_stale(const Sent *sent, const char *sqlstate)
 {
+	static const char *const states[] = {"0A000", "WD001", "42883", "42804"};
+
 	if (!sent->by_name)
 		return false;
-	return strcmp(sqlstate, "26000") == 0 ||
-		(sent->command == COMMAND_LAST_STEP &&
-		 (strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "WD001") == 0));
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(sqlstate, states[i]) == 0)
+			return sent->command == COMMAND_LAST_STEP;
+	return strcmp(sqlstate, "26000") == 0;
 }
 
 static void
@@ -716,7 +720,8 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request,
 	  bool use_names)
 {
 	char		key[2 * LEAVE_KEY_BYTES + 1];
-	bool		reset = change_user(conn, request) || !conn->clean;
+	bool		reset = change_user(conn, request) || !conn->clean ||
+		db_names_are_old(&conn->names);
 
 	memset(ticket, 0, sizeof(*ticket));
 	ticket->pool = pool;

@@ -63,6 +63,7 @@ typedef struct DbNames
 {
 	DbName		places[DB_NAMES];
 	unsigned	given;			/* names so far */
+	uint64_t	since;			/* the first one was given */
 	unsigned	next;			/* place to be looked at for the next one */
 	bool		full;			/* of prepared statements */
 } DbNames;
@@ -120,6 +121,9 @@ extern DbName *db_names_add(DbNames *names, const char *sql, int param_count);
 
 /* It may not be prepared. */
 extern void db_names_forget(DbName *name);
+
+/* They were given so long ago that the connection should be reset. */
+extern bool db_names_are_old(const DbNames *names);
 
 /* After DISCARD ALL. */
 extern void db_names_clear(DbNames *names);

@@ -6,12 +6,22 @@
  * it.  The first time a statement is sent as it is, and its text is kept; the
  * second time it gets a name.  Places are taken over from statements that came
  * once only.  What is long, or tells the time, gets no name.
+ *
+ * PostgreSQL keeps what it made of a statement's words when it read them, though
+ * they may mean something else by now: a parameter has the type of a column that
+ * has another one since, the label of an enum was renamed, 'x'::regtype was made
+ * anew.  So all names are given up from time to time.
  */
 #include "db_internal.h"
+
+#include "metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Nanoseconds; reading sixteen statements anew costs some milliseconds. */
+#define MAX_AGE (10 * SECOND)
 
 DbName *
 db_names_find(DbNames *names, const char *sql, int param_count)
@@ -81,12 +91,21 @@ db_names_add(DbNames *names, const char *sql, int param_count)
 	name->len = len;
 	name->param_count = param_count;
 	snprintf(name->name, sizeof(name->name), "warden_mcp_%u", names->given++);
+	if (names->since == 0)
+		names->since = metrics_clock();
 	return name->sql != NULL ? name : NULL;
+}
+
+bool
+db_names_are_old(const DbNames *names)
+{
+	return names->since != 0 && metrics_clock() - names->since > MAX_AGE;
 }
 
 void
 db_names_clear(DbNames *names)
 {
+	names->since = 0;
 	for (int i = 0; i < DB_NAMES; i++)
 		db_names_forget(&names->places[i]);
 	names->full = false;

@@ -127,6 +127,32 @@ def changed(bench):
                 "a table that is gone")
 
 
+def retyped(bench):
+    """A column gets another type than a prepared parameter has."""
+    bench.psql("CREATE TABLE retyped (a int, b date, c int);"
+               "INSERT INTO retyped VALUES (1, '2024-01-01', 1);"
+               "GRANT SELECT ON retyped TO PUBLIC")
+    server = bench.http("--pool", "1")
+    by_c = "SELECT a FROM retyped WHERE c = $1"
+    for kind in ("text", "int USING c::int"):
+        for _ in range(4):
+            rows(server, by_c, params=[1])
+        bench.psql(f"ALTER TABLE retyped ALTER c TYPE {kind}")
+        bench.equal(rows(server, by_c, params=[1]), [[1]],
+                    f"one that can not be compared is {kind.split()[0]} then")
+    by_b = "SELECT a FROM retyped WHERE b = $1"
+    for _ in range(4):
+        rows(server, by_b, params=["2024-01-01"])
+    bench.psql("ALTER TABLE retyped ALTER b TYPE timestamp;"
+               "UPDATE retyped SET b = b + '10 h'")
+    deadline = time.time() + 20
+    found = []
+    while not found and time.time() < deadline:
+        found = rows(server, by_b, params=["2024-01-01 10:00"])
+        time.sleep(0.2)
+    bench.equal(found, [[1]], "one that did not fail is, after some seconds")
+
+
 def moments(bench):
     """Literals that get their value when the statement is read."""
     server = bench.http("--pool", "1")
@@ -226,5 +252,5 @@ def quiet(bench):
 
 
 if __name__ == "__main__":
-    main(again, many, identities, changed, moments, masks, attempts, pooler,
+    main(again, many, identities, changed, retyped, moments, masks, attempts, pooler,
          quiet)
