@@ -224,6 +224,12 @@ warden_divert_query(QueryDesc *queryDesc, int eflags,
 		(void) warden_pending_record(&capture);
 }
 
+void
+warden_divert_explain(QueryDesc *queryDesc)
+{
+	queryDesc->plannedstmt = plan_without_write_rights(queryDesc->plannedstmt);
+}
+
 bool
 warden_divert_started(QueryDesc *queryDesc)
 {

@@ -28,6 +28,12 @@ extern void warden_divert_prepare(Query *query);
 extern void warden_divert_query(QueryDesc *queryDesc, int eflags,
 								ExecutorStart_hook_type next);
 
+/*
+ * What may be proposed may be explained before: the rights to write are not
+ * asked for then either.  For EXPLAIN that does not run it.
+ */
+extern void warden_divert_explain(QueryDesc *queryDesc);
+
 /* A QueryDesc that warden_divert_query started. */
 extern bool warden_divert_started(QueryDesc *queryDesc);
 

@@ -548,7 +548,10 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 	if (is_write(pstmt))
 	{
 		if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		{
+			warden_divert_explain(queryDesc);
 			start(queryDesc, eflags, next);
+		}
 		else if (toplevel)
 			start_toplevel_write(queryDesc, eflags, next);
 		else

@@ -57,8 +57,20 @@ CREATE TABLE regress_shop.copy AS EXECUTE nothing;
 SELECT regress_shop.write();
 DO $$BEGIN DELETE FROM regress_shop.items; END$$;
 EXPLAIN ANALYZE DELETE FROM regress_shop.items;
+EXPLAIN DELETE FROM regress_shop.secret;
+EXPLAIN INSERT INTO regress_shop.mailbox SELECT id, 'x' FROM regress_shop.secret;
 COPY (DELETE FROM regress_shop.items RETURNING id) TO STDOUT;
 SELECT nextval('regress_shop.seq');
+SELECT count(*) FROM warden.my_changes;
+
+--
+-- Explained, since it could be recorded
+--
+EXPLAIN (COSTS OFF) UPDATE regress_shop.items SET price = 0 WHERE id = 1;
+EXPLAIN (COSTS OFF) UPDATE regress_shop.cheap SET price = 0 WHERE id = 1;
+EXPLAIN (COSTS OFF) INSERT INTO regress_shop.mailbox VALUES (1, 'hello');
+EXPLAIN (COSTS OFF) INSERT INTO regress_shop.ruled VALUES (1, 'hello');
+EXPLAIN (COSTS OFF) WITH gone AS (DELETE FROM regress_shop.items RETURNING *) SELECT count(*) FROM gone;
 SELECT count(*) FROM warden.my_changes;
 
 --
