@@ -85,13 +85,14 @@
 	"c.reltuples FROM pg_catalog.pg_class AS c " \
 	"JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace " \
 	"WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) " \
-	"AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND " \
+	"AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AND " \
 	SQL_USER_SCHEMA "), " \
 	"col AS (SELECT r.nspname, r.relname, a.attname, a.attnum, r.oid, " \
 	"pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull, " \
 	"s.label FROM rel AS r " \
 	"JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) r.oid " \
 	"AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped " \
+	"AND pg_catalog.has_column_privilege(r.oid, a.attnum, 'SELECT') " \
 	"LEFT JOIN pg_catalog.pg_seclabel AS s ON s.objoid OPERATOR(pg_catalog.=) r.oid " \
 	"AND s.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass " \
 	"AND s.objsubid OPERATOR(pg_catalog.=) a.attnum " \
@@ -155,7 +156,7 @@
 	"pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n " \
 	"ON n.oid OPERATOR(pg_catalog.=) c.relnamespace " \
 	"WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) " \
-	"AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND " SQL_USER_SCHEMA
+	"AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AND " SQL_USER_SCHEMA
 
 /*
  * Schemas (with an empty name) and tables after $1, $2 in order, at most $3:
@@ -190,7 +191,8 @@
 	"AND s.objsubid OPERATOR(pg_catalog.=) a.attnum " \
 	"AND s.provider OPERATOR(pg_catalog.=) 'warden' " \
 	"WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid " \
-	"AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped), " \
+	"AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped " \
+	"AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')), " \
 	"'indexes', (SELECT pg_catalog.jsonb_agg(pg_catalog.pg_get_indexdef(" \
 	"x.indexrelid)) FROM pg_catalog.pg_index AS x " \
 	"WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid))) FROM " \
@@ -203,7 +205,7 @@
 	"FROM pg_catalog.pg_class AS c " \
 	"WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid " \
 	"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) " \
-	"AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))) " \
+	"AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT'))) " \
 	"FROM pg_catalog.pg_namespace AS n WHERE " SQL_USER_SCHEMA \
 	" AND n.nspname OPERATOR(pg_catalog.=) $1::pg_catalog.name"
 

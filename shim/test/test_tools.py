@@ -256,6 +256,17 @@ def schema(bench):
                 "indexes", result)
     result = client.call("search_objects", {"pattern": "no_such_%_thing"})
     bench.equal(result["structuredContent"]["objects"], [], "nothing found")
+    bench.psql("CREATE TABLE partly (id int, shown text, kept text);"
+               "GRANT SELECT (id, shown) ON partly TO support_agent")
+    found = client.call("search_objects", {"pattern": "partly", "detail": True})
+    read = client.request("resources/read", {
+        "uri": "warden://table/public/partly"})
+    for what, table in (
+            ("search_objects", found["structuredContent"]["objects"][0:1]),
+            ("resources/read", [json.loads(content["text"]) for content in
+                                read.get("result", {}).get("contents", [])])):
+        bench.equal([c["name"] for t in table for c in t["columns"]],
+                    ["id", "shown"], f"columns that may be read: {what}")
 
 
 def plans(bench):
