@@ -85,9 +85,41 @@ rows_close(Rows *rows)
  * ------------------------------------------------------------------------
  */
 
+/* The surrogate that an escape at p stands for, 0 if it is none. */
+static unsigned
+surrogate_at(const unsigned char *p, size_t len)
+{
+	char		digits[5] = "";
+	unsigned	value;
+
+	if (len < 6 || p[0] != '\\' || p[1] != 'u')
+		return 0;
+	memcpy(digits, p + 2, 4);
+	value = (unsigned) strtoul(digits, NULL, 16);
+	return value >= 0xd800 && value <= 0xdfff ? value : 0;
+}
+
+/* Length of what JSON takes at p as it is; 0 for what it does not take. */
+static size_t
+json_run(const unsigned char *p, size_t len)
+{
+	unsigned	high;
+
+	if (p[0] >= 0x80)
+		return buf_utf8_len(p, len);
+	if (p[0] != '\\')
+		return p[0] >= 0x20 ? 1 : 0;
+	high = surrogate_at(p, len);
+	if (high == 0)
+		return len > 1 ? 2 : 1;
+	return high < 0xdc00 && surrogate_at(p + 6, len - 6) >= 0xdc00 ? 12 : 0;
+}
+
 /*
  * PostgreSQL has checked that this is JSON, so control characters stand
- * between tokens only; a line feed would break stdio's framing.
+ * between tokens only; a line feed would break stdio's framing.  It does not
+ * check that surrogates come in pairs, without which many readers take nothing
+ * of a message.
  */
 void
 rows_put_raw_json(Buf *out, const char *text, size_t len)
@@ -98,16 +130,17 @@ rows_put_raw_json(Buf *out, const char *text, size_t len)
 
 	while (i < len)
 	{
-		size_t		n = p[i] < 0x80 ? 1 : buf_utf8_len(p + i, len - i);
+		size_t		n = json_run(p + i, len - i);
 
-		if (n > 0 && p[i] >= 0x20)
+		if (n > 0)
 		{
 			i += n;
 			continue;
 		}
 		buf_append(out, p + start, i - start);
-		buf_puts(out, n == 0 ? "\xef\xbf\xbd" : " ");
-		start = ++i;
+		buf_puts(out, p[i] < 0x20 ? " " : "\xef\xbf\xbd");
+		i += surrogate_at(p + i, len - i) != 0 ? 6 : 1;
+		start = i;
 	}
 	buf_append(out, p + start, len - start);
 }

@@ -23,6 +23,13 @@ main(void)
 	check_raw("\"\xe2\x82\xac\"", 5, "\"\xe2\x82\xac\"");
 	check_raw("\"\xff\"", 3, "\"\xef\xbf\xbd\"");
 	check_raw("", 0, "");
+	check_raw("\"\\ud83d\\uDE00\"", 14, "\"\\ud83d\\uDE00\"");
+	check_raw("\"\\ud83d\"", 8, "\"\xef\xbf\xbd\"");
+	check_raw("\"\\ud83d\\ud83d\\ude00\"", 20,
+			  "\"\xef\xbf\xbd\\ud83d\\ude00\"");
+	check_raw("\"\\ude00x\\\\ud83d\\n\"", 18,
+			  "\"\xef\xbf\xbdx\\\\ud83d\\n\"");
+	check_raw("\"\\", 2, "\"\\");
 	CHECK(pg_type_class(23) == PG_TYPE_INTEGER);
 	CHECK(pg_type_class(3802) == PG_TYPE_JSON);
 	CHECK(pg_type_class(1700) == PG_TYPE_TEXT && pg_type_is_numeric(1700));
