@@ -18,7 +18,7 @@
 #define HTTP_METADATA_PATH "/.well-known/oauth-protected-resource"
 #define HTTP_SCOPES "query propose"
 
-/* One more for each reload of certificates. */
+/* One for each reload of certificates since which a connection is left. */
 #define MAX_DAEMONS 64
 
 typedef struct Http

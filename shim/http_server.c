@@ -294,7 +294,10 @@ cut_lines(Http *http)
 	}
 }
 
-/* Listens on the address, or takes over a listening socket (else -1). */
+/*
+ * Listens on the address, or takes over a listening socket (else -1), which is
+ * closed if that fails.
+ */
 static struct MHD_Daemon *
 start_daemon(Http *http, struct sockaddr_storage *address, int listener)
 {
@@ -334,6 +337,8 @@ start_daemon(Http *http, struct sockaddr_storage *address, int listener)
 								  MHD_OPTION_STRICT_FOR_CLIENT, 1,
 								  MHD_OPTION_ARRAY, more,
 								  MHD_OPTION_END);
+	else if (listener >= 0)
+		close(listener);		/* as the library does when it can not start */
 	if (key != NULL)
 		explicit_bzero(key, strlen(key));
 	free(cert);
@@ -360,6 +365,27 @@ add_daemon(Http *http, struct sockaddr_storage *address, int listener)
 	return true;
 }
 
+/* Those before the last one that have no connection left. */
+static void
+stop_idle_daemons(Http *http)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < http->daemon_count; i++)
+	{
+		struct MHD_Daemon *daemon = http->daemons[i];
+		const union MHD_DaemonInfo *info =
+			MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+		if (i + 1 < http->daemon_count && info != NULL &&
+			info->num_connections == 0)
+			MHD_stop_daemon(daemon);
+		else
+			http->daemons[kept++] = daemon;
+	}
+	http->daemon_count = kept;
+}
+
 /*
  * Certificates belong to a daemon: a new one takes over the listening socket,
  * the old one keeps the connections that it has.
@@ -370,10 +396,12 @@ renew_daemon(Http *http, struct sockaddr_storage *address)
 	struct MHD_Daemon *current = http->daemons[http->daemon_count - 1];
 	const union MHD_DaemonInfo *info =
 		MHD_get_daemon_info(current, MHD_DAEMON_INFO_LISTEN_FD);
-	int			listener = info != NULL ? dup(info->listen_fd) : -1;
+	int			listener = -1;
 
-	if (listener < 0 || http->daemon_count == MAX_DAEMONS ||
-		!add_daemon(http, address, listener))
+	stop_idle_daemons(http);
+	if (info != NULL && http->daemon_count < MAX_DAEMONS)
+		listener = dup(info->listen_fd);
+	if (listener < 0 || !add_daemon(http, address, listener))
 	{
 		log_event(LOG_LEVEL_ERROR, "certificate_not_loaded", NULL);
 		return;

@@ -882,6 +882,22 @@ def tls(bench):
     time.sleep(0.5)
     bench.equal(peer_name(server.port), der(second),
                 "a certificate that can not be read changes nothing")
+    cert.unlink()
+    before = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    for _ in range(10):
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    cert.write_bytes(second.read_bytes())
+    for _ in range(70):
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    cert.write_bytes(first.read_bytes())
+    key.write_bytes(first_key.read_bytes())
+    server.process.send_signal(signal.SIGHUP)
+    bench.check(wait_for(lambda: peer_name(server.port) == der(first)),
+                "the last of many certificates is served")
+    after = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    bench.check(after <= before + 5, "which do not add up", (before, after))
     bench.equal(server.terminate(), 0, "exit code 0")
 
 
