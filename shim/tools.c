@@ -11,6 +11,9 @@
 
 #define SQLSTATE_INVALID_PARAMETER "22023"
 
+/* the member of _meta that names whom a call is for */
+#define PERSON "warden/onBehalfOf"
+
 /* what the schemas say of arrays */
 #define MAX_ITEMS 1000
 
@@ -585,7 +588,7 @@ static void
 run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	const ToolsContext *context = tools_context(call);
-	const char *person = json_util_string(call->meta, "warden/onBehalfOf");
+	const char *person = json_util_string(call->meta, PERSON);
 	Buf			request;
 	DbRequest	db = {
 		.database = run->database,.credential = call->credential,
@@ -609,6 +612,27 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	buf_free(&request);
 }
 
+/*
+ * A person that is named in no way that we understand is not nobody, nor the
+ * one that calls are for otherwise.
+ */
+static bool
+names_person(const McpCall *call, DbOutcome *outcome)
+{
+	const json_t *person = json_object_get(call->meta, PERSON);
+
+	if (person == NULL || json_is_null(person) ||
+		json_util_string(call->meta, PERSON) != NULL)
+		return true;
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->status = DB_FAILED;
+	outcome->error = (DbError) {
+		SQLSTATE_INVALID_PARAMETER, "_meta \"" PERSON "\" must be a string",
+		NULL, "Name the person that the call is for, or leave it out.", 0
+	};
+	return false;
+}
+
 bool
 tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
@@ -616,6 +640,8 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	bool		unpark = call->parked != NULL && !call->unparked &&
 		call->phase != MCP_PHASE_START;
 
+	if (!names_person(call, outcome))
+		return false;
 	if (unpark)
 	{
 		call->unparked = true;

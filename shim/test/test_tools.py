@@ -311,6 +311,28 @@ def identity(bench):
                 "dave@example.com", "a person asserted by the configuration")
 
 
+def persons(bench):
+    """Whom a call is for is said by a string, or not at all."""
+    client = bench.stdio("--on-behalf-of", "carol@example.com",
+                         WARDEN_TOKEN=bench.env["unbound_token"])
+    for person in (42, ["dave@example.com"], "dave@example.com\0"):
+        answer = client.request("tools/call", {
+            "name": "whoami", "_meta": {"warden/onBehalfOf": person}})
+        bench.equal(answer["result"]["structuredContent"].get("sqlstate"),
+                    "22023", f"not for {person!r}")
+        answer = client.request("resources/list", {
+            "_meta": {"warden/onBehalfOf": person}})
+        bench.check("error" in answer, "nor any other method")
+    for meta, person in (({}, "carol@example.com"),
+                         ({"warden/onBehalfOf": None}, "carol@example.com"),
+                         ({"warden/onBehalfOf": "dave@example.com"},
+                          "dave@example.com")):
+        answer = client.request("tools/call", {"name": "whoami",
+                                               "_meta": meta})
+        bench.equal(answer["result"]["structuredContent"].get("on_behalf_of"),
+                    person, f"for {person}")
+
+
 def nothing_stays(bench):
     """What one call sets, the next one on that connection does not find."""
     client = bench.http("--pool", "1")
@@ -385,5 +407,5 @@ def logged(bench):
 
 
 main(masked_read, untrusted, values, parameters, formats, limits, writes, proposals,
-     schema, plans, identity, nothing_stays, audited,
+     schema, plans, identity, persons, nothing_stays, audited,
      logged)
