@@ -14,6 +14,8 @@
 /* the member of _meta that names whom a call is for */
 #define PERSON "warden/onBehalfOf"
 
+#define MAX_SAFE_INTEGER 9007199254740991.0
+
 /* what the schemas say of arrays */
 #define MAX_ITEMS 1000
 
@@ -372,6 +374,26 @@ check_text(McpCall *call, const char *name, const json_t *value)
 	return false;
 }
 
+/*
+ * 5.0 is as good an integer as 5, and what some clients make of it.  Returns
+ * what is there in its place.
+ */
+static json_t *
+make_integer(json_t *arguments, const char *name, const json_t *schema,
+			 json_t *value)
+{
+	const char *type = json_string_value(json_object_get(schema, "type"));
+	double		real = json_real_value(value);
+
+	if (!json_is_real(value) || strcmp(type, "integer") != 0 ||
+		!(real >= 0 && real <= MAX_SAFE_INTEGER) ||
+		(double) (json_int_t) real != real ||
+		json_object_set_new(arguments, name,
+							json_integer((json_int_t) real)) != 0)
+		return value;
+	return json_object_get(arguments, name);
+}
+
 bool
 tools_check(McpCall *call, json_t *arguments)
 {
@@ -392,6 +414,7 @@ tools_check(McpCall *call, json_t *arguments)
 			return invalid_argument(call, name, NULL);
 		if (json_is_null(value))
 			continue;
+		value = make_integer(arguments, name, own, value);
 		if ((must = must_be(own, value)) != NULL)
 			return invalid_argument(call, name, must);
 		if (json_is_string(value) && !check_text(call, name, value))

@@ -29,7 +29,8 @@ extern const ToolsContext *tools_context(const McpCall *call);
 /*
  * Holds the arguments against the tool's input schema; false after having
  * answered with an error result.  Where it is true a member is what the schema
- * says, without NUL characters, or an optional one that is absent or null.
+ * says, without NUL characters, or an optional one that is absent or null.  A
+ * number that is whole has become an integer.
  */
 extern bool tools_check(McpCall *call, json_t *arguments);
 

@@ -316,9 +316,10 @@ run_on_change(McpCall *call, json_t *arguments, const char *first,
 		.steps = {{first, 1, params, false}, {second, 1, params, false}}
 	};
 
+	if (!tools_check(call, arguments))
+		return;
 	snprintf(id, sizeof(id), "%lld", tools_change_id(arguments));
-	if (tools_check(call, arguments))
-		tools_answer(call, &run, answer_loaded);
+	tools_answer(call, &run, answer_loaded);
 }
 
 void

@@ -133,6 +133,14 @@ def limits(bench):
                 (5, True), "max_rows cuts, and it shows")
     bench.check("there are more rows" in result["content"][0]["text"],
                 "in the text too")
+    result = client.call("query", {"sql": "SELECT * FROM customers",
+                                   "max_rows": 5.0})
+    bench.equal(result["structuredContent"].get("row_count"), 5,
+                "5.0 is an integer")
+    for number in (5.5, -5.0, 0.0, 1e300):
+        result = client.call("query", {"sql": "SELECT 1", "max_rows": number})
+        bench.equal(result["structuredContent"].get("sqlstate"), "22023",
+                    f"{number} is none, or too large or small")
     result = client.call("query", {"sql": "SELECT * FROM customers"})
     content = result["structuredContent"]
     bench.equal((content.get("row_count"), content.get("truncated")),
@@ -222,6 +230,17 @@ def proposals(bench):
     bench.check(any("fine" in str(r.get("comment"))
                     for r in change["reviews"]),
                 "the reviewer's comment is told", change)
+
+
+def whole_numbers(bench):
+    client = bench.stdio()
+    number = client.call("propose_change", {
+        "sql": "DELETE FROM tickets", "title": "t", "reason": "r"})[
+            "structuredContent"]["change_id"]
+    for tool in ("get_change", "withdraw_change"):
+        result = client.call(tool, {"change_id": float(number)})
+        bench.equal(result["structuredContent"].get("change", {}).get(
+            "change_id"), number, f"{tool} of {float(number)}")
 
 
 def schema(bench):
@@ -407,5 +426,5 @@ def logged(bench):
 
 
 main(masked_read, untrusted, values, parameters, formats, limits, writes, proposals,
-     schema, plans, identity, persons, nothing_stays, audited,
+     whole_numbers, schema, plans, identity, persons, nothing_stays, audited,
      logged)
