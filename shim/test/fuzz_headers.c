@@ -57,6 +57,13 @@ MHD_get_connection_values(struct MHD_Connection *connection,
 	return line_count;
 }
 
+/* One that reads folded lines as they are meant. */
+const char *
+MHD_get_version(void)
+{
+	return "1.0";
+}
+
 const union MHD_ConnectionInfo *
 MHD_get_connection_info(struct MHD_Connection *connection,
 						enum MHD_ConnectionInfoType type,...)

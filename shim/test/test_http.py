@@ -672,6 +672,8 @@ def framing(bench):
     chunks = f"{n:x}\r\n{body}\r\n0\r\n\r\n"
     bench.equal(send(length), [200, 200], "two requests on one connection")
     bench.equal(send(chunked, chunks), [200, 200], "the first one in chunks")
+    bench.equal(send("X:\r\nY: \t a b \r\nZ:c\r\n" + length), [200, 200],
+                "values that are empty, or have blanks around them")
     for extra, what in (
             (length + chunked, "a length and chunks"),
             (chunked + "Content-Length: 4\r\n", "chunks and a length"),
@@ -681,6 +683,14 @@ def framing(bench):
             ("Transfer-Encoding: identity\r\n" + length, "another encoding"),
             ("Transfer-Encoding: xchunked\r\n", "one that is none"),
             (length + "X: a\rtransfer-encoding: chunked\r\n", "a bare CR"),
+            (f"Content-Length:\r\n {n}\r\n", "a length on a line of its own"),
+            (f"Content-Length: {n}\r\n\t1\r\n", "one on two lines"),
+            ("Transfer-Encoding:\r\n chunked\r\n", "chunks on the next line"),
+            (f"Content-Len: {n}\r\n gth\r\n", "one that becomes a length"),
+            ("Transfer-Enc: chunked\r\n\toding\r\n", "or chunks"),
+            (length + "X:\r\n b\r\n", "another header on two lines"),
+            (length + "X: a\r\n \r\n  b\r\n", "or on three"),
+            (length + "X/Y: a\r\n", "a name that is none"),
             (length + "Host: evil.example\r\n", "two hosts"),
             (length + "Authorization: Bearer x\r\n", "two credentials"),
             (length + "Origin: http://localhost\r\n" * 2, "two origins"),
