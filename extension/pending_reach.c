@@ -26,6 +26,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
@@ -231,17 +232,22 @@ function_path(HeapTuple tuple, List *path)
 	return path;
 }
 
-/* Nothing is known of what other languages do, and little of C. */
+/*
+ * Nothing is known of what other languages do, and little of C; nor of a name
+ * that only the parser can read.
+ */
 static bool
 runs_made_sql(Form_pg_proc form, const char *body)
 {
 	int			i;
 
 	if (form->prolang == INTERNALlanguageId ||
-		form->prolang == SQLlanguageId || form->prokind == PROKIND_AGGREGATE)
+		form->prokind == PROKIND_AGGREGATE)
 		return false;
+	if (form->prolang == SQLlanguageId)
+		return warden_reach_hides_names(body);
 	if (form->prolang == get_language_oid("plpgsql", true))
-		return warden_reach_executes(body);
+		return warden_reach_executes(body) || warden_reach_hides_names(body);
 	if (form->prolang != ClanguageId)
 		return true;
 	for (i = 0; i < (int) lengthof(dynamic_symbols); i++)
@@ -319,13 +325,31 @@ reach_function(Reach *reach, Oid function)
 	return state;
 }
 
+/* The planner may put its commutator or its negator in its place. */
 static char *
 reach_operator(Reach *reach, Oid operator)
 {
 	Oid			function = get_opcode(operator);
+	Oid			commutator = get_commutator(operator);
+	Oid			negator = get_negator(operator);
 
 	warden_reach_object(reach, ProcedureRelationId, function);
-	return psprintf("%u", function);
+	warden_reach_object(reach, OperatorRelationId, commutator);
+	warden_reach_object(reach, OperatorRelationId, negator);
+	return psprintf("%u %u %u", function, commutator, negator);
+}
+
+static char *
+reach_collation(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	char	   *state;
+
+	if (!HeapTupleIsValid(tuple))
+		return pstrdup("gone");
+	state = psprintf("%u", HeapTupleHeaderGetRawXmin(tuple->t_data));
+	ReleaseSysCache(tuple);
+	return state;
 }
 
 /* ---- following ---------------------------------------------------------- */
@@ -342,6 +366,8 @@ expand(Reach *reach, const ReachedObject *object)
 			return reach_function(reach, object->objid);
 		case OperatorRelationId:
 			return reach_operator(reach, object->objid);
+		case CollationRelationId:
+			return reach_collation(object->objid);
 		default:
 			return warden_reach_type(reach, object->objid);
 	}
@@ -426,7 +452,8 @@ reach_block(Reach *reach, DoStmt *stmt)
 			body = strVal(option->arg);
 	}
 	warden_reach_text(reach, body);
-	if (strcmp(language, "plpgsql") != 0 || warden_reach_executes(body))
+	if (strcmp(language, "plpgsql") != 0 || warden_reach_executes(body) ||
+		warden_reach_hides_names(body))
 		warden_reach_dynamic(reach, pstrdup("its block"));
 }
 

@@ -51,6 +51,12 @@ extern void warden_reach_text(Reach *reach, const char *text);
 extern bool warden_reach_executes(const char *body);
 
 /*
+ * A body may have names in Unicode escapes, which say what they name to the
+ * parser only.
+ */
+extern bool warden_reach_hides_names(const char *body);
+
+/*
  * Find what an object reaches, and return what it is like itself
  * (pending_reach_relation.c, pending_reach_type.c).
  */

@@ -11,10 +11,12 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/scansup.h"
 #include "utils/builtins.h"
@@ -33,6 +35,28 @@ typedef struct Word
 	Oid			schema;			/* that qualifies it, or InvalidOid */
 	char		name[NAMEDATALEN];
 } Word;
+
+/*
+ * Words behind which the parser looks for operators of other names, in the
+ * path as for any that is spelled out.
+ */
+static const struct
+{
+	const char *word;
+	const char *operators[4];	/* ends with NULL, if there are fewer */
+} implied_operators[] = {
+	{"!=", {"<>"}},
+	{"between", {"<", "<=", ">", ">="}},
+	{"case", {"="}},
+	{"distinct", {"="}},
+	{"ilike", {"~~*", "!~~*"}},
+	{"in", {"=", "<>"}},
+	{"like", {"~~", "!~~"}},
+	{"natural", {"="}},
+	{"nullif", {"="}},
+	{"similar", {"~", "!~"}},
+	{"using", {"="}}
+};
 
 /* ---- names -------------------------------------------------------------- */
 
@@ -82,12 +106,46 @@ reach_operators(Reach *reach, const char *name, List *schemas)
 }
 
 static void
+reach_collations(Reach *reach, const char *name, Oid schema)
+{
+	int			encodings[] = {GetDatabaseEncoding(), -1};
+	int			i;
+
+	for (i = 0; i < (int) lengthof(encodings); i++)
+		warden_reach_object(reach, CollationRelationId,
+					 GetSysCacheOid3(COLLNAMEENCNSP, Anum_pg_collation_oid,
+									 CStringGetDatum(name),
+									 Int32GetDatum(encodings[i]),
+									 ObjectIdGetDatum(schema)));
+}
+
+static void
+reach_implied(Reach *reach, const char *word, Oid qualifier)
+{
+	List	   *schemas = OidIsValid(qualifier) ?
+		list_make1_oid(qualifier) : reach->path;
+	int			i;
+	int			j;
+
+	for (i = 0; i < (int) lengthof(implied_operators); i++)
+	{
+		if (strcmp(implied_operators[i].word, word) != 0)
+			continue;
+		for (j = 0; j < (int) lengthof(implied_operators[i].operators) &&
+			 implied_operators[i].operators[j] != NULL; j++)
+			reach_operators(reach, implied_operators[i].operators[j],
+							schemas);
+	}
+}
+
+static void
 reach_name(Reach *reach, const char *name, Oid qualifier)
 {
 	List	   *schemas = OidIsValid(qualifier) ?
 		list_make1_oid(qualifier) : reach->path;
 	ListCell   *cell;
 
+	reach_implied(reach, name, qualifier);
 	if (strchr(OPERATOR_CHARACTERS, name[0]) != NULL)
 	{
 		reach_operators(reach, name, schemas);
@@ -106,6 +164,7 @@ reach_name(Reach *reach, const char *name, Oid qualifier)
 									 ObjectIdGetDatum(schema)));
 		warden_reach_object(reach, RelationRelationId,
 					 get_relname_relid(name, schema));
+		reach_collations(reach, name, schema);
 	}
 }
 
@@ -137,16 +196,26 @@ word_end(const char *p)
 	return end;
 }
 
-/* A name in double quotes, which ends at the next one. */
+/*
+ * A name in double quotes, which ends at the next one that is not doubled; cut
+ * as the parser cuts it.
+ */
 static const char *
 quoted_name(const char *p, char *name)
 {
-	const char *end = strchr(p + 1, '"');
-	size_t		length = end != NULL ? (size_t) (end - p - 1) : 0;
+	StringInfoData whole;
+	const char *end = p + 1;
 
-	if (end == NULL)
+	initStringInfo(&whole);
+	while (*end != '\0' && (*end != '"' || end[1] == '"'))
+	{
+		appendStringInfoChar(&whole, *end);
+		end += *end == '"' ? 2 : 1;
+	}
+	if (*end == '\0')
 		return p + 1;
-	strlcpy(name, p + 1, Min(length + 1, NAMEDATALEN));
+	truncate_identifier(whole.data, whole.len, false);
+	strlcpy(name, whole.data, NAMEDATALEN);
 	return end + 1;
 }
 
@@ -332,6 +401,19 @@ quoted_end(const char *p)
 		return p;
 	end = strchr(p + 1, p[0]);
 	return end != NULL ? end + 1 : NULL;
+}
+
+bool
+warden_reach_hides_names(const char *body)
+{
+	const char *p;
+
+	for (p = strstr(body, "&\""); p != NULL; p = strstr(p + 1, "&\""))
+	{
+		if (p > body && (p[-1] == 'u' || p[-1] == 'U'))
+			return true;
+	}
+	return false;
 }
 
 bool

@@ -221,10 +221,70 @@ SELECT format('SELECT warden.break_glass(%s, $$%s$$)', id, 'none') FROM generate
 \gexec
 SELECT id, status, title FROM warden.pending_changes WHERE id BETWEEN 2740 AND 2747 ORDER BY id;
 
+--
+-- Names that nobody has spelled out: operators behind a word, and what is
+-- quoted or escaped in the body of a block
+--
+CREATE ROLE regress_maker;
+GRANT CREATE, USAGE ON SCHEMA regress_d TO regress_maker;
+SET client_min_messages = error;
+SET ROLE regress_writer;
+CREATE TABLE regress_d.z (id int, n varchar(10));
+INSERT INTO regress_d.z VALUES (1, 'a'), (2, 'b');
+CREATE FUNCTION regress_d."in ""quotes"""() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION regress_d."äääääääääääääääääääääääääääääääää"() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE COLLATION regress_d.mine (LOCALE = 'C');
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_d TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2760;
+\c - regress_bot
+SET search_path = regress_d;
+\o /dev/null
+SELECT warden.propose(sql, sql, NULL) FROM (VALUES
+	(1, $q$DELETE FROM z WHERE n LIKE 'b'$q$),
+	(2, $q$DELETE FROM z WHERE n NOT ILIKE 'b'$q$),
+	(3, $q$DELETE FROM z WHERE n IN ('b', 'c')$q$),
+	(4, $q$DELETE FROM z WHERE n BETWEEN 'b' AND 'c'$q$),
+	(5, $q$DELETE FROM z WHERE n SIMILAR TO 'b'$q$),
+	(6, $q$DELETE FROM z WHERE n != 'b'$q$),
+	(7, $q$DELETE FROM z WHERE n IS DISTINCT FROM 'b'$q$),
+	(8, $q$DELETE FROM z WHERE CASE n WHEN 'b' THEN true END$q$),
+	(9, $q$DELETE FROM z WHERE NULLIF(n, 'b') IS NULL$q$),
+	(10, $q$DELETE FROM z WHERE id = 1 AND EXISTS (SELECT FROM z a JOIN z b USING (n))$q$),
+	(11, $q$DELETE FROM z WHERE id = (SELECT 2 FROM z a NATURAL JOIN z b LIMIT 1)$q$),
+	(12, $q$DELETE FROM z WHERE n < 'b' COLLATE mine$q$),
+	(13, $q$DO $$BEGIN PERFORM regress_d."in ""quotes"""(); END$$$q$),
+	(14, $q$DO $$BEGIN PERFORM regress_d."äääääääääääääääääääääääääääääääää"(); END$$$q$),
+	(15, $q$DO $$BEGIN PERFORM regress_d.U&"in \0022quotes\0022"(); END$$$q$),
+	(16, $q$DELETE FROM z WHERE id > 7$q$)) s (i, sql) ORDER BY i;
+\o
+-- whoever may make objects in the path
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_maker;
+CREATE FUNCTION regress_d.any_row(varchar, varchar) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE OPERATOR regress_d.~~ (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = regress_d.any_row);
+CREATE OPERATOR regress_d.!~~* (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = regress_d.any_row);
+CREATE OPERATOR regress_d.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = regress_d.any_row);
+CREATE OPERATOR regress_d.<> (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = regress_d.any_row);
+CREATE OPERATOR regress_d.>= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = regress_d.any_row);
+CREATE OPERATOR regress_d.~ (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = regress_d.any_row);
+SET ROLE regress_writer;
+CREATE OR REPLACE FUNCTION regress_d."in ""quotes"""() RETURNS int LANGUAGE sql AS 'SELECT 2';
+CREATE OR REPLACE FUNCTION regress_d."äääääääääääääääääääääääääääääääää"() RETURNS int LANGUAGE sql AS 'SELECT 2';
+DROP COLLATION regress_d.mine;
+CREATE COLLATION regress_d.mine (LOCALE = 'POSIX');
+\c - regress_ann
+SET client_min_messages = error;
+SELECT format('SELECT warden.approve(%s, %L)', id, title) FROM warden.pending_changes WHERE id BETWEEN 2760 AND 2775 ORDER BY id
+\gexec
+SELECT ordinal, level, message FROM warden.review(2774) WHERE rule = 'code.dynamic_sql';
+\c - :superuser
+
 SET client_min_messages = error;
 DROP SCHEMA regress_d CASCADE;
 DROP FUNCTION public.regress_event();
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
 DELETE FROM warden.people WHERE person = 'ann';
 DELETE FROM warden.agents WHERE agent = 'drift bot';
-DROP ROLE regress_bot, regress_writer, regress_ann;
+DROP ROLE regress_bot, regress_writer, regress_ann, regress_maker;
