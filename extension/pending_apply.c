@@ -31,8 +31,10 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -91,6 +93,44 @@ lock_targets(ApplyJob *job)
 	}
 }
 
+static void
+refuse_drift(const WardenChange *change, const WardenStatement *statement,
+			 const char *drift)
+{
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_TRANSITION),
+			 errmsg("change " INT64_FORMAT " is stale", change->id),
+			 errdetail("Statement %d: %s.", statement->ordinal, drift),
+			 errhint("Have it proposed again.")));
+}
+
+/*
+ * Earlier statements take their time, in which others may replace what this
+ * one reaches.  Compared again where a message has come that a catalog has
+ * changed; but not behind DDL of the change's own, whose work can not be told
+ * from others'.
+ */
+static void
+require_same_reach(ApplyJob *job, WardenStatement *statement)
+{
+	char	   *drift;
+
+	AcceptInvalidationMessages();
+	if (job->messages == SharedInvalidMessageCounter)
+		return;
+	drift = warden_capture_drift(statement, NIL);
+	if (drift != NULL)
+		refuse_drift(&job->change, statement, drift);
+}
+
+static bool
+is_dml(const WardenStatement *statement)
+{
+	RawStmt    *raw = warden_statement_parse(statement->statement);
+
+	return raw != NULL && warden_statement_is_dml(raw->stmt);
+}
+
 /* Names must still mean what they meant when the change was proposed. */
 RawStmt *
 warden_apply_same_objects(const WardenChange *change,
@@ -108,11 +148,7 @@ warden_apply_same_objects(const WardenChange *change,
 		drift = warden_capture_drift(statement, *names);
 	}
 	if (drift != NULL)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_TRANSITION),
-				 errmsg("change " INT64_FORMAT " is stale", change->id),
-				 errdetail("Statement %d: %s.", statement->ordinal, drift),
-				 errhint("Have it proposed again.")));
+		refuse_drift(change, statement, drift);
 	return raw;
 }
 
@@ -188,6 +224,7 @@ run_statements(ApplyJob *job)
 	ErrorContextCallback callback;
 	int			ordinal = 0;
 	int			nest = NewGUCNestLevel();
+	bool		only_dml = true;
 	WardenSandbox sandbox;
 	ListCell   *cell;
 
@@ -210,6 +247,9 @@ run_statements(ApplyJob *job)
 		/* what one statement sets is not there for the next */
 		ordinal = statement->ordinal;
 		warden_capture_restore(job->change.context);
+		if (only_dml)
+			require_same_reach(job, statement);
+		only_dml = only_dml && is_dml(statement);
 		warden_images_statement(ordinal);
 		warden_footprint_begin(lnext(job->statements, cell) != NULL);
 		rows = warden_apply_statement(&job->change, statement);

@@ -15,6 +15,7 @@
 #include "commands/seclabel.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/sinval.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -158,6 +159,7 @@ check_unchanged(ApplyJob *job)
 			   job->change.digest) != 0)
 		return refuse(job, "its digest no longer follows from its rows, its database and its apply role",
 					  "Have it proposed again.");
+	job->messages = SharedInvalidMessageCounter;
 	foreach(cell, job->statements)
 	{
 		WardenStatement *statement = lfirst(cell);

@@ -26,6 +26,7 @@ typedef struct ApplyJob
 	WardenStatus move_to;		/* with a refusal: the state that it shows */
 	bool		barred;			/* its statement may not run in a transaction */
 	bool		committed;		/* of a barred one: something has stayed */
+	uint64		messages;		/* of the catalogs, read when last compared */
 } ApplyJob;
 
 /*
