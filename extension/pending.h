@@ -180,12 +180,25 @@ extern char *warden_capture_issuer(const char *context);
 /* Sets them for the current GUC nest level; pg_temp comes last. */
 extern void warden_capture_restore(const char *context);
 
+/* The context of statements that compare values by their text. */
+extern char *warden_capture_exact(const char *context);
+
+/*
+ * Between these every value has one text, which reads back as that value; the
+ * one takes what the other returns.  An error ends it as well.
+ */
+extern int	warden_capture_exact_begin(void);
+extern void warden_capture_exact_end(int nest);
+
 /* Bind parameters by type and value as a jsonb text, NULL for none. */
 extern char *warden_capture_params(ParamListInfo params);
 
 /* The reverse: counts, types and values palloc'd. */
 extern int	warden_capture_replay(const char *parameters, Oid **types,
 								  Datum **values, char **nulls);
+
+/* The types of recorded parameters (of Oid). */
+extern List *warden_capture_types(const char *parameters);
 
 /* The values of recorded parameters (of char *), NULL for NULLs and images. */
 extern List *warden_capture_values(const char *parameters);

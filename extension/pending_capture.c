@@ -17,10 +17,16 @@
 #include "commands/dbcommands.h"
 #include "common/sha2.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/xml.h"
 
 #include "compat.h"
 #include "pending.h"
@@ -250,6 +256,63 @@ warden_capture_restore(const char *context)
 	set_locally("session_replication_role", "origin");
 }
 
+/* ---- values as text ------------------------------------------------------ */
+
+/*
+ * Under these every value has one text, which reads back as that value.  Under
+ * others a time can have the abbreviation of a zone, which is read as another
+ * one's, and a number fewer digits than it has.
+ */
+static const char *const exact_settings[][2] = {
+	{"DateStyle", "ISO, MDY"},
+	{"IntervalStyle", "postgres"},
+	{"extra_float_digits", "1"},
+	{"array_nulls", "on"},
+	{"xmloption", "content"}
+};
+
+int
+warden_capture_exact_begin(void)
+{
+	int			nest;
+	int			i;
+
+	/* called for each row: as a rule nothing needs to be set */
+	if (DateStyle == USE_ISO_DATES && IntervalStyle == INTSTYLE_POSTGRES &&
+		extra_float_digits > 0 && Array_nulls &&
+		xmloption == XMLOPTION_CONTENT)
+		return -1;
+	nest = NewGUCNestLevel();
+	for (i = 0; i < (int) lengthof(exact_settings); i++)
+		set_locally(exact_settings[i][0], exact_settings[i][1]);
+	return nest;
+}
+
+void
+warden_capture_exact_end(int nest)
+{
+	if (nest >= 0)
+		AtEOXact_GUC(false, nest);
+}
+
+char *
+warden_capture_exact(const char *context)
+{
+	StringInfoData json;
+	Datum		both;
+	int			i;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	for (i = 0; i < (int) lengthof(exact_settings); i++)
+		warden_json_put(&json, exact_settings[i][0], exact_settings[i][1]);
+	appendStringInfoChar(&json, '}');
+	both = DirectFunctionCall2(jsonb_concat,
+							   JsonbPGetDatum(warden_json_parse(context)),
+							   JsonbPGetDatum(warden_json_parse(json.data)));
+	return JsonbToCString(NULL, &DatumGetJsonbP(both)->root, 0);
+}
+
 /* ---- parameters --------------------------------------------------------- */
 
 static void
@@ -280,10 +343,12 @@ char *
 warden_capture_params(ParamListInfo params)
 {
 	StringInfoData json;
+	int			nest;
 	int			i;
 
 	if (params == NULL || params->numParams == 0)
 		return NULL;
+	nest = warden_capture_exact_begin();
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '[');
 	for (i = 0; i < params->numParams; i++)
@@ -295,6 +360,7 @@ warden_capture_params(ParamListInfo params)
 			param = params->paramFetch(params, i + 1, false, &workspace);
 		capture_param(&json, param);
 	}
+	warden_capture_exact_end(nest);
 	appendStringInfoChar(&json, ']');
 	return warden_json_canonical(json.data);
 }
@@ -318,6 +384,7 @@ warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 {
 	List	   *elements;
 	ListCell   *cell;
+	int			nest;
 	int			n = 0;
 
 	*types = NULL;
@@ -329,6 +396,7 @@ warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 	*types = palloc0(list_length(elements) * sizeof(Oid));
 	*values = palloc0(list_length(elements) * sizeof(Datum));
 	*nulls = palloc0(list_length(elements) + 1);
+	nest = warden_capture_exact_begin();
 	foreach(cell, elements)
 	{
 		char	   *value = param_value(lfirst(cell));
@@ -338,6 +406,12 @@ warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 
 		(*types)[n] = type != NULL ? atooid(type) : InvalidOid;
 		(*nulls)[n] = 'n';
+		if (OidIsValid((*types)[n]) &&
+			!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum((*types)[n])))
+			ereport(ERROR,
+					(errcode(WARDEN_ERRCODE_TRANSITION),
+					 errmsg("the type of parameter $%d has gone", n + 1),
+					 errhint("Have it proposed again.")));
 		if (value != NULL && OidIsValid((*types)[n]))
 		{
 			getTypeInputInfo((*types)[n], &input, &ioparam);
@@ -346,7 +420,23 @@ warden_capture_replay(const char *parameters, Oid **types, Datum **values,
 		}
 		n++;
 	}
+	warden_capture_exact_end(nest);
 	return n;
+}
+
+List *
+warden_capture_types(const char *parameters)
+{
+	List	   *types = NIL;
+	ListCell   *cell;
+
+	foreach(cell, parameters != NULL ? warden_json_elements(parameters) : NIL)
+	{
+		char	   *type = warden_json_member(lfirst(cell), "oid");
+
+		types = lappend_oid(types, type != NULL ? atooid(type) : InvalidOid);
+	}
+	return types;
 }
 
 List *

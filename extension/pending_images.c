@@ -3,8 +3,8 @@
  *	  Row images: what an apply changed, kept with it, so that warden.revert()
  *	  can propose the inverse.
  *
- * Rows are kept in the text form of their composite type, which reads back
- * exactly under the settings of the change.
+ * Rows are kept in the text form of their composite type, under settings by
+ * which it reads back exactly.
  *
  * Invariants:
  * - Images are inserted in the transaction that applies the change.
@@ -118,8 +118,13 @@ add_row(ArrayBuildState **rows, HeapTuple tuple, TupleDesc desc)
 char *
 warden_images_text(HeapTuple tuple, TupleDesc desc)
 {
-	return OidOutputFunctionCall(F_RECORD_OUT,
+	int			nest = warden_capture_exact_begin();
+	char	   *text;
+
+	text = OidOutputFunctionCall(F_RECORD_OUT,
 								 heap_copy_tuple_as_datum(tuple, desc));
+	warden_capture_exact_end(nest);
+	return text;
 }
 
 void

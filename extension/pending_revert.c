@@ -496,6 +496,7 @@ warden_sql_revert(PG_FUNCTION_ARGS)
 	job.change.asserted = false;
 	job.change.token_issuer = InvalidOid;
 	job.change.agent_role = GetSessionUserId();
+	job.change.context = warden_capture_exact(job.change.context);
 	PG_RETURN_INT64(warden_pending_propose_as(&job.change,
 											  ordered_captures(&job),
 											  psprintf("revert of change " INT64_FORMAT,
