@@ -271,7 +271,8 @@ static KnownObjects known_objects[KNOWN_OBJECTS];
  * literals count as well, or this transaction may have changed a catalog.
  */
 static char *
-key_of(List *names, RawStmt *raw, const char *text, const char *path)
+key_of(List *names, RawStmt *raw, const char *text, const char *parameters,
+	   const char *path)
 {
 	StringInfoData key;
 	ListCell   *cell;
@@ -289,6 +290,8 @@ key_of(List *names, RawStmt *raw, const char *text, const char *path)
 		appendStringInfo(&key, "%d %u %u\n", name->use,
 						 name->address.classId, name->address.objectId);
 	}
+	foreach(cell, warden_capture_types(parameters))
+		appendStringInfo(&key, "%u\n", lfirst_oid(cell));
 	return key.data;
 }
 
@@ -350,7 +353,7 @@ warden_capture_objects(List *names, RawStmt *raw, const char *text,
 					   const char *parameters)
 {
 	char	   *path = warden_capture_path();
-	char	   *key = key_of(names, raw, text, path);
+	char	   *key = key_of(names, raw, text, parameters, path);
 	const char *known = key != NULL ? find_known(key) : NULL;
 	uint64		messages = SharedInvalidMessageCounter;
 	WardenReached reached;

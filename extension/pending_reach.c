@@ -486,6 +486,16 @@ reach_statement(Reach *reach, const char *text, RawStmt *raw)
 		reach_new_body(reach, (CreateFunctionStmt *) raw->stmt);
 }
 
+/* PREPARE gives them types that the statement need not name. */
+static void
+reach_parameters(Reach *reach, const char *parameters)
+{
+	ListCell   *cell;
+
+	foreach(cell, warden_capture_types(parameters))
+		warden_reach_object(reach, TypeRelationId, lfirst_oid(cell));
+}
+
 /* What could be SQL by the time that it runs. */
 static void
 reach_literals(Reach *reach, const char *text, const char *parameters)
@@ -565,6 +575,7 @@ warden_reach_state(const char *text, const char *parameters, const char *path,
 	int			relation = 0;
 
 	reach_statement(reach, text, raw);
+	reach_parameters(reach, parameters);
 	follow(reach, &object, &relation, &states);
 	reach->set_off = true;
 	reach_event_triggers(reach, raw, &states);

@@ -58,6 +58,28 @@ CALL warden.apply(3502);
 SET TimeZone = 'UTC';
 SELECT * FROM regress_c.t WHERE id = 1;
 
+--
+-- A type of a parameter that the statement does not name
+--
+\c - :superuser
+SET client_min_messages = error;
+CREATE TYPE regress_c.mood AS ENUM ('good', 'bad');
+CREATE TYPE regress_c.gone AS ENUM ('good', 'bad');
+\c - regress_c_bot
+PREPARE mood(regress_c.mood) AS UPDATE regress_c.t SET n = $1::text WHERE id = 2;
+EXECUTE mood('good');
+PREPARE gone(regress_c.gone) AS UPDATE regress_c.t SET n = $1::text WHERE id = 2;
+EXECUTE gone('good');
+\c - :superuser
+ALTER TYPE regress_c.mood RENAME VALUE 'bad' TO 'worse';
+DROP TYPE regress_c.gone;
+\c - regress_c_ann
+\set VERBOSITY default
+SELECT warden.approve(3503, NULL);
+SELECT warden.approve(3504, NULL);
+SELECT method, detail FROM warden.preview(3504);
+\set VERBOSITY terse
+
 \c - :superuser
 SET client_min_messages = error;
 DROP SCHEMA regress_c, regress_c_other CASCADE;
