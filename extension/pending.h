@@ -180,6 +180,13 @@ extern char *warden_capture_issuer(const char *context);
 /* Sets them for the current GUC nest level; pg_temp comes last. */
 extern void warden_capture_restore(const char *context);
 
+/*
+ * The same between these two, for whoever reads a recorded statement without
+ * running it; the one takes what the other returns.  An error ends it as well.
+ */
+extern int	warden_capture_begin(const char *context);
+extern void warden_capture_end(int nest);
+
 /* The context of statements that compare values by their text. */
 extern char *warden_capture_exact(const char *context);
 

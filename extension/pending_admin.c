@@ -72,13 +72,15 @@ made_invalid(RawStmt *raw, const WardenStatement *statement)
  * outcome that could be called applied, where the change was to make it.
  */
 static void
-inspect_indexes(ResolveJob *job)
+inspect_indexes(ResolveJob *job, const WardenChange *change)
 {
 	WardenStatement *statement =
 		linitial(warden_pending_statements(job->id, job->context));
+	int			nest = warden_capture_begin(change->context);
 	RawStmt    *raw = warden_statement_parse(statement->statement);
 	char	   *invalid = warden_barred_invalid_indexes(statement);
 
+	warden_capture_end(nest);
 	job->invalid = MemoryContextStrdup(job->context, invalid);
 	if (job->outcome != WARDEN_CHANGE_APPLIED || job->invalid[0] == '\0' ||
 		!made_invalid(raw, statement))
@@ -110,7 +112,7 @@ resolve_internally(void *arg)
 					 errdetail("It is %s.",
 							   warden_pending_status_name(change.status)),
 					 errhint("Only a change whose apply was cut off is resolved.")));
-		inspect_indexes(job);
+		inspect_indexes(job, &change);
 		if (change.stored == WARDEN_CHANGE_APPLYING)
 		{
 			change.status = WARDEN_CHANGE_APPLYING;

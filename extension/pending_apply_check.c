@@ -148,10 +148,33 @@ check_state(ApplyJob *job)
 				  "Only an approved change can be applied; have it proposed again.");
 }
 
+/* The first drift of its statements, with the place of the one, or NULL. */
+static char *
+find_drift(ApplyJob *job)
+{
+	int			nest = warden_capture_begin(job->change.context);
+	char	   *found = NULL;
+	ListCell   *cell;
+
+	foreach(cell, job->statements)
+	{
+		WardenStatement *statement = lfirst(cell);
+		char	   *drift = warden_capture_drift(statement, NIL);
+
+		if (drift == NULL)
+			continue;
+		found = psprintf("it is stale: %s (statement %d)", drift,
+						 statement->ordinal);
+		break;
+	}
+	warden_capture_end(nest);
+	return found;
+}
+
 static bool
 check_unchanged(ApplyJob *job)
 {
-	ListCell   *cell;
+	char	   *drift;
 
 	job->move_to = WARDEN_CHANGE_STALE;
 	if (list_length(job->statements) != job->change.statement_count ||
@@ -160,16 +183,9 @@ check_unchanged(ApplyJob *job)
 		return refuse(job, "its digest no longer follows from its rows, its database and its apply role",
 					  "Have it proposed again.");
 	job->messages = SharedInvalidMessageCounter;
-	foreach(cell, job->statements)
-	{
-		WardenStatement *statement = lfirst(cell);
-		char	   *drift = warden_capture_drift(statement, NIL);
-
-		if (drift != NULL)
-			return refuse(job, psprintf("it is stale: %s (statement %d)",
-										drift, statement->ordinal),
-						  "Have it proposed again.");
-	}
+	drift = find_drift(job);
+	if (drift != NULL)
+		return refuse(job, drift, "Have it proposed again.");
 	job->move_to = WARDEN_CHANGE_PROPOSED;
 	return true;
 }
@@ -181,6 +197,7 @@ check_unchanged(ApplyJob *job)
 static bool
 check_barred(ApplyJob *job, bool atomic)
 {
+	int			nest = warden_capture_begin(job->change.context);
 	ListCell   *cell;
 
 	foreach(cell, job->statements)
@@ -191,6 +208,7 @@ check_barred(ApplyJob *job, bool atomic)
 		if (raw != NULL && warden_review_barred(raw->stmt))
 			job->barred = true;
 	}
+	warden_capture_end(nest);
 	if (!job->barred)
 		return true;
 	if (list_length(job->statements) > 1)

@@ -111,6 +111,7 @@ void
 warden_apply_barred(ApplyJob *job)
 {
 	List	   *names;
+	int			nest;
 
 	if (!warden_toplevel_lock(job->change.id))
 		ereport(ERROR,
@@ -120,8 +121,10 @@ warden_apply_barred(ApplyJob *job)
 				 errhint("Wait until that is done.")));
 	PG_TRY();
 	{
+		nest = warden_capture_begin(job->change.context);
 		(void) warden_apply_same_objects(&job->change,
 									linitial(job->statements), &names);
+		warden_capture_end(nest);
 		warden_principal_run_internal(mark_applying_internally, job);
 		SPI_commit();
 		SPI_finish();

@@ -256,6 +256,21 @@ warden_capture_restore(const char *context)
 	set_locally("session_replication_role", "origin");
 }
 
+int
+warden_capture_begin(const char *context)
+{
+	int			nest = NewGUCNestLevel();
+
+	warden_capture_restore(context);
+	return nest;
+}
+
+void
+warden_capture_end(int nest)
+{
+	AtEOXact_GUC(false, nest);
+}
+
 /* ---- values as text ------------------------------------------------------ */
 
 /*

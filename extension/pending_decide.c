@@ -77,6 +77,7 @@ require_unchanged(const WardenChange *change, Decision *decision,
 				  List *statements)
 {
 	ListCell   *cell;
+	int			nest;
 
 	if (list_length(statements) != change->statement_count ||
 		strcmp(warden_pending_digest(change, statements),
@@ -89,6 +90,7 @@ require_unchanged(const WardenChange *change, Decision *decision,
 		warden_pending_refuse(change->id, decision->to,
 							  "Its digest is not the one that was given.",
 							  "Read the change again before deciding.");
+	nest = warden_capture_begin(change->context);
 	foreach(cell, statements)
 	{
 		WardenStatement *statement = lfirst(cell);
@@ -100,6 +102,7 @@ require_unchanged(const WardenChange *change, Decision *decision,
 										   drift, statement->ordinal),
 								  "Have it proposed again.");
 	}
+	warden_capture_end(nest);
 }
 
 static void

@@ -80,6 +80,26 @@ SELECT warden.approve(3504, NULL);
 SELECT method, detail FROM warden.preview(3504);
 \set VERBOSITY terse
 
+--
+-- Quotes and names: the reviewer's own settings read them otherwise
+--
+\c - :superuser
+ALTER ROLE regress_c_bot SET escape_string_warning = off;
+\c - regress_c_bot
+SET search_path = regress_c;
+SET standard_conforming_strings = off;
+UPDATE t SET n = E'it\'s' || 'it\'s' WHERE id = 2;
+CREATE INDEX CONCURRENTLY c_index ON t (n) WHERE n <> 'it\'s';
+\c - regress_c_ann
+SET search_path = regress_c_other;
+SELECT warden.approve(3505, NULL), warden.approve(3506, NULL);
+CALL warden.apply(3505);
+CALL warden.apply(3506);
+SELECT n FROM regress_c.t WHERE id = 2;
+SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = 'regress_c.c_index'::regclass;
+SHOW search_path;
+SHOW standard_conforming_strings;
+
 \c - :superuser
 SET client_min_messages = error;
 DROP SCHEMA regress_c, regress_c_other CASCADE;
