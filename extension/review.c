@@ -136,6 +136,7 @@ static const Rule rules[] = {
 	{"script.barred_from_transaction", ERROR_LEVEL, MODERATE},
 	{"security.row_security", ERROR_LEVEL, CRITICAL},
 	{"security.trigger_disabled", ERROR_LEVEL, HIGH},
+	{"security.view_options", ERROR_LEVEL, HIGH},
 	{"sequence.alter", WARN_LEVEL, MODERATE},
 	{"statement.unknown", ERROR_LEVEL, CRITICAL},
 	{"table.drop", ERROR_LEVEL, HIGH},
@@ -352,11 +353,17 @@ is_code_name(List *funcname)
 	return is_code;
 }
 
+/* What columns and constraints are given is not walked to by itself. */
 static bool
 code_walker(Node *node, FuncCall **call)
 {
 	if (node == NULL)
 		return false;
+	if (IsA(node, Constraint))
+		return code_walker(((Constraint *) node)->raw_expr, call);
+	if (IsA(node, ColumnDef) &&
+		code_walker((Node *) ((ColumnDef *) node)->constraints, call))
+		return true;
 	if (IsA(node, FuncCall) && is_code_name(((FuncCall *) node)->funcname))
 	{
 		*call = (FuncCall *) node;
@@ -365,13 +372,16 @@ code_walker(Node *node, FuncCall **call)
 	return raw_expression_tree_walker(node, code_walker, call);
 }
 
-FuncCall *
-warden_review_code_call(Node *stmt)
+void
+warden_review_calls(WardenReviewContext *context, Node *part)
 {
 	FuncCall   *call = NULL;
 
-	(void) code_walker(stmt, &call);
-	return call;
+	if (code_walker(part, &call))
+		warden_review_add(context, "code.call", call->location,
+						  psprintf("calls function %s; what it does is not known to the review",
+								   NameListToString(call->funcname)),
+						  "Read the function's source.");
 }
 
 /* ---- one statement ------------------------------------------------------ */

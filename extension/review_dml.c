@@ -425,19 +425,6 @@ param_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, param_walker, context);
 }
 
-/* By a function that the statement calls beside what it does itself. */
-static void
-review_calls(WardenReviewContext *context, Node *stmt)
-{
-	FuncCall   *call = warden_review_code_call(stmt);
-
-	if (call != NULL)
-		warden_review_add(context, "code.call", call->location,
-						  psprintf("calls function %s; what it does is not known to the review",
-								   NameListToString(call->funcname)),
-						  "Read the function's source.");
-}
-
 static void
 review_values(WardenReviewContext *context, Node *stmt)
 {
@@ -688,6 +675,19 @@ with_walker(Node *node, WardenReviewContext *context)
 }
 
 static bool
+writes_in_with(WithClause *with)
+{
+	ListCell   *cell;
+
+	foreach(cell, with != NULL ? with->ctes : NIL)
+	{
+		if (!IsA(lfirst_node(CommonTableExpr, cell)->ctequery, SelectStmt))
+			return true;
+	}
+	return false;
+}
+
+static bool
 review_select(WardenReviewContext *context, SelectStmt *stmt)
 {
 	if (stmt->intoClause != NULL)
@@ -702,7 +702,9 @@ review_select(WardenReviewContext *context, SelectStmt *stmt)
 			warden_review_flow(context, source, &table, NULL);
 		warden_review_created(context, stmt->intoClause->rel->relname);
 	}
-	else if (stmt->withClause == NULL)
+	if (stmt->intoClause != NULL || writes_in_with(stmt->withClause))
+		warden_review_calls(context, (Node *) stmt);
+	else
 		warden_review_add(context, "code.call", -1,
 						  pstrdup("calls a function; what it does is not known to the review"),
 						  "Read the function's source.");
@@ -751,7 +753,7 @@ warden_review_dml(WardenReviewContext *context, Node *stmt)
 	}
 	review_values(context, stmt);
 	if (!IsA(stmt, SelectStmt))
-		review_calls(context, stmt);
+		warden_review_calls(context, stmt);
 	if (with != NULL)
 		with_walker((Node *) with->ctes, context);
 	return true;

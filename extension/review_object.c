@@ -192,6 +192,41 @@ star_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, star_walker, context);
 }
 
+bool
+warden_review_view_option(const char *name)
+{
+	return strcmp(name, "security_barrier") == 0 ||
+		strcmp(name, "security_invoker") == 0 ||
+		strcmp(name, "check_option") == 0;
+}
+
+/* The options of the view that is replaced go with it. */
+static void
+review_lost_options(WardenReviewContext *context, ViewStmt *stmt)
+{
+	Oid			relid = RangeVarGetRelid(stmt->view, NoLock, true);
+	Relation	view = OidIsValid(relid) ?
+	try_relation_open(relid, AccessShareLock) : NULL;
+	bool		barrier;
+	bool		invoker;
+
+	if (view == NULL)
+		return;
+	barrier = view->rd_rel->relkind == RELKIND_VIEW &&
+		RelationIsSecurityView(view) &&
+		!option_is_on(stmt->options, "security_barrier");
+	invoker = view->rd_rel->relkind == RELKIND_VIEW &&
+		RelationHasSecurityInvoker(view) &&
+		!option_is_on(stmt->options, "security_invoker");
+	relation_close(view, AccessShareLock);
+	if (barrier || invoker)
+		warden_review_add(context, "security.view_options", -1,
+						  psprintf("takes %s from view %s",
+								   barrier ? "security_barrier" :
+								   "security_invoker", stmt->view->relname),
+						  "Give the new definition the option as well.");
+}
+
 static void
 review_view(WardenReviewContext *context, ViewStmt *stmt)
 {
@@ -207,9 +242,12 @@ review_view(WardenReviewContext *context, ViewStmt *stmt)
 								   source),
 						  "Ungoverned roles that may read the view see them clear: check its grants.");
 	if (stmt->replace)
+	{
 		warden_review_add(context, "object.alter", -1,
 						  pstrdup("may replace a view that is in use"),
 						  "Compare it with the definition it replaces.");
+		review_lost_options(context, stmt);
+	}
 	warden_review_created(context, stmt->view->relname);
 }
 
@@ -223,6 +261,7 @@ review_table_as(WardenReviewContext *context, CreateTableAsStmt *stmt)
 						  psprintf("copies rows of \"%s\", which has labelled columns, into %s",
 								   source, stmt->into->rel->relname),
 						  "Label the new columns in the same way, or leave them out.");
+	warden_review_calls(context, stmt->query);
 	warden_review_created(context, stmt->into->rel->relname);
 }
 
@@ -366,6 +405,23 @@ review_refresh(WardenReviewContext *context, RefreshMatViewStmt *stmt)
 							   "Use REFRESH MATERIALIZED VIEW CONCURRENTLY; it needs a unique index.");
 }
 
+/* Functions of its own make it code: they run wherever its values go. */
+static bool
+has_functions(CreateRangeStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->params)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "canonical") == 0 ||
+			strcmp(option->defname, "subtype_diff") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 static void
@@ -402,6 +458,7 @@ review_domain(WardenReviewContext *context, AlterDomainStmt *stmt)
 						  stmt->subtype == 'O' ?
 						  "Use a CHECK constraint NOT VALID and validate it later." :
 						  "Add it NOT VALID, then VALIDATE CONSTRAINT in a change of its own.");
+	warden_review_calls(context, stmt->def);
 }
 
 static void
@@ -460,6 +517,11 @@ review_code(WardenReviewContext *context, Node *stmt)
 			add_code(context, "code.operator",
 					 "an operator, aggregate or type");
 			return true;
+		case T_CreateRangeStmt:
+			if (has_functions((CreateRangeStmt *) stmt))
+				add_code(context, "code.operator",
+						 "an operator, aggregate or type");
+			return true;
 		case T_CreateCastStmt:
 			add_code(context, "code.cast", "a cast");
 			return true;
@@ -505,7 +567,6 @@ review_definition(WardenReviewContext *context, Node *stmt)
 		case T_CreateSchemaStmt:
 		case T_CreateEnumStmt:
 		case T_CompositeTypeStmt:
-		case T_CreateRangeStmt:
 		case T_CreateDomainStmt:
 		case T_CreateStatsStmt:
 		case T_CommentStmt:

@@ -141,8 +141,14 @@ extern char *warden_review_dependents(Oid classid, Oid objid, int subid);
 /* A function of that name is volatile; unknown ones are. */
 extern bool warden_review_volatile_call(Node *expression);
 
-/* A call of somebody's function that is declared to have effects, or NULL. */
-extern FuncCall *warden_review_code_call(Node *stmt);
+/* An option of a view that decides whose rights and which rows it shows. */
+extern bool warden_review_view_option(const char *name);
+
+/*
+ * Finds a call of somebody's function that is declared to have effects, in a
+ * query, an expression, the definition of a column or a constraint.
+ */
+extern void warden_review_calls(WardenReviewContext *context, Node *part);
 
 /* By kind of statement; false: not one of theirs. */
 extern bool warden_review_dml(WardenReviewContext *context, Node *stmt);

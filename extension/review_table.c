@@ -298,6 +298,17 @@ review_security_command(WardenReviewContext *context, ReviewTable *table,
 	}
 }
 
+/* The bounds of a partition are computed when it comes. */
+static void
+review_bounds(WardenReviewContext *context, PartitionBoundSpec *bound)
+{
+	if (bound == NULL)
+		return;
+	warden_review_calls(context, (Node *) bound->listdatums);
+	warden_review_calls(context, (Node *) bound->lowerdatums);
+	warden_review_calls(context, (Node *) bound->upperdatums);
+}
+
 /* ATTACH and DETACH: the partition, and the default one. */
 static void
 review_partition_locks(WardenReviewContext *context, ReviewTable *table,
@@ -326,6 +337,7 @@ review_structure_command(WardenReviewContext *context, ReviewTable *table,
 	{
 		case AT_AttachPartition:
 			review_partition_locks(context, table, cmd);
+			review_bounds(context, ((PartitionCmd *) cmd->def)->bound);
 			warden_review_add_risk(context, "partition.attach_scan",
 								   warden_review_size_risk(table), -1,
 								   psprintf("scans the new partition of %s, and the default one, unless a CHECK constraint proves the bounds",
@@ -358,12 +370,47 @@ review_structure_command(WardenReviewContext *context, ReviewTable *table,
 	}
 }
 
+/* What becomes of the options by which a view keeps its readers apart. */
+static void
+review_view_options(WardenReviewContext *context, ReviewTable *table,
+					List *options)
+{
+	ListCell   *cell;
+
+	foreach(cell, table->relkind == RELKIND_VIEW ? options : NIL)
+	{
+		if (warden_review_view_option(lfirst_node(DefElem, cell)->defname))
+			warden_review_add(context, "security.view_options", -1,
+							  psprintf("sets or resets %s of view %s",
+									   lfirst_node(DefElem, cell)->defname,
+									   table->name),
+							  "Have whoever owns the access rules look at whose rights the view reads with, and which rows it shows.");
+	}
+}
+
+/* Code that the command runs for the rows there are, or for those to come. */
+static void
+review_command_calls(WardenReviewContext *context, ReviewTable *table,
+					 AlterTableCmd *cmd)
+{
+	if (!table->created &&
+		(cmd->subtype == AT_AddColumn || cmd->subtype == AT_AlterColumnType ||
+		 cmd->subtype == AT_AddConstraint ||
+		 cmd->subtype == AT_ColumnDefault))
+		warden_review_calls(context, cmd->def);
+}
+
 static void
 review_command(WardenReviewContext *context, ReviewTable *table,
 			   AlterTableCmd *cmd)
 {
+	review_command_calls(context, table, cmd);
 	switch (cmd->subtype)
 	{
+		case AT_SetRelOptions:
+		case AT_ResetRelOptions:
+			review_view_options(context, table, castNode(List, cmd->def));
+			break;
 		case AT_AddColumn:
 			review_add_column(context, table, castNode(ColumnDef, cmd->def));
 			break;
@@ -566,6 +613,7 @@ warden_review_create_table(WardenReviewContext *context, Node *stmt)
 		parent.partitions = 0;
 		warden_review_lock(context, &parent, AccessExclusiveLock);
 		warden_review_lock_default(context, &parent);
+		review_bounds(context, create->partbound);
 	}
 	warden_review_created(context, create->relation->relname);
 	return true;

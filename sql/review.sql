@@ -15,6 +15,8 @@ INSERT INTO s.big SELECT i, i, 'b' FROM generate_series(1, 20000) i;
 ANALYZE s.big;
 CREATE TABLE s.people (id int PRIMARY KEY, ssn text, note text);
 CREATE VIEW s.small_view AS SELECT id FROM s.small;
+CREATE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small;
+CREATE VIEW s.invoker WITH (security_invoker) AS SELECT id FROM s.small;
 CREATE TABLE s.traced (id int);
 CREATE FUNCTION s.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER t BEFORE INSERT ON s.traced FOR EACH ROW EXECUTE FUNCTION s.f();
@@ -58,6 +60,20 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('code.dynamic_sql', 'INSERT INTO s.logged (id) VALUES (1)', 'INSERT INTO s.traced (id) VALUES (1)'),
 ('code.dynamic_sql', 'CREATE TABLE s.n AS SELECT query_to_xml(''SELECT 1'', true, true, '''')', 'CREATE TABLE s.n AS SELECT xmlforest(1 AS a)'),
 ('code.function', 'CREATE FUNCTION s.g() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'COMMENT ON FUNCTION s.f() IS ''x'''),
+('code.call', 'WITH w AS (UPDATE s.small SET a = 1 WHERE id = 1) SELECT s.unused()', 'WITH w AS (UPDATE s.small SET a = 1 WHERE id = 1) SELECT s.pure()'),
+('code.call', 'WITH w AS (SELECT 1) SELECT s.pure()', 'WITH w AS (DELETE FROM s.small WHERE id = 1 RETURNING *) SELECT count(*) FROM w'),
+('code.call', 'CREATE TABLE s.n AS SELECT s.unused()', 'CREATE TABLE s.n AS SELECT s.pure()'),
+('code.call', 'SELECT s.unused() AS a INTO s.n', 'SELECT s.pure() AS a INTO s.n'),
+('code.call', 'CREATE MATERIALIZED VIEW s.n AS SELECT s.unused()', 'CREATE VIEW s.n AS SELECT s.unused()'),
+('code.call', 'CREATE TABLE s.n PARTITION OF s.parted FOR VALUES IN (s.unused())', 'CREATE TABLE s.n PARTITION OF s.parted FOR VALUES IN (s.pure())'),
+('code.call', 'ALTER TABLE s.parted ATTACH PARTITION s.lone FOR VALUES IN (s.unused())', 'ALTER TABLE s.parted ATTACH PARTITION s.lone FOR VALUES IN (2)'),
+('code.call', 'ALTER TABLE s.small ADD c int DEFAULT s.unused()', 'ALTER TABLE s.small ADD c int DEFAULT s.pure()'),
+('code.call', 'ALTER TABLE s.small ADD c int CHECK (c > s.unused())', 'CREATE TABLE s.n (a int DEFAULT s.unused(), PRIMARY KEY (a)); ALTER TABLE s.n ADD c int DEFAULT s.unused()'),
+('code.call', 'ALTER TABLE s.small ALTER a SET DEFAULT s.unused()', 'ALTER TABLE s.small ALTER a DROP DEFAULT'),
+('code.call', 'ALTER TABLE s.small ALTER a TYPE int USING s.unused()', 'ALTER TABLE s.small ALTER a TYPE int USING s.pure()'),
+('code.call', 'ALTER TABLE s.small ADD CHECK (a > s.unused()) NOT VALID', 'ALTER TABLE s.small ADD CHECK (a > 1) NOT VALID'),
+('code.call', 'ALTER DOMAIN s.positive ADD CHECK (value > s.unused()) NOT VALID', 'ALTER DOMAIN s.positive DROP DEFAULT'),
+('code.operator', 'CREATE TYPE s.n AS RANGE (subtype = int, subtype_diff = s.difference)', 'CREATE TYPE s.n AS RANGE (subtype = int)'),
 ('code.operator', 'CREATE AGGREGATE s.total (int) (sfunc = int4pl, stype = int)', 'CREATE TYPE s.pair AS (a int)'),
 ('code.policy', 'CREATE POLICY q ON s.small', 'COMMENT ON TABLE s.small IS ''x'''),
 ('code.rule', 'CREATE RULE r AS ON INSERT TO s.small DO ALSO SELECT 1', 'CREATE VIEW s.v AS SELECT id FROM s.small'),
@@ -134,6 +150,10 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('security.row_security', 'ALTER TABLE s.small DISABLE ROW LEVEL SECURITY', 'ALTER TABLE s.small SET (fillfactor = 90)'),
 ('security.row_security', 'DROP POLICY p ON s.small', 'COMMENT ON POLICY p ON s.small IS ''x'''),
 ('security.trigger_disabled', 'ALTER TABLE s.traced DISABLE TRIGGER t', 'ALTER TABLE s.traced ALTER id SET DEFAULT 1'),
+('security.view_options', 'ALTER VIEW s.barrier SET (security_barrier = false)', 'ALTER TABLE s.small SET (fillfactor = 90)'),
+('security.view_options', 'ALTER VIEW s.invoker RESET (security_invoker)', 'ALTER VIEW s.small_view ALTER id SET DEFAULT 1'),
+('security.view_options', 'CREATE OR REPLACE VIEW s.barrier AS SELECT id FROM s.small', 'CREATE OR REPLACE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small'),
+('security.view_options', 'CREATE OR REPLACE VIEW s.invoker WITH (security_barrier) AS SELECT id FROM s.small', 'CREATE OR REPLACE VIEW s.small_view AS SELECT id FROM s.small'),
 ('sequence.alter', 'ALTER SEQUENCE s.seq RESTART', 'CREATE SEQUENCE s.n'),
 ('table.drop', 'DROP TABLE s.lone', 'CREATE TABLE s.n (a int); DROP TABLE s.n'),
 ('table.no_primary_key', 'CREATE TABLE s.n (a int)', 'CREATE TABLE s.n (a int, PRIMARY KEY (a))'),
