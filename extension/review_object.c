@@ -36,6 +36,17 @@ option_is_on(List *options, const char *name)
 	return false;
 }
 
+/* Partitions are worked on in transactions of their own, one by one. */
+static bool
+is_partitioned(const RangeVar *relation)
+{
+	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	char		kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+
+	return kind == RELKIND_PARTITIONED_TABLE ||
+		kind == RELKIND_PARTITIONED_INDEX;
+}
+
 bool
 warden_review_barred(Node *stmt)
 {
@@ -50,9 +61,11 @@ warden_review_barred(Node *stmt)
 		case T_ReindexStmt:
 			return option_is_on(((ReindexStmt *) stmt)->params,
 								"concurrently") ||
-				((ReindexStmt *) stmt)->relation == NULL;
+				((ReindexStmt *) stmt)->relation == NULL ||
+				is_partitioned(((ReindexStmt *) stmt)->relation);
 		case T_ClusterStmt:
-			return ((ClusterStmt *) stmt)->relation == NULL;
+			return ((ClusterStmt *) stmt)->relation == NULL ||
+				is_partitioned(((ClusterStmt *) stmt)->relation);
 		case T_AlterTableStmt:
 			{
 				ListCell   *cell;

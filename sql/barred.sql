@@ -145,10 +145,39 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_p
 CALL warden.apply(2410);
 CALL warden.apply(2411);
 
+--
+-- Partitions are worked on one by one, each in a transaction
+--
 \c - :superuser
-SET client_min_messages = error;
 DROP EVENT TRIGGER regress_b_start;
 DROP EVENT TRIGGER regress_b_end;
+SET ROLE regress_b_writer;
+CREATE TABLE regress_b.parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE regress_b.part PARTITION OF regress_b.parted FOR VALUES FROM (0) TO (10);
+GRANT SELECT ON ALL TABLES IN SCHEMA regress_b TO regress_b_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2421;
+\c - regress_b_bot
+SET search_path = regress_b;
+REINDEX TABLE parted;
+REINDEX INDEX parted_pkey;
+CLUSTER parted USING parted_pkey;
+REINDEX TABLE part;
+\c - regress_b_ann
+\o /dev/null
+SELECT warden.approve(id, 'ok') FROM generate_series(2421, 2424) id;
+\o
+CALL warden.apply(2421);
+CALL warden.apply(2422);
+CALL warden.apply(2423);
+CALL warden.apply(2424);
+BEGIN;
+CALL warden.apply(2421);
+ROLLBACK;
+SELECT id, status, last_sqlstate FROM warden.pending_changes WHERE id BETWEEN 2421 AND 2424 ORDER BY id;
+
+\c - :superuser
+SET client_min_messages = error;
 DROP SCHEMA regress_b CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_b_bot IS NULL;
 DELETE FROM warden.people WHERE person LIKE 'b %';

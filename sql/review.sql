@@ -147,6 +147,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('reindex.not_concurrent', 'REINDEX TABLE s.small', 'REINDEX TABLE CONCURRENTLY s.small'),
 ('schema.drop', 'DROP SCHEMA s', 'DROP SCHEMA IF EXISTS not_there'),
 ('script.barred_from_transaction', 'UPDATE s.small SET a = 1 WHERE id = 1; VACUUM s.small', 'VACUUM s.small'),
+('script.barred_from_transaction', 'UPDATE s.small SET a = 1 WHERE id = 1; REINDEX TABLE s.parted', 'UPDATE s.small SET a = 1 WHERE id = 1; REINDEX TABLE s.small'),
 ('security.row_security', 'ALTER TABLE s.small DISABLE ROW LEVEL SECURITY', 'ALTER TABLE s.small SET (fillfactor = 90)'),
 ('security.row_security', 'DROP POLICY p ON s.small', 'COMMENT ON POLICY p ON s.small IS ''x'''),
 ('security.trigger_disabled', 'ALTER TABLE s.traced DISABLE TRIGGER t', 'ALTER TABLE s.traced ALTER id SET DEFAULT 1'),
