@@ -83,6 +83,15 @@ fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
 
 /* ---- queries ------------------------------------------------------------ */
 
+static bool
+writes(const PlannedStmt *pstmt)
+{
+	return pstmt->commandType == CMD_INSERT ||
+		pstmt->commandType == CMD_UPDATE ||
+		pstmt->commandType == CMD_DELETE ||
+		pstmt->commandType == CMD_MERGE || pstmt->hasModifyingCTE;
+}
+
 /*
  * Rules can turn one statement into several plans; the first of them that
  * writes stands for the statement.
@@ -101,13 +110,28 @@ stands_for_statement(PlannedStmt *pstmt)
 
 		if (other == pstmt)
 			return true;
-		if (other->commandType == CMD_INSERT ||
-			other->commandType == CMD_UPDATE ||
-			other->commandType == CMD_DELETE ||
-			other->commandType == CMD_MERGE || other->hasModifyingCTE)
+		if (writes(other))
 			return false;
 	}
 	return true;
+}
+
+bool
+warden_divert_left_alone(const PlannedStmt *pstmt)
+{
+	const PlannedStmt *first = NULL;
+	ListCell   *cell;
+
+	foreach(cell, ActivePortal->stmts)
+	{
+		PlannedStmt *other = lfirst_node(PlannedStmt, cell);
+
+		if (writes(other))
+			return false;
+		if (first == NULL && other->commandType == CMD_UTILITY)
+			first = other;
+	}
+	return first == pstmt;
 }
 
 /* The rows that the plan expects to write, -1 where it does not say. */

@@ -45,4 +45,10 @@ extern void warden_divert_utility(PlannedStmt *pstmt, const char *queryString,
 								  ParamListInfo params,
 								  QueryCompletion *qc);
 
+/*
+ * A rule has put this utility statement, and nothing that writes, in the place
+ * of a top-level statement: it stands for that one.
+ */
+extern bool warden_divert_left_alone(const PlannedStmt *pstmt);
+
 #endif							/* WARDEN_DIVERT_H */

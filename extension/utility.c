@@ -204,16 +204,26 @@ govern_agent(WardenUtility *u, const WardenPrincipal *principal)
 	bool		recorded = toplevel && is_recorded(stmt);
 	const char *reason;
 	const char *hint;
+	bool		in_place = false;
 
 	/* What a rule adds to a statement is applied with the statement. */
 	if (toplevel && !u->pstmt->canSetTag)
-		return;
+	{
+		in_place = warden_divert_left_alone(u->pstmt);
+		if (!in_place)
+			return;
+	}
 	if (!IsA(stmt, TransactionStmt))
 		warden_utility_check_startup();
 
 	/* Refused or not: the record says what was asked for. */
 	if (recorded)
 		warden_execution_utility_intent(u->pstmt, u->queryString, u->params);
+	if (in_place)
+	{
+		divert_agent(u, toplevel);
+		return;
+	}
 	switch (warden_utility_verdict(stmt, &reason, &hint))
 	{
 		case WARDEN_RUN:

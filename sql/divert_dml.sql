@@ -157,6 +157,25 @@ SELECT o ->> 'spelled' AS spelled, o ->> 'use' AS use, o ->> 'name' AS name
 	ORDER BY change_id, 1, 2;
 SELECT count(*) FROM regress_shop.log;
 
+--
+-- A rule with nothing that writes in the place of the statement
+--
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.told (id int);
+CREATE RULE told AS ON UPDATE TO regress_shop.told DO INSTEAD NOTIFY regress_told;
+CREATE RULE also AS ON DELETE TO regress_shop.told DO ALSO NOTIFY regress_told;
+GRANT SELECT ON regress_shop.told TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2091;
+\c - regress_bot
+UPDATE regress_shop.told SET id = 1;
+DELETE FROM regress_shop.told WHERE id = 1;
+PREPARE told(int) AS UPDATE regress_shop.told SET id = $1;
+EXECUTE told(2);
+\c - :superuser
+SELECT change_id, ordinal, command, statement, jsonb_path_query_array(parameters, '$[*].value') AS parameters
+	FROM warden.change_statements WHERE change_id >= 2091 ORDER BY 1, 2;
+
 SET client_min_messages = error;
 DROP SCHEMA regress_shop, regress_hidden CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
