@@ -145,6 +145,9 @@ static const Rule rules[] = {
 	{"table.rewrite", ERROR_LEVEL, MODERATE},
 	{"table.several_alters", INFO_LEVEL, LOW},
 	{"table.truncate", ERROR_LEVEL, HIGH},
+	{"text.backslash", WARN_LEVEL, MODERATE},
+	{"text.direction", ERROR_LEVEL, HIGH},
+	{"text.invisible", ERROR_LEVEL, HIGH},
 	{"type.char", INFO_LEVEL, LOW},
 	{"type.int_primary_key", INFO_LEVEL, LOW},
 	{"type.json", INFO_LEVEL, LOW},
@@ -508,6 +511,7 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 						  "Read it with care: nothing was checked.");
 	review_new_names(context, stmt);
 	review_dynamic(context, statement->objects);
+	warden_review_text(context, statement->statement);
 	*risk = context->risk;
 	return context->findings;
 }

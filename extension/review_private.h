@@ -141,6 +141,10 @@ extern char *warden_review_dependents(Oid classid, Oid objid, int subid);
 /* A function of that name is volatile; unknown ones are. */
 extern bool warden_review_volatile_call(Node *expression);
 
+/* What the text shows otherwise than it is read (review_text.c). */
+extern void warden_review_text(WardenReviewContext *context,
+							   const char *text);
+
 /* An option of a view that decides whose rights and which rows it shows. */
 extern bool warden_review_view_option(const char *name);
 

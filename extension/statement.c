@@ -168,6 +168,25 @@ warden_statement_literals(const char *text)
 	return literals.data;
 }
 
+/* The text of a token is there up to where the scanner is. */
+bool
+warden_statement_backslashes(const char *text)
+{
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE		location;
+	bool		found = false;
+
+	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	extra.escape_string_warning = false;
+	while (!found && core_yylex(&value, &location, scanner) != 0)
+		found = extra.scanbuf[location] == '\'' &&
+			strchr(extra.scanbuf + location, '\\') != NULL;
+	scanner_finish(scanner);
+	return found;
+}
+
 /* ---- resolution --------------------------------------------------------- */
 
 /* The last part of a name, which is what "created" holds. */

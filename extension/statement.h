@@ -52,6 +52,9 @@ extern char *warden_statement_prepared(const char *text);
 extern char *warden_statement_code(const char *text);
 extern char *warden_statement_literals(const char *text);
 
+/* Has a literal without an E before it that has backslashes in it. */
+extern bool warden_statement_backslashes(const char *text);
+
 /* Raises where a statement, given by tree and text, holds a password. */
 extern void warden_statement_refuse_secrets(Node *stmt, const char *text);
 

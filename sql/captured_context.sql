@@ -90,8 +90,10 @@ SET search_path = regress_c;
 SET standard_conforming_strings = off;
 UPDATE t SET n = E'it\'s' || 'it\'s' WHERE id = 2;
 CREATE INDEX CONCURRENTLY c_index ON t (n) WHERE n <> 'it\'s';
+UPDATE t SET n = E'it\'s' WHERE id = 2;
 \c - regress_c_ann
 SET search_path = regress_c_other;
+SELECT id, level, message FROM generate_series(3505, 3507) id, warden.review(id) WHERE rule = 'text.backslash' ORDER BY id;
 SELECT warden.approve(3505, NULL), warden.approve(3506, NULL);
 CALL warden.apply(3505);
 CALL warden.apply(3506);
