@@ -1770,6 +1770,7 @@ CREATE TABLE warden.change_images (
 	row_count integer NOT NULL,
 	old_rows text,
 	new_rows text,
+	shape text,
 	salt text NOT NULL
 		DEFAULT pg_catalog.gen_random_uuid()::pg_catalog.text,
 	at timestamptz NOT NULL DEFAULT pg_catalog.now()
@@ -1783,6 +1784,7 @@ COMMENT ON COLUMN warden.change_images.operation IS 'INSERT, UPDATE or DELETE; N
 COMMENT ON COLUMN warden.change_images.row_count IS 'how many rows';
 COMMENT ON COLUMN warden.change_images.old_rows IS 'the rows before, in the text form of the table''s type';
 COMMENT ON COLUMN warden.change_images.new_rows IS 'the rows after';
+COMMENT ON COLUMN warden.change_images.shape IS 'number, type and modifier of each column that the rows have';
 COMMENT ON COLUMN warden.change_images.salt IS 'goes into the hash that a revert refers to the rows by, which could be guessed otherwise';
 COMMENT ON COLUMN warden.change_images.at IS 'when; they go after warden.image_retention';
 CREATE INDEX change_images_change ON warden.change_images (change_id, id);

@@ -464,6 +464,9 @@ extern void warden_images_store(int64 change_id);
 
 /* A row in the text form of its type, and the time that images go back to. */
 extern char *warden_images_text(HeapTuple tuple, TupleDesc desc);
+
+/* What a row must be like to be read back from its text. */
+extern char *warden_images_shape(TupleDesc desc);
 extern TimestampTz warden_images_horizon(void);
 
 /*

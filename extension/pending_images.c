@@ -43,6 +43,7 @@ typedef struct Image
 	ArrayBuildState *old_rows;	/* of text */
 	ArrayBuildState *new_rows;
 	int			rows;
+	char	   *shape;
 } Image;
 
 /* Of the apply under way, in its memory context. */
@@ -85,9 +86,29 @@ warden_images_give_up(const char *reason)
 	capture.images = NIL;
 }
 
-static Image *
-image_of(Oid relid, char operation)
+/* By number, as labels are: a name can go to another column. */
+char *
+warden_images_shape(TupleDesc desc)
 {
+	StringInfoData shape;
+	int			i;
+
+	initStringInfo(&shape);
+	for (i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped)
+			appendStringInfo(&shape, "%s%d %u %d", shape.len > 0 ? ", " : "",
+							 att->attnum, att->atttypid, att->atttypmod);
+	}
+	return shape.data;
+}
+
+static Image *
+image_of(Relation relation, char operation)
+{
+	Oid			relid = RelationGetRelid(relation);
 	Image	   *image;
 
 	if (capture.images != NIL)
@@ -101,6 +122,7 @@ image_of(Oid relid, char operation)
 	image->ordinal = capture.ordinal;
 	image->relid = relid;
 	image->operation = operation;
+	image->shape = warden_images_shape(RelationGetDescr(relation));
 	capture.images = lappend(capture.images, image);
 	return image;
 }
@@ -137,7 +159,7 @@ warden_images_row(Relation relation, char operation, HeapTuple old,
 	if (capture.context == NULL || capture.reason != NULL)
 		return;
 	outer = MemoryContextSwitchTo(capture.context);
-	image = image_of(RelationGetRelid(relation), operation);
+	image = image_of(relation, operation);
 	image->rows++;
 	if (old != NULL)
 		add_row(&image->old_rows, old, RelationGetDescr(relation));
@@ -170,9 +192,9 @@ static void
 store_image(int64 change_id, Image *image)
 {
 	Oid			types[] = {INT8OID, INT4OID, OIDOID, TEXTOID, INT4OID,
-	TEXTOID, TEXTOID};
+	TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(types)] = {0};
-	char		nulls[] = "       ";
+	char		nulls[] = "        ";
 	char	   *old_rows = array_text(image->old_rows);
 	char	   *new_rows = array_text(image->new_rows);
 
@@ -189,10 +211,11 @@ store_image(int64 change_id, Image *image)
 		values[5] = CStringGetTextDatum(old_rows);
 	if (new_rows != NULL)
 		values[6] = CStringGetTextDatum(new_rows);
+	values[7] = CStringGetTextDatum(image->shape);
 	if (SPI_execute_with_args("INSERT INTO warden.change_images (change_id,"
 							  " ordinal, relation, operation, row_count,"
-							  " old_rows, new_rows)"
-							  " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+							  " old_rows, new_rows, shape)"
+							  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 							  lengthof(types), types, values, nulls, false,
 							  0) != SPI_OK_INSERT)
 		elog(ERROR, "could not keep row images");

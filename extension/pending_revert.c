@@ -221,10 +221,28 @@ assignments(TupleDesc desc)
 	return text.data;
 }
 
+/* A name for the places of rows, which no column has. */
+static const char *
+place_name(TupleDesc desc)
+{
+	char	   *name = pstrdup("#");
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) != 0)
+			continue;
+		name = psprintf("%s#", name);
+		i = -1;					/* from the first column again */
+	}
+	return quote_identifier(name);
+}
+
 static char *
 inverse_statement(Relation relation, const char *operation)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
+	const char *place = place_name(desc);
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
 	char	   *name;
 
@@ -237,9 +255,10 @@ inverse_statement(Relation relation, const char *operation)
 		return psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_catalog.unnest($1) AS o",
 						name, column_list(desc, NULL, true),
 						column_list(desc, "o", true));
-	return psprintf("UPDATE %s AS t SET %s FROM pg_catalog.unnest($1) WITH ORDINALITY AS o(%s, \"#\"), pg_catalog.unnest($2) WITH ORDINALITY AS n(%s, \"#\") WHERE o.\"#\" = n.\"#\" AND %s",
+	return psprintf("UPDATE %s AS t SET %s FROM pg_catalog.unnest($1) WITH ORDINALITY AS o(%s, %s), pg_catalog.unnest($2) WITH ORDINALITY AS n(%s, %s) WHERE o.%s = n.%s AND %s",
 					name, assignments(desc), column_list(desc, NULL, false),
-					column_list(desc, NULL, false), same_row(relation, "n"));
+					place, column_list(desc, NULL, false), place, place,
+					place, same_row(relation, "n"));
 }
 
 static void
@@ -293,10 +312,25 @@ require_distinct(Relation relation, const char *rows)
 	}
 }
 
+/* Values would come into other columns, labelled ones into any, or nowhere. */
+static void
+require_same_shape(Relation relation, const char *shape)
+{
+	if (shape != NULL &&
+		strcmp(warden_images_shape(RelationGetDescr(relation)), shape) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_TRANSITION),
+			 errmsg("table \"%s\" has other columns than when the change was applied",
+					RelationGetRelationName(relation)),
+			 errhint("Correct the rows by a new change.")));
+}
+
 /* One row of warden.change_images turned round. */
 static WardenCapture *
 inverse_of(const char *id, Oid relid, const char *operation, int rows,
-		   const char *old_rows, const char *new_rows, const char *salt)
+		   const char *old_rows, const char *new_rows, const char *salt,
+		   const char *shape)
 {
 	WardenCapture *inverse = palloc0(sizeof(WardenCapture));
 	Relation	relation = try_relation_open(relid, AccessShareLock);
@@ -308,6 +342,7 @@ inverse_of(const char *id, Oid relid, const char *operation, int rows,
 				(errcode(WARDEN_ERRCODE_TRANSITION),
 				 errmsg("a table that the change wrote to has gone"),
 				 errhint("Correct the rows by a new change.")));
+	require_same_shape(relation, shape);
 	if (new_rows != NULL &&
 		!OidIsValid(RelationGetPrimaryKeyIndex(relation, false)))
 		require_distinct(relation, new_rows);
@@ -342,7 +377,7 @@ add_inverse(RevertJob *job, char **column)
 	inverse->ordinal = atoi(column[7]);
 	inverse->capture = inverse_of(column[1], inverse->relid, column[3],
 								  atoi(column[4]), column[5], column[6],
-								  column[8]);
+								  column[8], column[9]);
 	job->inverses = lappend(job->inverses, inverse);
 }
 
@@ -419,7 +454,8 @@ load_revert_internally(void *arg)
 	values[0] = Int64GetDatum(job->change.id);
 	values[1] = TimestampTzGetDatum(warden_images_horizon());
 	if (SPI_execute_with_args("SELECT id, relation::pg_catalog.oid, operation,"
-							  " row_count, old_rows, new_rows, ordinal, salt"
+							  " row_count, old_rows, new_rows, ordinal, salt,"
+							  " shape"
 							  " FROM warden.change_images"
 							  " WHERE change_id OPERATOR(pg_catalog.=) $1"
 							  " AND at OPERATOR(pg_catalog.>=) $2"
@@ -430,10 +466,10 @@ load_revert_internally(void *arg)
 	for (i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(job->context);
-		char	   *column[9];
+		char	   *column[10];
 		int			c;
 
-		for (c = 1; c <= 8; c++)
+		for (c = 1; c <= 9; c++)
 			column[c] = SPI_getvalue(SPI_tuptable->vals[i],
 									 SPI_tuptable->tupdesc, c);
 		if (strcmp(column[3], "NONE") == 0)

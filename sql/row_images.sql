@@ -236,6 +236,35 @@ SELECT warden.revert(18115);
 SELECT warden.revert(18116);
 SELECT warden.revert(18117);
 SELECT warden.revert(18118);
+-- columns have come and gone: none of the values goes to another one
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_i_writer;
+CREATE TABLE regress_i.altered (id int PRIMARY KEY, ssn text, "#" int);
+INSERT INTO regress_i.altered VALUES (1, '078-05-1120', 1), (2, '078-05-1121', 2);
+GRANT SELECT ON regress_i.altered TO regress_i_bot;
+RESET ROLE;
+SECURITY LABEL FOR warden ON COLUMN regress_i.altered.ssn IS 'ssn';
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 18301;
+\c - regress_i_bot
+DELETE FROM regress_i.altered WHERE id = 1;
+UPDATE regress_i.altered SET "#" = 3 WHERE id = 2;
+\c - regress_i_ann
+SELECT warden.approve(18301, NULL), warden.approve(18302, NULL);
+CALL warden.apply(18301);
+CALL warden.apply(18302);
+SELECT warden.revert(18302);
+\c - regress_i_bob
+SELECT warden.approve(18303, NULL);
+CALL warden.apply(18303);
+\c - :superuser
+SELECT * FROM regress_i.altered;
+ALTER TABLE regress_i.altered DROP ssn, DROP "#";
+ALTER TABLE regress_i.altered ADD note text, ADD "#" int;
+\c - regress_i_ann
+\set VERBOSITY default
+SELECT warden.revert(18301);
+\set VERBOSITY terse
 -- raw rows are nobody's to read, and their time is limited
 SELECT * FROM warden.change_images;
 \c - :superuser
