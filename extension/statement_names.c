@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_type.h"
 #include "utils/builtins.h"
 
 #include "compat.h"
@@ -196,6 +197,11 @@ add_object(NameWalk *walk, WardenUse use, ObjectType type, Node *object,
 	{
 		List	   *relation = list_copy(castNode(List, object));
 
+		if (list_length(relation) == 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYNTAX_ERROR),
+					 errmsg("column name must be qualified"),
+					 errhint("Name the table as well: table.column.")));
 		relation = list_truncate(relation, list_length(relation) - 1);
 		name = add_name(walk, WARDEN_USE_ALTER, OBJECT_TABLE,
 						(Node *) makeRangeVarFromNameList(relation));
@@ -589,6 +595,30 @@ warden_statement_names(Node *stmt, List **names)
 	return known;
 }
 
+/* Of a cast two types, of a constraint on a domain that and its own name. */
+static char *
+spell_list(List *parts)
+{
+	StringInfoData spelling;
+	ListCell   *cell;
+	bool		types = false;
+
+	initStringInfo(&spelling);
+	foreach(cell, parts)
+	{
+		Node	   *part = lfirst(cell);
+
+		if (spelling.len > 0)
+			appendStringInfoString(&spelling, types && IsA(part, TypeName) ?
+								   " AS " : ".");
+		types = IsA(part, TypeName);
+		appendStringInfoString(&spelling, types ?
+							   TypeNameToString((TypeName *) part) :
+							   quote_identifier(strVal(part)));
+	}
+	return spelling.data;
+}
+
 char *
 warden_statement_spelling(const WardenName *name)
 {
@@ -603,7 +633,7 @@ warden_statement_spelling(const WardenName *name)
 				return quote_qualified_identifier(rv->schemaname, rv->relname);
 			}
 		case T_List:
-			return NameListToQuotedString((List *) name->name);
+			return spell_list((List *) name->name);
 		case T_String:
 			return pstrdup(quote_identifier(strVal(name->name)));
 		case T_TypeName:

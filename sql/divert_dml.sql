@@ -176,6 +176,25 @@ EXECUTE told(2);
 SELECT change_id, ordinal, command, statement, jsonb_path_query_array(parameters, '$[*].value') AS parameters
 	FROM warden.change_statements WHERE change_id >= 2091 ORDER BY 1, 2;
 
+--
+-- How people read what is named in parts of several kinds
+--
+SET client_min_messages = error;
+SET ROLE regress_writer;
+CREATE TYPE regress_shop.pair AS (a int);
+CREATE CAST (regress_shop.pair AS text) WITH INOUT;
+CREATE DOMAIN regress_shop.some AS int CONSTRAINT "not none" CHECK (value > 0);
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2096;
+\c - regress_bot
+DROP CAST (regress_shop.pair AS text);
+COMMENT ON CONSTRAINT "not none" ON DOMAIN regress_shop.some IS 'x';
+COMMENT ON COLUMN price IS 'x';
+\c - :superuser
+SELECT o ->> 'spelled' AS spelled, o ->> 'use' AS use, o ->> 'name' AS name
+	FROM warden.change_statements, jsonb_array_elements(objects) o
+	WHERE change_id >= 2096 AND o ? 'spelled' ORDER BY change_id;
+
 SET client_min_messages = error;
 DROP SCHEMA regress_shop, regress_hidden CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
