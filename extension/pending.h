@@ -249,6 +249,7 @@ typedef struct WardenReached
 	char	   *state;			/* the same as long as none of it has changed */
 	char	   *dynamic;		/* see warden_capture_dynamic */
 	bool		set_off;
+	bool		literals;		/* it depends on literals and parameters */
 } WardenReached;
 
 extern void warden_reach_state(const char *text, const char *parameters,

@@ -378,7 +378,7 @@ warden_capture_objects(List *names, RawStmt *raw, const char *text,
 						reached.dynamic);
 	appendStringInfoString(&json, "}]");
 	objects = warden_json_canonical(json.data);
-	if (key != NULL && reached.dynamic == NULL)
+	if (key != NULL && !reached.literals)
 		remember(key, objects, messages);
 	return objects;
 }

@@ -14,7 +14,8 @@
  *
  * Where a function runs SQL that is made when it runs, nobody can say what that
  * reaches.  The literals and parameters of the statement are read as well then,
- * which may be that SQL, and the review says that there is more.
+ * which may be that SQL, and the review says that there is more.  They are where
+ * one may be the name of an object, too, as of a sequence.
  *
  * What came with the server is left out: only superusers change that.
  *-------------------------------------------------------------------------
@@ -76,6 +77,7 @@ warden_reach_dynamic(Reach *reach, char *what)
 {
 	if (reach->dynamic != NULL)
 		return;
+	reach->literals = true;
 	reach->dynamic = what;
 	reach->dynamic_set_off = reach->set_off;
 }
@@ -496,7 +498,7 @@ reach_parameters(Reach *reach, const char *parameters)
 		warden_reach_object(reach, TypeRelationId, lfirst_oid(cell));
 }
 
-/* What could be SQL by the time that it runs. */
+/* What could be SQL, or names, by the time that it runs. */
 static void
 reach_literals(Reach *reach, const char *text, const char *parameters)
 {
@@ -570,7 +572,7 @@ warden_reach_state(const char *text, const char *parameters, const char *path,
 	RawStmt    *raw = warden_statement_parse(text);
 	List	   *casts = warden_look_casts();
 	List	   *states = NIL;
-	bool		literals = false;
+	bool		read = false;
 	int			object = 0;
 	int			relation = 0;
 
@@ -581,16 +583,17 @@ warden_reach_state(const char *text, const char *parameters, const char *path,
 	reach_event_triggers(reach, raw, &states);
 	do
 	{
-		if (reach->dynamic != NULL && !literals)
+		if (reach->literals && !read)
 		{
-			literals = true;
+			read = true;
 			reach_literals(reach, text, parameters);
 		}
 		follow(reach, &object, &relation, &states);
 	} while (reach_casts(reach, casts, &states) ||
-			 (reach->dynamic != NULL && !literals));
+			 (reach->literals && !read));
 	hash_destroy(reach->seen);
 	reached->state = hash_states(states);
+	reached->literals = reach->literals;
 	reached->dynamic = reach->dynamic;
 	reached->set_off = reach->dynamic_set_off;
 }

@@ -30,6 +30,7 @@ typedef struct Reach
 	List	   *path;			/* OIDs of schemas */
 	bool		reads;			/* only what a reader of relations sets off */
 	bool		set_off;		/* relations are being followed by now */
+	bool		literals;		/* some may name objects, or be SQL */
 	char	   *dynamic;		/* what runs SQL that is made when it runs */
 	bool		dynamic_set_off;	/* and that is nothing called by name */
 } Reach;

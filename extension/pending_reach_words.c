@@ -58,6 +58,14 @@ static const struct
 	{"using", {"="}}
 };
 
+/* Functions and types that take the name of an object as text. */
+static const char *const name_readers[] = {
+	"currval", "nextval", "regclass", "regcollation", "regoper",
+	"regoperator", "regproc", "regprocedure", "regtype", "setval",
+	"to_regclass", "to_regcollation", "to_regoper", "to_regoperator",
+	"to_regproc", "to_regprocedure", "to_regtype"
+};
+
 /* ---- names -------------------------------------------------------------- */
 
 static bool
@@ -138,6 +146,19 @@ reach_implied(Reach *reach, const char *word, Oid qualifier)
 	}
 }
 
+static bool
+reads_names(const char *word)
+{
+	int			i;
+
+	for (i = 0; i < (int) lengthof(name_readers); i++)
+	{
+		if (strcmp(name_readers[i], word) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 reach_name(Reach *reach, const char *name, Oid qualifier)
 {
@@ -146,6 +167,7 @@ reach_name(Reach *reach, const char *name, Oid qualifier)
 	ListCell   *cell;
 
 	reach_implied(reach, name, qualifier);
+	reach->literals |= reads_names(name);
 	if (strchr(OPERATOR_CHARACTERS, name[0]) != NULL)
 	{
 		reach_operators(reach, name, schemas);

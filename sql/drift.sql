@@ -281,6 +281,36 @@ SELECT format('SELECT warden.approve(%s, %L)', id, title) FROM warden.pending_ch
 SELECT ordinal, level, message FROM warden.review(2774) WHERE rule = 'code.dynamic_sql';
 \c - :superuser
 
+--
+-- A name in a literal: another sequence in the path
+--
+CREATE SCHEMA regress_d_later AUTHORIZATION regress_writer;
+GRANT USAGE ON SCHEMA regress_d_later TO regress_bot;
+SET ROLE regress_writer;
+CREATE SEQUENCE regress_d_later.numbers;
+CREATE SEQUENCE regress_d_later.others;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2780;
+\c - regress_bot
+SET search_path = regress_d, regress_d_later;
+\o /dev/null
+SELECT warden.propose($$UPDATE z SET id = nextval('numbers') WHERE id = 1$$, 'name', NULL),
+	warden.propose($$UPDATE z SET id = 'numbers'::regclass::oid::int WHERE id = 1$$, 'cast', NULL),
+	warden.propose($$UPDATE z SET n = 'numbers' WHERE id = 1$$, 'text', NULL),
+	warden.propose($$UPDATE z SET id = nextval('others') WHERE id = 2$$, 'other', NULL);
+\o
+\c - :superuser
+SET client_min_messages = error;
+SELECT nextval('regress_d_later.others');
+CREATE SEQUENCE regress_d.numbers;
+\c - regress_ann
+SELECT warden.approve(2780, NULL);
+SELECT warden.approve(2781, NULL);
+SELECT warden.approve(2782, NULL);
+SELECT warden.approve(2783, NULL);
+\c - :superuser
+DROP SCHEMA regress_d_later CASCADE;
+
 SET client_min_messages = error;
 DROP SCHEMA regress_d CASCADE;
 DROP FUNCTION public.regress_event();
