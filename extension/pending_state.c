@@ -175,7 +175,7 @@ warden_pending_oid_column(int row, int column)
 
 #define LOAD_CHANGE \
 	"SELECT CASE WHEN status IN ('proposed', 'approved')" \
-	"   AND expires_at OPERATOR(pg_catalog.<=) pg_catalog.now()" \
+	"   AND expires_at OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()" \
 	"   THEN 'expired' ELSE status END," \
 	" agent, on_behalf_of, asserted, token_issuer::pg_catalog.oid," \
 	" agent_role::pg_catalog.oid, apply_role::pg_catalog.oid, risk," \

@@ -55,6 +55,20 @@ SELECT warden.approve(2208, 'too late');
 UPDATE warden.pending_changes SET status = 'approved' WHERE id = 2208;
 SELECT id, status FROM warden.open_changes WHERE id BETWEEN 2207 AND 2209 ORDER BY id;
 SELECT warden.approve(2209, 'in time');
+-- no transaction stops the clock
+\c - regress_r_bot
+\o /dev/null
+SELECT warden.propose('UPDATE regress_r.plain SET n = 4 WHERE id = 1', 'clock 4', '');
+\o
+\c - :superuser
+ALTER TABLE warden.pending_changes DISABLE TRIGGER guard_change;
+UPDATE warden.pending_changes SET expires_at = clock_timestamp() + '0.5 s' WHERE id = 2210;
+ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_change;
+\c - regress_r_ann
+BEGIN;
+SELECT FROM pg_sleep(0.6);
+SELECT warden.approve(2210, 'too late');
+ROLLBACK;
 \c - :superuser
 ALTER TABLE warden.pending_changes DISABLE TRIGGER guard_change;
 UPDATE warden.pending_changes SET expires_at = now() - '1 second'::interval WHERE id = 2209;
