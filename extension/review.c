@@ -19,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_language.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -356,34 +357,81 @@ is_code_name(List *funcname)
 	return is_code;
 }
 
+/*
+ * The same of an operator.  One whose name the server has as well is taken for
+ * the server's, or every "=" would be somebody's code.
+ */
+static bool
+is_code_operator(List *name)
+{
+	CatCList   *list = SearchSysCacheList1(OPERNAMENSP,
+										   CStringGetDatum(strVal(llast(name))));
+	bool		is_code = false;
+	bool		is_servers = false;
+	int			i;
+
+	for (i = 0; i < list->n_members; i++)
+	{
+		Form_pg_operator op = (Form_pg_operator)
+			GETSTRUCT(&list->members[i]->tuple);
+
+		is_servers |= op->oid < FirstNormalObjectId;
+		is_code |= OidIsValid(op->oprcode) &&
+			op->oprcode >= FirstNormalObjectId &&
+			func_volatile(op->oprcode) == PROVOLATILE_VOLATILE;
+	}
+	ReleaseSysCacheList(list);
+	return is_code && !is_servers;
+}
+
+typedef struct CodeSearch
+{
+	List	   *name;			/* of what is called, NIL: nothing yet */
+	int			location;
+	bool		is_operator;
+} CodeSearch;
+
+static bool
+found_code(CodeSearch *search, List *name, int location, bool is_operator)
+{
+	search->name = name;
+	search->location = location;
+	search->is_operator = is_operator;
+	return true;
+}
+
 /* What columns and constraints are given is not walked to by itself. */
 static bool
-code_walker(Node *node, FuncCall **call)
+code_walker(Node *node, CodeSearch *search)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, Constraint))
-		return code_walker(((Constraint *) node)->raw_expr, call);
+		return code_walker(((Constraint *) node)->raw_expr, search);
 	if (IsA(node, ColumnDef) &&
-		code_walker((Node *) ((ColumnDef *) node)->constraints, call))
+		code_walker((Node *) ((ColumnDef *) node)->constraints, search))
 		return true;
 	if (IsA(node, FuncCall) && is_code_name(((FuncCall *) node)->funcname))
-	{
-		*call = (FuncCall *) node;
-		return true;
-	}
-	return raw_expression_tree_walker(node, code_walker, call);
+		return found_code(search, ((FuncCall *) node)->funcname,
+						  ((FuncCall *) node)->location, false);
+	if (IsA(node, A_Expr) && ((A_Expr *) node)->name != NIL &&
+		is_code_operator(((A_Expr *) node)->name))
+		return found_code(search, ((A_Expr *) node)->name,
+						  ((A_Expr *) node)->location, true);
+	return raw_expression_tree_walker(node, code_walker, search);
 }
 
 void
 warden_review_calls(WardenReviewContext *context, Node *part)
 {
-	FuncCall   *call = NULL;
+	CodeSearch	search = {NIL, -1, false};
 
-	if (code_walker(part, &call))
-		warden_review_add(context, "code.call", call->location,
-						  psprintf("calls function %s; what it does is not known to the review",
-								   NameListToString(call->funcname)),
+	if (code_walker(part, &search))
+		warden_review_add(context, "code.call", search.location,
+						  psprintf("calls %s %s; what it does is not known to the review",
+								   search.is_operator ? "operator" :
+								   "function",
+								   NameListToString(search.name)),
 						  "Read the function's source.");
 }
 

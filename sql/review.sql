@@ -39,6 +39,8 @@ CREATE TABLE s.typed (id bigint PRIMARY KEY, num numeric(10,2), ip cidr, t text,
 ALTER TABLE s.typed ADD CHECK (doubted IS NOT NULL) NOT VALID;
 CREATE INDEX ON s.typed (sorted);
 CREATE FUNCTION s.unused() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION s.operates(int, int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE OPERATOR s.@@@@ (LEFTARG = int, RIGHTARG = int, FUNCTION = s.operates);
 CREATE FUNCTION s.pure() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
 CREATE FUNCTION s.mood_int(s.mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE POLICY p ON s.small;
@@ -62,6 +64,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('code.function', 'CREATE FUNCTION s.g() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'COMMENT ON FUNCTION s.f() IS ''x'''),
 ('code.call', 'WITH w AS (UPDATE s.small SET a = 1 WHERE id = 1) SELECT s.unused()', 'WITH w AS (UPDATE s.small SET a = 1 WHERE id = 1) SELECT s.pure()'),
 ('code.call', 'WITH w AS (SELECT 1) SELECT s.pure()', 'WITH w AS (DELETE FROM s.small WHERE id = 1 RETURNING *) SELECT count(*) FROM w'),
+('code.call', 'UPDATE s.small SET a = 1 WHERE id OPERATOR(s.@@@@) 1', 'UPDATE s.small SET a = 1 WHERE id OPERATOR(pg_catalog.=) 1'),
 ('code.call', 'CREATE TABLE s.n AS SELECT s.unused()', 'CREATE TABLE s.n AS SELECT s.pure()'),
 ('code.call', 'SELECT s.unused() AS a INTO s.n', 'SELECT s.pure() AS a INTO s.n'),
 ('code.call', 'CREATE MATERIALIZED VIEW s.n AS SELECT s.unused()', 'CREATE VIEW s.n AS SELECT s.unused()'),
