@@ -73,6 +73,7 @@ fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
 	capture->params = params;
 	capture->estimated_rows = -1;
 	warden_statement_refuse_secrets(raw->stmt, text);
+	warden_statement_refuse_cursor(raw->stmt);
 	if (!warden_statement_names(raw->stmt, &capture->names))
 		warden_utility_refuse(raw->stmt,
 							  "this form of the statement can not be proposed",

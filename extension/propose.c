@@ -225,6 +225,7 @@ capture_statement(const char *sql, RawStmt *raw, List **created)
 	capture->command = GetCommandTagName(CreateCommandTag(raw->stmt));
 	capture->estimated_rows = -1;
 	warden_statement_refuse_secrets(raw->stmt, capture->statement);
+	warden_statement_refuse_cursor(raw->stmt);
 	if (!warden_statement_names(raw->stmt, &capture->names))
 		warden_utility_refuse(raw->stmt,
 							  "this form of the statement can not be proposed",

@@ -13,6 +13,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "parser/scanner.h"
 #include "parser/scansup.h"
@@ -185,6 +186,28 @@ warden_statement_backslashes(const char *text)
 			strchr(extra.scanbuf + location, '\\') != NULL;
 	scanner_finish(scanner);
 	return found;
+}
+
+static bool
+cursor_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CurrentOfExpr))
+		return true;
+	return raw_expression_tree_walker(node, cursor_walker, context);
+}
+
+void
+warden_statement_refuse_cursor(Node *stmt)
+{
+	if ((warden_statement_is_dml(stmt) || IsA(stmt, SelectStmt)) &&
+		cursor_walker(stmt, NULL))
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("WHERE CURRENT OF can not be proposed"),
+				 errdetail("The cursor will be gone when the change is applied."),
+				 errhint("Name the rows by their key.")));
 }
 
 /* ---- resolution --------------------------------------------------------- */

@@ -58,6 +58,9 @@ extern bool warden_statement_backslashes(const char *text);
 /* Raises where a statement, given by tree and text, holds a password. */
 extern void warden_statement_refuse_secrets(Node *stmt, const char *text);
 
+/* Raises where a statement acts on the row of a cursor. */
+extern void warden_statement_refuse_cursor(Node *stmt);
+
 /*
  * Collects the names of a raw statement into *names (of WardenName *).
  * Returns false for a statement of a kind that it does not know.

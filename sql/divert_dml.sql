@@ -195,6 +195,21 @@ SELECT o ->> 'spelled' AS spelled, o ->> 'use' AS use, o ->> 'name' AS name
 	FROM warden.change_statements, jsonb_array_elements(objects) o
 	WHERE change_id >= 2096 AND o ? 'spelled' ORDER BY change_id;
 
+--
+-- A cursor is the session's own
+--
+\c - regress_bot
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM regress_shop.items;
+MOVE c;
+SAVEPOINT s;
+DELETE FROM regress_shop.items WHERE CURRENT OF c;
+ROLLBACK TO s;
+WITH d AS (DELETE FROM regress_shop.items WHERE CURRENT OF c RETURNING *) SELECT * FROM d;
+ROLLBACK;
+SELECT warden.propose('UPDATE regress_shop.items SET price = 1 WHERE CURRENT OF c', 'cursor', NULL);
+\c - :superuser
+
 SET client_min_messages = error;
 DROP SCHEMA regress_shop, regress_hidden CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_bot IS NULL;
