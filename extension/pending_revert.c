@@ -17,6 +17,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -243,22 +244,25 @@ inverse_statement(Relation relation, const char *operation)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
 	const char *place = place_name(desc);
+	const char *only = relation->rd_rel->relkind == RELKIND_RELATION &&
+		relation->rd_rel->relhassubclass ? "ONLY " : "";
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
 	char	   *name;
 
 	name = quote_qualified_identifier(schema,
 									  RelationGetRelationName(relation));
 	if (strcmp(operation, "INSERT") == 0)
-		return psprintf("DELETE FROM %s AS t USING pg_catalog.unnest($1) AS n WHERE %s",
-						name, same_row(relation, "n"));
+		return psprintf("DELETE FROM %s%s AS t USING pg_catalog.unnest($1) AS n WHERE %s",
+						only, name, same_row(relation, "n"));
 	if (strcmp(operation, "DELETE") == 0)
 		return psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_catalog.unnest($1) AS o",
 						name, column_list(desc, NULL, true),
 						column_list(desc, "o", true));
-	return psprintf("UPDATE %s AS t SET %s FROM pg_catalog.unnest($1) WITH ORDINALITY AS o(%s, %s), pg_catalog.unnest($2) WITH ORDINALITY AS n(%s, %s) WHERE o.%s = n.%s AND %s",
-					name, assignments(desc), column_list(desc, NULL, false),
-					place, column_list(desc, NULL, false), place, place,
-					place, same_row(relation, "n"));
+	return psprintf("UPDATE %s%s AS t SET %s FROM pg_catalog.unnest($1) WITH ORDINALITY AS o(%s, %s), pg_catalog.unnest($2) WITH ORDINALITY AS n(%s, %s) WHERE o.%s = n.%s AND %s",
+					only, name, assignments(desc),
+					column_list(desc, NULL, false), place,
+					column_list(desc, NULL, false), place, place, place,
+					same_row(relation, "n"));
 }
 
 static void
@@ -316,6 +320,12 @@ require_distinct(Relation relation, const char *rows)
 static void
 require_same_shape(Relation relation, const char *shape)
 {
+	if (shape != NULL && shape[0] == '\0')
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_TRANSITION),
+				 errmsg("table \"%s\" has no columns, and nothing to tell its rows by",
+						RelationGetRelationName(relation)),
+				 errhint("Correct the rows by a new change.")));
 	if (shape != NULL &&
 		strcmp(warden_images_shape(RelationGetDescr(relation)), shape) == 0)
 		return;

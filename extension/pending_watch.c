@@ -432,12 +432,15 @@ collect_moved(ModifyTableState *state, bool alone, Oid function)
 	return true;
 }
 
-/* A table with children that MERGE inserts into: not one of its children. */
+/*
+ * A table with children that is written whole.  It is among the tables whose
+ * rows are changed, but its triggers are looked for where it stands for all of
+ * them; and MERGE inserts from there.
+ */
 static bool
-inserts_beside(ModifyTableState *state)
+has_children(ModifyTableState *state)
 {
-	return state->operation == CMD_MERGE &&
-		state->rootResultRelInfo != state->resultRelInfo &&
+	return state->rootResultRelInfo != state->resultRelInfo &&
 		state->rootResultRelInfo->ri_RelationDesc->rd_rel->relkind ==
 		RELKIND_RELATION;
 }
@@ -461,9 +464,8 @@ watch_write(ModifyTableState *state, bool outermost, bool alone, Oid function)
 		if (state->operation == CMD_MERGE && !collected)
 			warden_images_give_up("it merges into a partitioned table");
 	}
-	else if (inserts_beside(state))
-		add_trigger(state->rootResultRelInfo, function,
-					TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT);
+	else if (has_children(state))
+		add_trigger(state->rootResultRelInfo, function, EVERY_ROW);
 	for (i = 0; i < state->mt_nrels; i++)
 		watch_table(state, &state->resultRelInfo[i], outermost, collected,
 					function);

@@ -236,6 +236,62 @@ SELECT warden.revert(18115);
 SELECT warden.revert(18116);
 SELECT warden.revert(18117);
 SELECT warden.revert(18118);
+-- rows of a table that has children, and theirs
+\c - :superuser
+SET client_min_messages = error;
+SET ROLE regress_i_writer;
+CREATE TABLE regress_i.whole (id int, v text);
+CREATE TABLE regress_i.half () INHERITS (regress_i.whole);
+INSERT INTO regress_i.whole VALUES (1, 'whole'), (2, 'whole');
+INSERT INTO regress_i.half VALUES (1, 'half'), (2, 'half');
+CREATE FUNCTION regress_i.shout() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE '% %', TG_OP, OLD;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER shout AFTER UPDATE OR DELETE ON regress_i.whole
+	FOR EACH ROW EXECUTE FUNCTION regress_i.shout();
+GRANT SELECT ON regress_i.whole TO regress_i_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 18250;
+\c - regress_i_bot
+UPDATE regress_i.whole SET v = v || '!' WHERE id = 1;
+DELETE FROM regress_i.whole WHERE id = 2;
+WITH u AS (UPDATE regress_i.whole SET id = 3 WHERE id = 1 RETURNING id) SELECT count(*) FROM u;
+\c - regress_i_ann
+\o /dev/null
+SELECT warden.approve(id, NULL) FROM generate_series(18250, 18252) id;
+\o
+CALL warden.apply(18250);
+CALL warden.apply(18251);
+CALL warden.apply(18252);
+SELECT warden.revert(18252), warden.revert(18251), warden.revert(18250);
+\c - :superuser
+SELECT relation, operation, row_count, old_rows, new_rows FROM warden.change_images
+	WHERE change_id BETWEEN 18250 AND 18252 ORDER BY id;
+SELECT tableoid::regclass, * FROM regress_i.whole ORDER BY 1, 2;
+\c - regress_i_bob
+\o /dev/null
+SELECT warden.approve(id, NULL) FROM generate_series(18253, 18255) id;
+\o
+CALL warden.apply(18253);
+CALL warden.apply(18254);
+CALL warden.apply(18255);
+\c - :superuser
+SELECT tableoid::regclass, * FROM regress_i.whole ORDER BY 1, 2;
+-- and one of them that is like one of a child
+INSERT INTO regress_i.half VALUES (5, 'same');
+\c - regress_i_bot
+INSERT INTO regress_i.whole (id, v) VALUES (5, 'same');
+\c - regress_i_ann
+SELECT warden.approve(18256, NULL);
+CALL warden.apply(18256);
+SELECT warden.revert(18256);
+\c - regress_i_bob
+SELECT warden.approve(18257, NULL);
+CALL warden.apply(18257);
+\c - :superuser
+SELECT tableoid::regclass, * FROM regress_i.whole WHERE id = 5;
 -- columns have come and gone: none of the values goes to another one
 \c - :superuser
 SET client_min_messages = error;
