@@ -397,8 +397,8 @@ evaluated_walker(Node *node, WardenReviewContext *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, SQLValueFunction) &&
-		((SQLValueFunction *) node)->op <= SVFOP_LOCALTIMESTAMP_N)
+	/* the time, and CURRENT_USER and its like */
+	if (IsA(node, SQLValueFunction))
 		return true;
 	if (IsA(node, FuncCall))
 	{
@@ -409,7 +409,10 @@ evaluated_walker(Node *node, WardenReviewContext *context)
 			strcmp(name, "clock_timestamp") == 0 ||
 			strcmp(name, "statement_timestamp") == 0 ||
 			strcmp(name, "transaction_timestamp") == 0 ||
-			strcmp(name, "gen_random_uuid") == 0)
+			strcmp(name, "gen_random_uuid") == 0 ||
+			strcmp(name, "current_setting") == 0 ||
+			strcmp(name, "pg_backend_pid") == 0 ||
+			strcmp(name, "inet_client_addr") == 0)
 			return true;
 	}
 	return raw_expression_tree_walker(node, evaluated_walker, context);
@@ -430,8 +433,8 @@ review_values(WardenReviewContext *context, Node *stmt)
 {
 	if (evaluated_walker(stmt, context))
 		warden_review_add(context, "dml.evaluated_at_apply", -1,
-						  pstrdup("uses the time, a sequence or a random value"),
-						  "It gets its value when the change is applied, not now.");
+						  pstrdup("uses the time, a sequence, a random value, the user or the session"),
+						  "It gets its value when and by whom the change is applied, not now: CURRENT_USER is the apply role, SESSION_USER whoever applies it.");
 	if (param_walker(stmt, NULL))
 		warden_review_add(context, "dml.parameters", -1,
 						  pstrdup("has parameters"),
