@@ -23,6 +23,12 @@
 
 #define HIDDEN	"(hidden: it may hold a credential)"
 
+/* Shorter runs are words that happen to begin as tokens do. */
+#define SHORTEST_TOKEN	40
+
+/* Of a text that has a credential in it even a piece of one counts. */
+#define SHORTEST_PIECE	8
+
 static emit_log_hook_type prev_emit_log = NULL;
 
 /*
@@ -93,6 +99,43 @@ may_badge(const char *text)
 						  strcasestr(at, "leave") != NULL);
 }
 
+static bool
+is_token_character(char c)
+{
+	return isalnum((unsigned char) c) || c == '-' || c == '_' || c == '.';
+}
+
+/* A copy without what begins as tokens do and is so long at least. */
+static char *
+redact(const char *text, int shortest)
+{
+	char	   *copy = pstrdup(text);
+	char	   *at = copy;
+
+	while ((at = strpbrk(at, "we")) != NULL)
+	{
+		if (strncmp(at, "wdn_", 4) == 0 || strncmp(at, "eyJ", 3) == 0)
+		{
+			char	   *end = at;
+
+			while (is_token_character(*end))
+				end++;
+			if (end - at >= shortest)
+				memset(at + 4, '*', (size_t) (end - at - 4));
+			at = end;
+		}
+		else
+			at++;
+	}
+	return copy;
+}
+
+char *
+warden_identity_redact(const char *text)
+{
+	return redact(text, SHORTEST_TOKEN);
+}
+
 /*
  * pgaudit's line, from the object's name on: its statement is a CSV field, in
  * which quotes are doubled, and its parameters follow.  The five fields before
@@ -114,7 +157,33 @@ fields_of_pgaudit(char *message)
 	return message;
 }
 
-/* Cuts a quoted statement, or listed parameters, off a part of the message. */
+/* "$1 = 'x', ...", in whatever language what stands before it is. */
+static char *
+listed_parameters(char *message)
+{
+	char	   *dollar = message;
+
+	while ((dollar = strchr(dollar, '$')) != NULL)
+	{
+		size_t		digits = strspn(dollar + 1, "0123456789");
+
+		if (digits > 0 && strncmp(dollar + 1 + digits, " = ", 3) == 0)
+			return dollar;
+		dollar++;
+	}
+	return NULL;
+}
+
+static char *
+first_of(char *a, char *b)
+{
+	return a == NULL || (b != NULL && b < a) ? b : a;
+}
+
+/*
+ * Cuts a quoted statement, or listed parameters, off a part of the message.
+ * Errors of input quote single words besides, as far as they got.
+ */
 static void
 hide_part(char **part, const char *statement)
 {
@@ -124,11 +193,12 @@ hide_part(char **part, const char *statement)
 		return;
 	quoted = fields_of_pgaudit(*part);
 	if (quoted == NULL)
-		quoted = strstr(*part, statement);
-	if (quoted == NULL)
-		quoted = strcasestr(*part, "parameters: ");
+		quoted = first_of(strstr(*part, statement),
+						  first_of(strcasestr(*part, "parameters: "),
+								   listed_parameters(*part)));
 	if (quoted != NULL)
 		*part = psprintf("%.*s%s", (int) (quoted - *part), *part, HIDDEN);
+	*part = redact(*part, SHORTEST_PIECE);
 }
 
 /* The client gets the cut text as well; it has the rest. */
@@ -152,37 +222,6 @@ hide_credentials(ErrorData *edata)
 	}
 	if (prev_emit_log != NULL)
 		prev_emit_log(edata);
-}
-
-static bool
-is_token_character(char c)
-{
-	return isalnum((unsigned char) c) || c == '-' || c == '_' || c == '.';
-}
-
-char *
-warden_identity_redact(const char *text)
-{
-	char	   *copy = pstrdup(text);
-	char	   *at = copy;
-
-	while ((at = strpbrk(at, "we")) != NULL)
-	{
-		if (strncmp(at, "wdn_", 4) == 0 || strncmp(at, "eyJ", 3) == 0)
-		{
-			char	   *end = at;
-
-			while (is_token_character(*end))
-				end++;
-			/* Shorter runs are words that happen to begin like that. */
-			if (end - at >= 40)
-				memset(at + 4, '*', (size_t) (end - at - 4));
-			at = end;
-		}
-		else
-			at++;
-	}
-	return copy;
 }
 
 void
