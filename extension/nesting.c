@@ -75,11 +75,33 @@ warden_nesting_leave_query(const WardenForeignKey *saved)
 		SetUserIdAndSecContext(saved->userid, saved->sec_context);
 }
 
+/* A cursor that PL code opened has a portal too, with a text of its own. */
+static bool
+clients_own_portal(void)
+{
+	return debug_query_string != NULL && ActivePortal->sourceText != NULL &&
+		strcmp(debug_query_string, ActivePortal->sourceText) == 0;
+}
+
+/*
+ * Functions in the arguments of EXECUTE, in the checks of bind parameters and
+ * in what the planner evaluates run before a statement does: nothing is counted
+ * around them.  Their cursors can be seen and have another text; the portals of
+ * EXECUTE and of the simple protocol can not.  Without a text it is a Sync.
+ */
+static bool
+opened_by_function(void)
+{
+	return ActivePortal->visible && debug_query_string != NULL &&
+		!clients_own_portal();
+}
+
 bool
 warden_nesting_toplevel(const PlannedStmt *pstmt)
 {
 	return depth == 0 && ActivePortal != NULL &&
-		list_member_ptr(ActivePortal->stmts, (void *) pstmt);
+		list_member_ptr(ActivePortal->stmts, (void *) pstmt) &&
+		!opened_by_function();
 }
 
 /* How often does a raw statement call the function itself, and is it there? */
@@ -235,14 +257,6 @@ portal_calls(const char *name, const FmgrInfo *function)
 	return calls > 0 &&
 		plan_calls(ActivePortal->queryDesc->plannedstmt,
 				   function->fn_oid) <= calls;
-}
-
-/* A cursor that PL code opened has a portal too, with a text of its own. */
-static bool
-clients_own_portal(void)
-{
-	return debug_query_string != NULL && ActivePortal->sourceText != NULL &&
-		strcmp(debug_query_string, ActivePortal->sourceText) == 0;
 }
 
 /*

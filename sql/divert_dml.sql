@@ -20,6 +20,13 @@ CREATE RULE instead AS ON UPDATE TO regress_shop.ruled DO INSTEAD
 	INSERT INTO regress_shop.log VALUES ('instead');
 CREATE FUNCTION regress_shop.write() RETURNS int LANGUAGE plpgsql AS
 	$$BEGIN DELETE FROM regress_shop.items; RETURN 1; END$$;
+CREATE FUNCTION regress_shop.write_by_cursor() RETURNS int LANGUAGE plpgsql AS
+	$$DECLARE c refcursor; n int;
+	BEGIN
+		OPEN c FOR EXECUTE 'DELETE FROM regress_shop.items RETURNING id';
+		FETCH c INTO n;
+		RETURN n;
+	END$$;
 CREATE SEQUENCE regress_shop.seq;
 INSERT INTO regress_shop.items SELECT i, 'item ' || i, 10 * i FROM generate_series(1, 5) i;
 GRANT SELECT ON regress_shop.items, regress_shop.cheap, regress_shop.ruled TO regress_bot;
@@ -55,6 +62,10 @@ DROP SCHEMA warden;
 CREATE TABLE warden.mine (id int);
 CREATE TABLE regress_shop.copy AS EXECUTE nothing;
 SELECT regress_shop.write();
+SELECT regress_shop.write_by_cursor();
+PREPARE number (int) AS SELECT $1;
+EXECUTE number(regress_shop.write_by_cursor());
+DEALLOCATE number;
 DO $$BEGIN DELETE FROM regress_shop.items; END$$;
 EXPLAIN ANALYZE DELETE FROM regress_shop.items;
 EXPLAIN DELETE FROM regress_shop.secret;
