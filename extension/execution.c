@@ -389,10 +389,15 @@ void
 warden_execution_utility_intent(const PlannedStmt *pstmt, const char *source,
 								ParamListInfo params)
 {
+	WardenClass class = warden_principal_current()->class;
+
 	/* Ending a transaction costs nothing: no budget must keep it from that. */
-	if (warden_principal_current()->class == WARDEN_CLASS_AGENT &&
-		!IsA(pstmt->utilityStmt, TransactionStmt))
+	if (IsA(pstmt->utilityStmt, TransactionStmt))
+		;
+	else if (class == WARDEN_CLASS_AGENT)
 		warden_identity_apply_limits();
+	else if (class == WARDEN_CLASS_OBSERVED)
+		warden_identity_claim();
 	record_intent(pstmt, source, params);
 	warden_identity_facts()->truncated = false;
 	audited = NULL;
@@ -588,6 +593,27 @@ warden_execution_observe(const char *what)
 }
 
 /*
+ * A call by the fastpath protocol has neither a plan nor a portal, and nobody
+ * says when it is over.  So its outcome is known at once, and held back like
+ * any other until its message has ended: an error takes its place.
+ */
+void
+warden_execution_observe_call(const char *function)
+{
+	WardenIntent intent = {0};
+
+	close_audited();
+	warden_identity_claim();
+	warden_plan_reads_begin();
+	intent.statement = psprintf("function call: %s", function);
+	intent.command = "FUNCTION CALL";
+	warden_audit_intent(&intent);
+	warden_audit_outcome("ok", 0,
+						 "would have been refused: the fastpath protocol",
+						 0, 0);
+}
+
+/*
  * An observed agent's statement runs as before; its record says what it would
  * have met.
  */
@@ -598,6 +624,7 @@ start_observed(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 
 	if (warden_nesting_toplevel(pstmt))
 	{
+		warden_identity_claim();
 		record_intent(pstmt, queryDesc->sourceText, queryDesc->params);
 		audited = queryDesc;
 		observation = is_write(pstmt) ? "would have been diverted" : NULL;
@@ -779,6 +806,8 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 			(warden_principal_current()->class == WARDEN_CLASS_AGENT ||
 			 warden_principal_current()->class == WARDEN_CLASS_OBSERVED))
 			record_continuation(queryDesc);
+		if (warden_principal_current()->class == WARDEN_CLASS_OBSERVED)
+			(void) warden_identity_current();
 		if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
 		{
 			/* Nothing comes here that writes; if a new path did, it ends. */

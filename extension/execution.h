@@ -48,6 +48,9 @@ extern void warden_execution_utility_done(const char *outcome, uint64 rows,
  * first note stays.  "what" is a constant. */
 extern void warden_execution_observe(const char *what);
 
+/* Records an observed agent's call by the fastpath protocol. */
+extern void warden_execution_observe_call(const char *function);
+
 /*
  * The statement has failed: returns how many rows it had sent, and whether its
  * text may hold a secret.  Reads no catalog.

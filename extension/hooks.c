@@ -213,6 +213,14 @@ check_drop_extension(Oid extension)
  * The fastpath protocol calls a function with no portal around it, and unlike
  * binding a parameter of a domain type, with no error context either.
  */
+static bool
+is_fastpath_call(void)
+{
+	return ActivePortal == NULL && error_context_stack == NULL &&
+		!warden_nesting_inside() && !IsParallelWorker() &&
+		!warden_planning_active();
+}
+
 static void
 check_function_execution(Oid funcid)
 {
@@ -228,14 +236,18 @@ check_function_execution(Oid funcid)
 		warden_function_gate_check_masked(funcid);
 		return;
 	}
-	if (ActivePortal == NULL && error_context_stack == NULL &&
-		!warden_nesting_inside() &&
-		principal->class != WARDEN_CLASS_OBSERVED &&
-		!IsParallelWorker() && !warden_planning_active())
+	if (unlikely(is_fastpath_call()))
+	{
+		if (principal->class == WARDEN_CLASS_OBSERVED)
+		{
+			warden_execution_observe_call(warden_function_gate_name(funcid));
+			return;
+		}
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 				 errmsg("the fastpath protocol is not permitted to governed roles"),
 				 errhint("Send SELECT function(...) instead.")));
+	}
 	if (principal->class == WARDEN_CLASS_AGENT)
 		warden_function_gate_check(funcid);
 	else if (principal->class == WARDEN_CLASS_OBSERVED &&

@@ -61,6 +61,13 @@ extern void warden_identity_apply_limits(void);
  */
 extern void warden_identity_recheck(void);
 
+/*
+ * Of an observed agent's login, which has no limits: says that it acts now, so
+ * that switching its agent off ends the statement, and raises WD001 where that
+ * has happened.
+ */
+extern void warden_identity_claim(void);
+
 /* The same limits, without counting, for a statement below another. */
 extern void warden_identity_keep_limits(void);
 

@@ -141,6 +141,13 @@ claim_direct_agent(void)
 	return agent;
 }
 
+void
+warden_identity_claim(void)
+{
+	if (!IsParallelWorker())
+		(void) claim_direct_agent();
+}
+
 /* The rows of the registry by which the backend was bound, as they are now. */
 static bool
 still_accepted(const WardenBinding *binding)
@@ -223,6 +230,9 @@ out_of_time(void)
 		warden_binding_direct_agent();
 	int			limit = agent->statement_timeout;
 
+	/* What is only observed has no limits. */
+	if (warden_principal_cached()->class != WARDEN_CLASS_AGENT)
+		return false;
 	if (StatementTimeout > 0 && (limit == 0 || StatementTimeout < limit))
 		limit = StatementTimeout;
 	return limit > 0 &&
