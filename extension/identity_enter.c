@@ -91,6 +91,13 @@ require_gateway(FunctionCallInfo fcinfo)
 	require_lone_statement();
 }
 
+/* Log lines and audit views show it: no control characters. */
+static bool
+is_control(char c)
+{
+	return (unsigned char) c < ' ' || c == 0x7f;
+}
+
 /* Text of a request: short, printable. */
 static const char *
 request_text(const char *name, JsonbValue *value)
@@ -109,8 +116,7 @@ request_text(const char *name, JsonbValue *value)
 	text = pnstrdup(value->val.string.val, value->val.string.len);
 	for (p = text; *p; p++)
 	{
-		/* Log lines and audit views show it: no control characters. */
-		if ((unsigned char) *p < ' ' || *p == 0x7f)
+		if (is_control(*p))
 			*p = ' ';
 	}
 	return text;
@@ -257,6 +263,15 @@ refuse_person(const char *message, const char *hint)
 			 errmsg("%s", message), errhint("%s", hint)));
 }
 
+/* A pattern would match more than a name: what looks like two lines, say. */
+static bool
+is_name(const char *person)
+{
+	while (*person != '\0' && !is_control(*person))
+		person++;
+	return *person == '\0';
+}
+
 /* Whom the agent acts for; *asserted where only the request says so. */
 static const char *
 choose_person(const WardenToken *token, const WardenAgent *agent,
@@ -278,7 +293,7 @@ choose_person(const WardenToken *token, const WardenAgent *agent,
 						  "Name the person in on_behalf_of.");
 		return "";
 	}
-	if (strlen(requested) >= WARDEN_PERSON_SIZE ||
+	if (strlen(requested) >= WARDEN_PERSON_SIZE || !is_name(requested) ||
 		!warden_store_delegated(agent->agent, requested))
 		refuse_person("this agent may not act for that person",
 					  "An administrator can allow it with warden.allow_delegation().");
