@@ -837,7 +837,10 @@ warden_execution_run(const WardenPrincipal *principal, EXECUTOR_RUN_ARGS,
 	 * messages have come, and with plan and parameters.
 	 */
 	if (warden_identity_badged())
+	{
 		queryDesc->totaltime = NULL;
+		secret_statement = false;
+	}
 }
 
 void
@@ -950,6 +953,7 @@ warden_execution_failed(bool *secret)
 	uint64		rows = rows_sent;
 
 	*secret = secret_statement;
+	secret_statement = false;
 	if (audited != NULL && !warden_audit_unsettled())
 	{
 		/* Its portal waits, and another statement fails. */

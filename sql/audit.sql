@@ -143,6 +143,24 @@ BEGIN;
 SELECT warden.enter('wdn_nonsense', 'ann', '{}', 'k');
 ROLLBACK;
 
+-- Only the text of enter and leave is left out, not that of what comes next.
+BEGIN;
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+\o /dev/null
+SELECT warden.leave('k');
+\o
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+SELEC after;
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+SELECT warden.leave('not the key');
+ROLLBACK TO a;
+SELECT warden.enter(:'token', 'ann', '{}', 'k');
+SELEC again;
+ROLLBACK;
+
 \c - regress_audit_reader
 SELECT warden.flush_audit();
 SELECT agent, on_behalf_of, db_role, login_role, session_id, request_id, tool,
@@ -156,7 +174,7 @@ SELECT kind, command, rows, duration_us >= 0 AS timed, outcome, sqlstate,
 	FROM warden.audit_log
 	WHERE agent = 'audited' AND login_role = 'regress_audit_bot' ORDER BY id;
 SELECT kind, command, statement, outcome, sqlstate FROM warden.audit_log
-	WHERE login_role = 'regress_audit_gate' AND kind = 'failure';
+	WHERE login_role = 'regress_audit_gate' AND kind = 'failure' ORDER BY id;
 SELECT column_name, mask, clear, count(*) FROM warden.audit_columns
 	WHERE agent = 'audited' GROUP BY 1, 2, 3;
 SELECT agent, statements > 10 AS many, diverted, refused, errors, unknown,
