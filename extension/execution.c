@@ -20,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/prepare.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
@@ -590,6 +591,18 @@ warden_execution_observe(const char *what)
 {
 	if (observation == NULL && warden_audit_open())
 		observation = what;
+}
+
+void
+warden_execution_observe_refusal(const char *message)
+{
+	static char note[200];
+
+	if (observation != NULL || !warden_audit_open())
+		return;
+	snprintf(note, sizeof(note), "would have been refused: %s", message);
+	note[pg_mbcliplen(note, (int) strlen(note), sizeof(note) - 1)] = '\0';
+	observation = note;
 }
 
 /*

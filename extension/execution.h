@@ -48,6 +48,9 @@ extern void warden_execution_utility_done(const char *outcome, uint64 rows,
  * first note stays.  "what" is a constant. */
 extern void warden_execution_observe(const char *what);
 
+/* The same of a refusal by that message, which is copied. */
+extern void warden_execution_observe_refusal(const char *message);
+
 /* Records an observed agent's call by the fastpath protocol. */
 extern void warden_execution_observe_call(const char *function);
 

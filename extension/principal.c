@@ -7,7 +7,8 @@
  * - The strictest label wins; superusers inherit no label.
  * - A bound backend is an agent whatever the labels say.
  * - Nothing but a top-level statement of a person whose own login is not
- *	 governed can change the role while governed (the check hooks).
+ *	 governed can change the role while governed (the check hooks), unless it
+ *	 is only observed.
  * - Whenever the answer could change, cached plans are reset: a plan made
  *	 for one principal must not be reused for another.
  *-------------------------------------------------------------------------
@@ -734,7 +735,8 @@ warden_principal_refuse_replication(const char *user)
 /*
  * Whether "role" or "session_authorization" may change now.  Restoring the
  * old value at the end of a transaction does not come here.  What a start-up
- * packet sets is looked at when the backend first acts.
+ * packet sets is looked at when the backend first acts.  An observed agent does
+ * what it did before; its login's label goes with it to whichever role.
  */
 static bool
 role_change_permitted(GucSource source)
@@ -744,7 +746,8 @@ role_change_permitted(GucSource source)
 		warden_principal_allow_role_change || internal_depth > 0)
 		return true;
 	return !warden_principal_hold_role &&
-		warden_principal_current()->class == WARDEN_CLASS_NONE;
+		(warden_principal_current()->class == WARDEN_CLASS_NONE ||
+		 warden_principal_current()->class == WARDEN_CLASS_OBSERVED);
 }
 
 static bool

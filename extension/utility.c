@@ -287,13 +287,42 @@ govern_masked(WardenUtility *u, const WardenPrincipal *principal)
 		run_nested(u);
 }
 
+/*
+ * What else an agent would have been told of a statement that runs for it.  The
+ * check holds nothing that a rollback would have to give back.
+ */
+static void
+observe_refusal(Node *stmt, const WardenPrincipal *principal, bool toplevel)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		change_role;
+
+	PG_TRY();
+	{
+		warden_utility_check_run(stmt, principal, toplevel, &change_role);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (strcmp(warden_audit_word(error->sqlerrcode), "refused") != 0)
+			PG_RE_THROW();
+		FlushErrorState();
+		warden_execution_observe_refusal(error->message);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
 /* Runs it and records what an agent would have met. */
 static void
-observe(WardenUtility *u)
+observe(WardenUtility *u, const WardenPrincipal *principal)
 {
 	Node	   *stmt = u->pstmt->utilityStmt;
-	bool		recorded = warden_nesting_toplevel(u->pstmt) &&
-		is_recorded(stmt);
+	bool		toplevel = warden_nesting_toplevel(u->pstmt);
+	bool		recorded = toplevel && is_recorded(stmt);
 	const char *reason;
 	const char *hint;
 
@@ -302,6 +331,7 @@ observe(WardenUtility *u)
 	switch (warden_utility_verdict(stmt, &reason, &hint))
 	{
 		case WARDEN_RUN:
+			observe_refusal(stmt, principal, toplevel);
 			break;
 		case WARDEN_DIVERT:
 			warden_execution_observe("would have been diverted");
@@ -375,7 +405,7 @@ warden_utility_govern(WardenUtility *u, const WardenPrincipal *principal)
 			govern_masked(u, &self);
 			break;
 		case WARDEN_CLASS_OBSERVED:
-			observe(u);
+			observe(u, &self);
 			break;
 		default:
 			run_statement(u);

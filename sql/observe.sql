@@ -1,7 +1,10 @@
 -- The class "agent, observe": everything runs as before, and the audit trail
 -- says what an agent would have met.
+\set superuser :USER
 SET client_min_messages = warning;
 CREATE ROLE regress_observed LOGIN;
+CREATE ROLE regress_observed_owner;
+GRANT regress_observed_owner TO regress_observed;
 CREATE SCHEMA obs;
 CREATE TABLE obs.person (id int PRIMARY KEY, ssn text, n int);
 INSERT INTO obs.person VALUES (1, '078-05-4801', 1), (2, '111-22-2210', 2);
@@ -32,6 +35,23 @@ END
 $$;
 SELECT command, masked_columns, outcome, sqlstate, message FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' ORDER BY id;
 
+-- As a login: it stays observed in whichever role it takes, and what an agent
+-- may not do with statements that it may send is noted as well.
+\c - regress_observed
+SET ROLE regress_observed_owner;
+SELECT current_user;
+SELECT set_config('role', 'none', false);
+SELECT current_user;
+SET work_mem = '8MB';
+SET search_path = obs;
+SET client_min_messages = error;
+DISCARD PLANS;
+PREPARE TRANSACTION 'regress_observed';
+\c - :superuser
+SET client_min_messages = warning;
+SELECT warden.flush_audit();
+SELECT db_role, command, outcome, message FROM warden.audit_log WHERE login_role = 'regress_observed' ORDER BY id;
+
 DROP SCHEMA obs CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_observed IS NULL;
-DROP ROLE regress_observed;
+DROP ROLE regress_observed, regress_observed_owner;
