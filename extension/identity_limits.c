@@ -95,14 +95,14 @@ static void
 spend_statement(const WardenAgent *agent, const char *person)
 {
 	if ((agent->statements_per_hour > 0 || agent->rows_per_hour > 0) &&
-		!warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 1, 0,
+		!warden_shared_spend(agent->agent, NULL, 1, 0,
 							 agent->statements_per_hour,
 							 agent->rows_per_hour))
 		refuse_budget("hourly budget", "agent");
 	if (person[0] != '\0' &&
 		(agent->person_statements_per_hour > 0 ||
 		 agent->person_rows_per_hour > 0) &&
-		!warden_shared_spend(WARDEN_SPENDER_PERSON, person, 1, 0,
+		!warden_shared_spend(agent->agent, person, 1, 0,
 							 agent->person_statements_per_hour,
 							 agent->person_rows_per_hour))
 		refuse_budget("hourly budget", "person");
@@ -265,11 +265,11 @@ count_rows(uint64 rows, const char *person)
 		warden_binding_direct_agent();
 
 	if (agent->rows_per_hour > 0)
-		(void) warden_shared_spend(WARDEN_SPENDER_AGENT, agent->agent, 0,
-								   (int64) rows, 0, 0);
+		(void) warden_shared_spend(agent->agent, NULL, 0, (int64) rows,
+								   0, 0);
 	if (agent->person_rows_per_hour > 0 && person[0] != '\0')
-		(void) warden_shared_spend(WARDEN_SPENDER_PERSON, person, 0,
-								   (int64) rows, 0, 0);
+		(void) warden_shared_spend(agent->agent, person, 0, (int64) rows,
+								   0, 0);
 }
 
 void

@@ -31,7 +31,16 @@
 #include "identity_store.h"
 
 #define TRANCHE			"warden identity"
-#define MAX_COUNTERS	8192
+#define MAX_COUNTERS	16384
+
+/* Of these, room that persons leave to agents. */
+#define AGENT_COUNTERS	1024
+
+/*
+ * Persons of an hour that one agent may bring: where a request names whom it is
+ * for, names are without end, and the others need counters, too.
+ */
+#define PERSONS_OF_AGENT	4096
 
 typedef struct Slot
 {
@@ -48,10 +57,16 @@ typedef struct SharedIdentity
 	Slot		slots[FLEXIBLE_ARRAY_MEMBER];
 } SharedIdentity;
 
+typedef enum Spender
+{
+	SPENDER_AGENT,
+	SPENDER_PERSON
+} Spender;
+
 typedef struct CounterKey
 {
 	Oid			database;
-	WardenSpender kind;
+	Spender		kind;
 	uint8		name[WARDEN_DIGEST_LENGTH];
 } CounterKey;
 
@@ -61,6 +76,7 @@ typedef struct Counter
 	int64		hour;
 	int64		statements;
 	int64		rows;
+	int			persons;		/* that an agent was the first to bring */
 } Counter;
 
 static SharedIdentity *shared = NULL;
@@ -311,37 +327,86 @@ forget_past_hours(int64 hour)
 	}
 }
 
-bool
-warden_shared_spend(WardenSpender kind, const char *name, int64 statements,
-					int64 rows, int64 statement_limit, int64 row_limit)
+static CounterKey
+counter_key(Spender kind, const char *name)
 {
 	CounterKey	key;
-	Counter    *counter;
-	int64		hour = GetCurrentTimestamp() / USECS_PER_HOUR;
-	bool		found;
-	bool		within = false;
 
 	memset(&key, 0, sizeof(key));
 	key.database = MyDatabaseId;
 	key.kind = kind;
 	warden_store_digest(name, strlen(name), key.name);
+	return key;
+}
 
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	counter = hash_search(counters, &key, HASH_ENTER_NULL, &found);
-	if (counter == NULL)
-	{
+/* The counter for this hour, or NULL; under the lock. */
+static Counter *
+find_counter(const CounterKey *key, int64 hour)
+{
+	Counter    *counter = hash_search(counters, key, HASH_FIND, NULL);
+
+	return counter != NULL && counter->hour == hour ? counter : NULL;
+}
+
+/* The same, made where there are fewer than "room"; under the lock. */
+static Counter *
+make_counter(const CounterKey *key, int64 hour, long room)
+{
+	Counter    *counter = find_counter(key, hour);
+
+	if (counter != NULL)
+		return counter;
+	if (hash_get_num_entries(counters) >= room)
 		forget_past_hours(hour);
-		counter = hash_search(counters, &key, HASH_ENTER_NULL, &found);
-	}
+	if (hash_get_num_entries(counters) >= room)
+		return NULL;
+	counter = hash_search(counters, key, HASH_ENTER_NULL, NULL);
+	if (counter == NULL)
+		return NULL;
+	counter->hour = hour;
+	counter->statements = 0;
+	counter->rows = 0;
+	counter->persons = 0;
+	return counter;
+}
+
+/* A person's counter, whom the agent may be the first to bring. */
+static Counter *
+make_person_counter(const CounterKey *key, const CounterKey *agent_key,
+					int64 hour)
+{
+	Counter    *counter = find_counter(key, hour);
+	Counter    *agent;
+
+	if (counter != NULL)
+		return counter;
+	agent = make_counter(agent_key, hour, MAX_COUNTERS);
+	if (agent == NULL || agent->persons >= PERSONS_OF_AGENT)
+		return NULL;
+	counter = make_counter(key, hour, MAX_COUNTERS - AGENT_COUNTERS);
+	if (counter != NULL)
+		agent->persons++;
+	return counter;
+}
+
+bool
+warden_shared_spend(const char *agent, const char *person, int64 statements,
+					int64 rows, int64 statement_limit, int64 row_limit)
+{
+	CounterKey	agent_key = counter_key(SPENDER_AGENT, agent);
+	CounterKey	person_key;
+	Counter    *counter;
+	int64		hour = GetCurrentTimestamp() / USECS_PER_HOUR;
+	bool		within = false;
+
+	if (person != NULL)
+		person_key = counter_key(SPENDER_PERSON, person);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	counter = person == NULL ? make_counter(&agent_key, hour, MAX_COUNTERS) :
+		make_person_counter(&person_key, &agent_key, hour);
 	/* No room to count in is no budget left. */
 	if (counter != NULL)
 	{
-		if (!found || counter->hour != hour)
-		{
-			counter->hour = hour;
-			counter->statements = 0;
-			counter->rows = 0;
-		}
 		counter->statements += statements;
 		counter->rows += rows;
 		within = (statement_limit == 0 ||

@@ -141,16 +141,11 @@ extern uint64 warden_shared_epoch(void);
 extern void warden_shared_advance(void);
 
 /*
- * Adds to this hour's counters of an agent or a person; false where one of
- * them is above its limit then.  A limit of 0 is none.
+ * Adds to this hour's counters of an agent, or of the person that it acts for
+ * where one is given; false where one of them is above its limit then.  A limit
+ * of 0 is none.
  */
-typedef enum WardenSpender
-{
-	WARDEN_SPENDER_AGENT,
-	WARDEN_SPENDER_PERSON
-} WardenSpender;
-
-extern bool warden_shared_spend(WardenSpender kind, const char *name,
+extern bool warden_shared_spend(const char *agent, const char *person,
 								int64 statements, int64 rows,
 								int64 statement_limit, int64 row_limit);
 

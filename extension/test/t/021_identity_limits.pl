@@ -203,6 +203,36 @@ warden_fails($node, 'gateway', call('SELECT 7', 'pia'), 'WD005',
     'then the person\'s budget is spent');
 warden_ok($node, 'gateway', call('SELECT 7', 'pit'), qr/^7$/m,
     'another person\'s is not');
+
+# Names that an agent makes up use no counters up but its own.
+my $socket = wire_connect($node, 'gateway');
+my $persons = 0;
+my @refused;
+while (!@refused && $persons < 20_000)
+{
+    my $calls = '';
+
+    foreach (1 .. 100)
+    {
+        foreach my $sql ('BEGIN',
+            "SELECT warden.enter('$token', 'p$persons', '{}', 'k')",
+            'SELECT 1', "SELECT warden.leave('k')", 'COMMIT')
+        {
+            $calls .= wire_statement('', $sql);
+        }
+        $persons++;
+    }
+    @refused = grep { /^\w{5}$/ }
+      wire_answers($socket, $calls . wire_message('S', ''));
+}
+is_deeply(\@refused, ['WD005'], 'persons without end');
+close $socket;
+configure('statements_per_hour = 1000', 'second');
+warden_ok($node, 'second_agent', 'SELECT 7', '7',
+    'another agent has a counter all the same');
+warden_ok($node, 'gateway', call('SELECT 7', 'paula', $other), qr/^7$/m,
+    'and persons of its own');
+configure('statements_per_hour = NULL', 'second');
 configure('person_statements_per_hour = NULL', $_) for ('support', 'second');
 
 # ---- a transaction that stays open -----------------------------------------
