@@ -239,12 +239,17 @@ note_retention(Verifier *v, const WardenRecord *record)
 		v->retired = NULL;
 }
 
-/* The whole is walked, and its first record is not the first one written. */
+/*
+ * The whole is walked, and its first record is not the first one written.  What
+ * that one says of the record before it an anchor can say as well.
+ */
 static void
 expect_retention(Verifier *v, const WardenRecord *record)
 {
 	uint8 prev[WARDEN_HASH_BYTES];
 
+	if (!v->whole || !v->linked || v->id != 0 || record_id(record) <= 1)
+		return;
 	(void) stored_hash(record, WARDEN_REC_PREV, prev);
 	v->id = record_id(record) - 1;
 	memcpy(v->hash, prev, WARDEN_HASH_BYTES);
@@ -265,8 +270,6 @@ check_record(Verifier *v, WardenRecord *record)
 	bool prev_is_right;
 	bool hash_is_right;
 
-	if (v->whole && v->linked && v->id == 0 && id > 1)
-		expect_retention(v, record);
 	if (v->linked && id > v->id + 1)
 		return report(v, v->id + 1, "removed",
 					  psprintf("the next record is " INT64_FORMAT, id));
@@ -348,7 +351,9 @@ walk(Verifier *v, int64 to, int64 anchor_id, const uint8 *anchor)
 			record_id(&record) > to)
 			break;
 		old = MemoryContextSwitchTo(per_record);
-		more = check_record(v, &record) && check_anchor(v, anchor_id, anchor);
+		expect_retention(v, &record);
+		more = check_anchor(v, anchor_id, anchor) &&
+			check_record(v, &record) && check_anchor(v, anchor_id, anchor);
 		MemoryContextSwitchTo(old);
 	}
 	/* the context stays while there is a problem: its text is in there */

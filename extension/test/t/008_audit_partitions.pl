@@ -103,6 +103,9 @@ my $bound = trail(
     qq{SELECT max(stored_at) FROM warden.audit_events
         WHERE tableoid = '$names[1]'::regclass});
 my $anchor = trail('SELECT warden.audit_head()');
+my $last = trail(
+    "SELECT id || ':' || encode(hash, 'hex') FROM warden.audit_events"
+      . " WHERE id = $counts[0]");
 is( $node->safe_psql('postgres',
         "SELECT warden.drop_audit_before('$bound')"),
     $counts[0], 'the parts that end before a time are dropped');
@@ -110,6 +113,11 @@ is( trail('SELECT min(id) FROM warden.audit_events'),
     $counts[0] + 1, 'and no more');
 is(trail("SELECT * FROM warden.verify_audit(anchor => '$anchor')"),
     '', 'the chain verifies from where that left it');
+is(trail("SELECT * FROM warden.verify_audit(anchor => '$last')"),
+    '', 'an anchor of the last record that went holds');
+is( trail("SELECT problem FROM warden.verify_audit(anchor =>"
+          . " '$counts[0]:' || repeat('0', 64))"),
+    'rewritten', 'or does not');
 is( trail(
         q{SELECT count(*) FROM warden.audit_log
            WHERE outcome = 'audit_dropped'}),
