@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "audit_fill.h"
 #include "audit_record.h"
+#include "identity.h"
 
 static void
 append_json_list(StringInfo line, ArrayType *array)
@@ -79,7 +80,7 @@ warden_audit_log_line(const WardenRecord *record)
 	int column;
 
 	initStringInfo(&line);
-	appendStringInfo(&line, "{\"node\":\"" UINT64_FORMAT "\"",
+	appendStringInfo(&line, WARDEN_LOG_RECORD "{\"node\":\"" UINT64_FORMAT "\"",
 					 GetSystemIdentifier());
 	for (column = WARDEN_REC_AT; column < WARDEN_REC_PREV; column++)
 	{
@@ -90,8 +91,6 @@ warden_audit_log_line(const WardenRecord *record)
 						  warden_record_column_type(column));
 	}
 	appendStringInfoChar(&line, '}');
-	ereport(LOG_SERVER_ONLY,
-			(errmsg_internal("pg_warden audit: %s", line.data),
-			 errhidestmt(true), errhidecontext(true)));
+	warden_identity_log(line.data);
 	pfree(line.data);
 }

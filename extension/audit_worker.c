@@ -42,6 +42,7 @@
 #include "audit_worker.h"
 #include "catalog.h"
 #include "guc.h"
+#include "identity.h"
 #include "warden.h"
 
 /* One transaction writes at most this much. */
@@ -379,6 +380,8 @@ static void
 log_head(bool leaving)
 {
 	TimestampTz now;
+	char *line;
+	char *hex;
 
 	if (warden_audit_head_interval <= 0 || !head.known ||
 		head.id == logged_head)
@@ -390,10 +393,12 @@ log_head(bool leaving)
 		return;
 	logged_head = head.id;
 	logged_at = now;
-	ereport(LOG,
-			(errmsg("audit head of database \"%s\": " INT64_FORMAT ":%s",
-					database_name, head.id,
-					warden_record_hex(head.hash, WARDEN_HASH_BYTES))));
+	hex = warden_record_hex(head.hash, WARDEN_HASH_BYTES);
+	line = psprintf(WARDEN_LOG_HEAD "\"%s\": " INT64_FORMAT ":%s", database_name,
+					head.id, hex);
+	warden_identity_log(line);
+	pfree(line);
+	pfree(hex);
 }
 
 /* The extension went away with records in the queue: nowhere to put them. */

@@ -95,6 +95,15 @@ extern char *warden_identity_redact(const char *text);
 /* The message holds a credential: the log shall not quote it. */
 extern void warden_identity_hide_statement(const char *text);
 
+/*
+ * Writes a line of the library's own to the server log, which begins with one
+ * of these; others that do are marked.
+ */
+#define WARDEN_LOG_RECORD	"pg_warden audit: "
+#define WARDEN_LOG_HEAD		"audit head of database "
+
+extern void warden_identity_log(const char *line);
+
 /* Was enter() or leave() called since this was asked last? */
 extern bool warden_identity_badged(void);
 

@@ -37,6 +37,12 @@ static emit_log_hook_type prev_emit_log = NULL;
  */
 static const char *hidden = NULL;
 
+/* What the library's own lines of the log begin with, and one is on its way. */
+static const char *const own_lines[] = {
+	WARDEN_LOG_RECORD, WARDEN_LOG_HEAD
+};
+static bool own_line = false;
+
 /* enter() or leave() was called, since somebody asked. */
 static bool badged = false;
 
@@ -201,11 +207,38 @@ hide_part(char **part, const char *statement)
 	*part = redact(*part, SHORTEST_PIECE);
 }
 
+/*
+ * Anybody's RAISE gets into the log.  Who reads the trail there must not take
+ * that for a record, nor for a head to compare with.
+ */
+static void
+disown(ErrorData *edata)
+{
+	int			i;
+
+	for (i = 0; i < (int) lengthof(own_lines); i++)
+	{
+		if (edata->message != NULL &&
+			strncmp(edata->message, own_lines[i], strlen(own_lines[i])) == 0)
+			edata->message = psprintf("not of pg_warden: %s", edata->message);
+	}
+}
+
 /* The client gets the cut text as well; it has the rest. */
 static void
 hide_credentials(ErrorData *edata)
 {
 	const char *statement = debug_query_string;
+
+	/* In those nothing is left to hide: they quote what records have. */
+	if (own_line)
+	{
+		own_line = false;
+		if (prev_emit_log != NULL)
+			prev_emit_log(edata);
+		return;
+	}
+	disown(edata);
 
 	/* pgaudit writes of some statements when others have begun. */
 	if (edata->message != NULL && fields_of_pgaudit(edata->message) != NULL &&
@@ -222,6 +255,16 @@ hide_credentials(ErrorData *edata)
 	}
 	if (prev_emit_log != NULL)
 		prev_emit_log(edata);
+}
+
+void
+warden_identity_log(const char *line)
+{
+	own_line = true;
+	ereport(LOG_SERVER_ONLY,
+			(errmsg_internal("%s", line), errhidestmt(true),
+			 errhidecontext(true)));
+	own_line = false;
 }
 
 void

@@ -61,6 +61,25 @@ like(
     'with node, agent, statement and columns, as JSON');
 like($lines[1], qr/"kind":"outcome".*"rows":1,.*"outcome":"ok"\}$/,
     'and the outcome');
+$offset = -s $standby->logfile;
+warden_ok($standby, 'support_agent', "$read /* wdn_ */", $masked,
+    'a statement that looks as if it had a credential in it');
+like(slurp_file($standby->logfile, $offset),
+    qr/audit: .*"statement":"[^"]* wdn_ .*"masked_columns":\[.*\}$/m,
+    'has a whole line');
+$offset = -s $standby->logfile;
+warden_ok($standby, 'support_agent', <<'SQL', qr//, 'lines of an agent');
+DO $$
+BEGIN
+    RAISE LOG 'pg_warden audit: {"node":"1","agent":"somebody else"}';
+    RAISE LOG 'audit head of database "postgres": 1:ab';
+END
+$$
+SQL
+unlike(
+    slurp_file($standby->logfile, $offset),
+    qr/LOG:  (?:pg_warden audit: \{"node":"1"|audit head of)/,
+    'do not look like those of the library');
 warden_fails(
     $standby, 'support_agent',
     q{UPDATE customers SET name = 'x' WHERE id = 1}, 'WD010',
