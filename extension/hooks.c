@@ -41,6 +41,7 @@
 #include "guc.h"
 #include "hooks.h"
 #include "kept_rows.h"
+#include "label_tree.h"
 #include "nesting.h"
 #include "pending.h"
 #include "planning.h"
@@ -256,6 +257,15 @@ check_function_execution(Oid funcid)
 }
 
 static void
+relation_dropping(Oid relid, int subId)
+{
+	if (subId == 0)
+		warden_partition_check_drop(relid);
+	if (subId >= 0)
+		warden_label_tree_drop(relid, subId);
+}
+
+static void
 warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 					 int subId, void *arg)
 {
@@ -267,13 +277,15 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		warden_apply_check_object(access, classId, objectId, arg);
 	if (access == OAT_DROP && classId == ExtensionRelationId)
 		check_drop_extension(objectId);
-	else if (access == OAT_DROP && classId == RelationRelationId && subId == 0)
-		warden_partition_check_drop(objectId);
+	else if (access == OAT_DROP && classId == RelationRelationId)
+		relation_dropping(objectId, subId);
+	else if (access == OAT_POST_ALTER && classId == RelationRelationId)
+		warden_label_tree_altered(objectId, subId);
 	else if (access == OAT_POST_ALTER && classId == InheritsRelationId)
 	{
 		ObjectAccessPostAlter *alter = arg;
 
-		warden_policy_keep_labels(objectId, alter->auxiliary_id);
+		warden_label_tree_link(objectId, alter->auxiliary_id);
 	}
 	if (prev_object_access != NULL)
 		prev_object_access(access, classId, objectId, subId, arg);

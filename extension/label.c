@@ -547,14 +547,22 @@ warden_label_set_column(Oid relid, AttrNumber attnum, const char *label)
 	set_label(&address, label);
 }
 
+char *
+warden_label_of_column(Oid relid, AttrNumber attnum)
+{
+	ObjectAddress address;
+
+	ObjectAddressSubSet(address, RelationRelationId, relid, attnum);
+	return GetSecurityLabel(&address, WARDEN_PROVIDER);
+}
+
 void
 warden_label_keep(Oid relid, AttrNumber attnum, const char *label)
 {
 	ObjectAddress address;
 
 	ObjectAddressSubSet(address, RelationRelationId, relid, attnum);
-	if (GetSecurityLabel(&address, WARDEN_PROVIDER) == NULL)
-		SetSecurityLabel(&address, WARDEN_PROVIDER, label);
+	SetSecurityLabel(&address, WARDEN_PROVIDER, label);
 }
 
 static void

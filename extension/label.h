@@ -23,9 +23,13 @@ extern void warden_label_set_role(Oid roleid, const char *label);
 extern void warden_label_set_column(Oid relid, AttrNumber attnum,
 									const char *label);
 
-/* Gives a column the label unless it has one; nothing is asked or recorded. */
+/* Gives a column the label that it had through others; nothing is asked or
+ * recorded. */
 extern void warden_label_keep(Oid relid, AttrNumber attnum,
 							  const char *label);
+
+/* The label that a column has of its own, NULL when it has none. */
+extern char *warden_label_of_column(Oid relid, AttrNumber attnum);
 
 /* The label of a role, NULL when it has none. */
 extern char *warden_label_of_role(Oid roleid);

@@ -758,12 +758,25 @@ parents_of(Oid relid)
 	return result;
 }
 
+List *
+warden_policy_neighbours(Oid relid)
+{
+	List	   *result = parents_of(relid);
+	List	   *children;
+
+	if (!has_subclass(relid))
+		return result;
+	children = find_inheritance_children_extended(relid, false, NoLock, NULL,
+												  NULL);
+	return list_concat_unique_oid(result, children);
+}
+
 /*
  * Parents of parents, children of children, and the other parents of those: a
  * value can be read through any of them.  The list grows under the loop.
  */
 List *
-warden_policy_tree(Oid relid)
+warden_policy_tree_without(Oid relid, Oid left_out)
 {
 	List	   *tree = list_make1_oid(relid);
 	int			i;
@@ -772,13 +785,16 @@ warden_policy_tree(Oid relid)
 	{
 		Oid			member = list_nth_oid(tree, i);
 
-		tree = list_concat_unique_oid(tree, parents_of(member));
-		if (has_subclass(member))
-			tree = list_concat_unique_oid(tree,
-										  find_inheritance_children(member,
-																	NoLock));
+		tree = list_concat_unique_oid(tree, warden_policy_neighbours(member));
+		tree = list_delete_oid(tree, left_out);
 	}
 	return tree;
+}
+
+List *
+warden_policy_tree(Oid relid)
+{
+	return warden_policy_tree_without(relid, InvalidOid);
 }
 
 /* Does the expression use a column of rel that is labelled, by its name? */
@@ -975,35 +991,6 @@ warden_policy_column(Oid relid, AttrNumber attnum)
 	if (relation == NULL)
 		return NULL;
 	return find_column((WardenRelation *) relation, attnum);
-}
-
-/*
- * Called as the link between the two is made or removed, before the command
- * sees its own change: a link that is still there is being removed.  What the
- * parent's tree said of the child's columns becomes labels of its own.
- */
-void
-warden_policy_keep_labels(Oid child, Oid parent)
-{
-	const WardenRelation *policy;
-	int			i;
-
-	if (!warden_catalog_installed() ||
-		!list_member_oid(parents_of(child), parent))
-		return;
-	policy = warden_policy_relation(parent);
-	for (i = 0; policy != NULL && i < policy->ncolumns; i++)
-	{
-		char	   *name = get_attname(parent, policy->columns[i].attnum, true);
-		AttrNumber	attnum = name != NULL ? get_attnum(child, name) :
-			InvalidAttrNumber;
-
-		if (attnum > 0)
-			warden_label_keep(child, attnum,
-							  policy->columns[i].untrusted ?
-							  psprintf("%s, untrusted", policy->columns[i].type) :
-							  policy->columns[i].type);
-	}
 }
 
 /* ----------------------------------------------------------------------

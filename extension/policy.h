@@ -90,15 +90,19 @@ extern void warden_policy_each_mask(const char *type,
 /* OIDs of relid, its inheritance ancestors and its descendants. */
 extern List *warden_policy_tree(Oid relid);
 
+/* The same as if "left_out" were not there. */
+extern List *warden_policy_tree_without(Oid relid, Oid left_out);
+
+/* A relation's parents and children; one that is being detached is among them
+ * to the end. */
+extern List *warden_policy_neighbours(Oid relid);
+
 /* The relation whose relcache message means "policy changed"; plans depend on
  * it. InvalidOid when the extension is not installed here. */
 extern Oid	warden_policy_anchor(void);
 
 /* The same without a lookup, for invalidation callbacks. */
 extern Oid	warden_policy_known_anchor(void);
-
-/* Labels that a relation had through its parent become its own. */
-extern void warden_policy_keep_labels(Oid child, Oid parent);
 
 /* Tell every backend that policy changed (labels: relid's whole tree). */
 extern void warden_policy_changed(void);

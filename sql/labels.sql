@@ -279,6 +279,55 @@ SELECT * FROM tree_low;
 SELECT * FROM grandchild;
 RESET ROLE;
 
+-- a label outlives the relation, the column or the expression that it came
+-- through, whatever of its tree stays
+CREATE TABLE parts (id int, ssn text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (2);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (2) TO (3);
+CREATE TABLE parts_3 PARTITION OF parts FOR VALUES FROM (3) TO (4);
+INSERT INTO parts VALUES (1, '078-05-4801'), (2, '111-22-2210'), (3, '222-33-4444');
+GRANT SELECT ON parts TO regress_plain;
+SECURITY LABEL FOR warden ON COLUMN parts_1.ssn IS 'ssn, untrusted';
+ALTER TABLE parts DETACH PARTITION parts_1;
+SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%parts%' ORDER BY 1;
+ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES FROM (1) TO (2);
+SELECT warden.label_column('parts', 'ssn', NULL);
+DROP TABLE parts_1;
+SET ROLE regress_plain;
+SELECT * FROM parts;
+RESET ROLE;
+-- 'none' is no label that hides
+SECURITY LABEL FOR warden ON COLUMN parts_2.ssn IS 'none';
+ALTER TABLE parts DETACH PARTITION parts_2;
+SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%parts%' ORDER BY 1;
+-- partitions that go with their root leave nothing
+DROP TABLE parts, parts_2;
+SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%parts%' ORDER BY 1;
+CREATE TABLE top (id int, ssn text, code text);
+CREATE TABLE inherits () INHERITS (top);
+CREATE TABLE repeats (code text) INHERITS (top);
+INSERT INTO inherits VALUES (1, '078-05-4801', 'a');
+INSERT INTO repeats VALUES (2, '111-22-2210', 'b');
+GRANT SELECT ON inherits, repeats TO regress_plain;
+SECURITY LABEL FOR warden ON COLUMN top.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN top.code IS 'full';
+ALTER TABLE ONLY top DROP COLUMN ssn;
+ALTER TABLE top DROP COLUMN code;
+SET ROLE regress_plain;
+SELECT * FROM inherits;
+SELECT * FROM repeats;
+RESET ROLE;
+CREATE TABLE computed (ssn text, area text GENERATED ALWAYS AS (left(ssn, 3)) STORED,
+    size int GENERATED ALWAYS AS (1) STORED);
+INSERT INTO computed VALUES ('078-05-4801');
+GRANT SELECT ON computed TO regress_plain;
+SECURITY LABEL FOR warden ON COLUMN computed.ssn IS 'ssn';
+ALTER TABLE computed ALTER area DROP EXPRESSION, ALTER size DROP EXPRESSION,
+    DROP COLUMN ssn;
+SET ROLE regress_plain;
+SELECT * FROM computed;
+RESET ROLE;
+
 -- a renamed, moved or retyped column keeps its label; a new one of the same
 -- name has none, and the label of a dropped one is gone
 CREATE SCHEMA regress_elsewhere;

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ * label_tree.c
+ *	  Labels of an inheritance or partition tree while the tree changes.
+ *
+ * A label holds for the whole tree, wherever in it it was put.  So what takes
+ * a relation or a column out of the tree, which its owner may do, could take a
+ * label from others, which only warden_admin may: before it does, the label
+ * is given to what stays.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_inherits.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "catalog.h"
+#include "label.h"
+#include "label_tree.h"
+#include "policy.h"
+
+/* Is the column's own label enough for one that is to hide it, or is not? */
+static bool
+label_suffices(Oid relid, AttrNumber attnum, bool hides)
+{
+	char	   *label = warden_label_of_column(relid, attnum);
+	char	   *type;
+	bool		untrusted;
+
+	if (label == NULL)
+		return false;
+	warden_label_parse_column(label, &type, &untrusted);
+	return !hides || strcmp(type, "none") != 0;
+}
+
+/*
+ * The part of a tree that "start" stays in when "left_out" is gone keeps what
+ * the whole said of a column: one of its relations carries the label.  Mostly
+ * "start" has it, which takes no look at the rest.
+ */
+static void
+keep_column(Oid start, Oid left_out, const char *name,
+			const WardenColumn *column)
+{
+	bool		hides = strcmp(column->type, "none") != 0;
+	AttrNumber	attnum = get_attnum(start, name);
+	Oid			carrier = attnum > 0 ? start : InvalidOid;
+	ListCell   *lc;
+
+	if (attnum > 0 && label_suffices(start, attnum, hides))
+		return;
+	foreach(lc, warden_policy_tree_without(start, left_out))
+	{
+		attnum = get_attnum(lfirst_oid(lc), name);
+		if (attnum <= 0)
+			continue;
+		if (label_suffices(lfirst_oid(lc), attnum, hides))
+			return;
+		if (!OidIsValid(carrier))
+			carrier = lfirst_oid(lc);
+	}
+	if (OidIsValid(carrier))
+		warden_label_keep(carrier, get_attnum(carrier, name),
+						  column->untrusted ?
+						  psprintf("%s, untrusted", column->type) :
+						  column->type);
+}
+
+/* The same for every column that "source" has a label of, its own or not. */
+static void
+keep_columns(Oid start, Oid left_out, Oid source)
+{
+	const WardenRelation *policy = warden_policy_relation(source);
+	int			i;
+
+	for (i = 0; policy != NULL && i < policy->ncolumns; i++)
+	{
+		char	   *name = get_attname(source, policy->columns[i].attnum, true);
+
+		if (name != NULL)
+			keep_column(start, left_out, name, &policy->columns[i]);
+	}
+}
+
+static bool
+is_linked(Oid child, Oid parent)
+{
+	return list_member_oid(find_inheritance_children_extended(parent, false,
+															  NoLock, NULL,
+															  NULL),
+						   child);
+}
+
+/*
+ * Called as the link between the two is made or removed, before the command
+ * sees its own change: a link that is still there is being removed.  What the
+ * tree said of columns becomes labels of its two parts.
+ */
+void
+warden_label_tree_link(Oid child, Oid parent)
+{
+	if (!warden_catalog_installed() || !is_linked(child, parent))
+		return;
+	keep_columns(child, parent, child);
+	keep_columns(parent, child, parent);
+}
+
+/*
+ * Called before a relation (attnum 0) or a column of one is dropped.  Others of
+ * its tree may stay, or keep the column: what was hidden there by the label
+ * that goes stays hidden.
+ */
+void
+warden_label_tree_drop(Oid relid, AttrNumber attnum)
+{
+	const WardenColumn *column;
+	List	   *others;
+	ListCell   *lc;
+
+	if (relid < FirstNormalObjectId || !warden_catalog_installed())
+		return;
+	others = warden_policy_neighbours(relid);
+	if (others == NIL || warden_policy_relation(relid) == NULL)
+		return;
+	column = attnum != 0 ? warden_policy_column(relid, attnum) : NULL;
+	foreach(lc, others)
+	{
+		if (attnum == 0)
+			keep_columns(lfirst_oid(lc), relid, relid);
+		else if (column != NULL)
+			keep_column(lfirst_oid(lc), relid,
+						get_attname(relid, attnum, false), column);
+	}
+}
+
+/* Is the column a generated one, after what the command has written? */
+static bool
+is_generated_now(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = table_open(AttributeRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+	bool		result;
+
+	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber,
+				F_INT2EQ, Int16GetDatum(attnum));
+	scan = systable_beginscan(rel, AttributeRelidNumIndexId, true,
+							  SnapshotSelf, 2, keys);
+	tuple = systable_getnext(scan);
+	result = HeapTupleIsValid(tuple) &&
+		((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0';
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * Called after a column was altered, before the command sees it.  One that is
+ * generated no longer keeps the values that it was computed from.
+ */
+void
+warden_label_tree_altered(Oid relid, AttrNumber attnum)
+{
+	const WardenColumn *column;
+	Relation	rel;
+	bool		generated;
+
+	if (relid < FirstNormalObjectId || attnum <= 0 ||
+		!warden_catalog_installed())
+		return;
+	rel = relation_open(relid, NoLock);
+	generated = attnum <= RelationGetNumberOfAttributes(rel) &&
+		TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated != '\0';
+	relation_close(rel, NoLock);
+	if (!generated || is_generated_now(relid, attnum))
+		return;
+	column = warden_policy_column(relid, attnum);
+	if (column != NULL && warden_label_of_column(relid, attnum) == NULL)
+		warden_label_keep(relid, attnum, column->type);
+}
