@@ -91,6 +91,25 @@ keep_columns(Oid start, Oid left_out, Oid source)
 	}
 }
 
+/* Does "from" have a label for a column that has none in "to"? */
+static bool
+adds_labels(Oid from, Oid to)
+{
+	const WardenRelation *policy = warden_policy_relation(from);
+	int			i;
+
+	for (i = 0; policy != NULL && i < policy->ncolumns; i++)
+	{
+		char	   *name = get_attname(from, policy->columns[i].attnum, true);
+		AttrNumber	attnum = name != NULL ? get_attnum(to, name) :
+			InvalidAttrNumber;
+
+		if (attnum > 0 && warden_policy_column(to, attnum) == NULL)
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_linked(Oid child, Oid parent)
 {
@@ -100,18 +119,40 @@ is_linked(Oid child, Oid parent)
 						   child);
 }
 
+/* Nobody has plans or cursors for what this transaction has made. */
+static bool
+is_new(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	bool		result = rel->rd_createSubid != InvalidSubTransactionId;
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
 /*
  * Called as the link between the two is made or removed, before the command
  * sees its own change: a link that is still there is being removed.  What the
- * tree said of columns becomes labels of its two parts.
+ * tree said of columns becomes labels of its two parts.  A new link can bring
+ * labels to relations that the command does not touch, so it counts as their
+ * change.
  */
 void
 warden_label_tree_link(Oid child, Oid parent)
 {
-	if (!warden_catalog_installed() || !is_linked(child, parent))
+	if (!warden_catalog_installed())
 		return;
-	keep_columns(child, parent, child);
-	keep_columns(parent, child, parent);
+	if (is_linked(child, parent))
+	{
+		keep_columns(child, parent, child);
+		keep_columns(parent, child, parent);
+	}
+	else if (adds_labels(child, parent) ||
+			 (!is_new(child) && adds_labels(parent, child)))
+	{
+		warden_policy_label_changed(child);
+		warden_policy_label_changed(parent);
+	}
 }
 
 /*

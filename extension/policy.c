@@ -35,6 +35,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -1027,7 +1028,11 @@ on_relcache_change(Datum arg pg_attribute_unused(), Oid relid)
 		rules_stale = true;
 		relations_stale = true;
 		if (relid != InvalidOid && relid == label_anchor)
+		{
 			label_generation++;
+			/* A statement that was prepared is planned anew, not refused. */
+			ResetPlanCache();
+		}
 	}
 	else if (!relations_stale && watched != NULL &&
 			 hash_search(watched, &relid, HASH_FIND, NULL) != NULL)
