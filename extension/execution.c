@@ -719,22 +719,6 @@ warden_execution_start(const WardenPrincipal *principal,
  * Run, finish, end
  * ---------------------------------------------------------------------- */
 
-/*
- * The error that was caught, without what an integrity violation quotes of
- * stored rows: PL code could read it before it gets to the client.
- */
-static void
-rethrow_redacted(MemoryContext context)
-{
-	ErrorData  *edata;
-
-	MemoryContextSwitchTo(context);
-	edata = CopyErrorData();
-	FlushErrorState();
-	warden_write_gate_redact(edata);
-	ReThrowError(edata);
-}
-
 static void
 leave_run(int depth, const WardenForeignKey *saved)
 {
@@ -760,7 +744,7 @@ run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 	PG_CATCH();
 	{
 		leave_run(depth, &saved);
-		rethrow_redacted(context);
+		warden_write_gate_rethrow(context);
 	}
 	PG_END_TRY();
 	leave_run(depth, &saved);
@@ -877,7 +861,7 @@ warden_execution_finish(QueryDesc *queryDesc, ExecutorFinish_hook_type next)
 	PG_CATCH();
 	{
 		leave_run(depth, &saved);
-		rethrow_redacted(context);
+		warden_write_gate_rethrow(context);
 	}
 	PG_END_TRY();
 	leave_run(depth, &saved);

@@ -107,21 +107,27 @@ is_transparent(Node *stmt)
 		IsA(stmt, FetchStmt);
 }
 
-/* Runs it as something that statements below it are nested in. */
+/*
+ * Runs it as something that statements below it are nested in.  SET
+ * CONSTRAINTS checks rows, and so does what builds an index or reads a file.
+ */
 static void
 run_nested(WardenUtility *u)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			depth = warden_nesting_enter();
 
 	PG_TRY();
 	{
 		run_statement(u);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		warden_nesting_restore(depth);
+		warden_write_gate_rethrow(context);
 	}
 	PG_END_TRY();
+	warden_nesting_restore(depth);
 }
 
 /* A SET of a bound backend must not outlive the binding. */

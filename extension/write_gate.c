@@ -330,3 +330,15 @@ warden_write_gate_redact(ErrorData *edata)
 		edata->sqlerrcode == ERRCODE_WITH_CHECK_OPTION_VIOLATION)
 		edata->detail = NULL;
 }
+
+void
+warden_write_gate_rethrow(MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	warden_write_gate_redact(edata);
+	ReThrowError(edata);
+}

@@ -37,4 +37,8 @@ extern void warden_write_gate_check_ddl(Node *stmt,
 /* Takes the DETAIL, which quotes rows, from an integrity violation. */
 extern void warden_write_gate_redact(ErrorData *edata);
 
+/* In a PG_CATCH: goes on with the error so, since PL code could read it before
+ * it gets to the client. */
+extern void warden_write_gate_rethrow(MemoryContext context);
+
 #endif							/* WARDEN_WRITE_GATE_H */

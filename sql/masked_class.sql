@@ -153,6 +153,24 @@ ANALYZE mc.trap;
 REINDEX TABLE mc.trap;
 SELECT DISTINCT t FROM mc.loot;
 
+-- nor do deferred constraints show rows to code that catches them
+CREATE TABLE mc.late (id int, ssn text, UNIQUE (id, ssn) DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO mc.late VALUES (1, '078-05-4801'), (2, '078-05-4801');
+SECURITY LABEL FOR warden ON COLUMN mc.late.ssn IS 'ssn';
+GRANT SELECT, UPDATE ON mc.late TO regress_masked;
+SET ROLE regress_masked;
+DO $$
+DECLARE d text;
+BEGIN
+	UPDATE mc.late SET id = 2;
+	SET CONSTRAINTS ALL IMMEDIATE;
+EXCEPTION WHEN unique_violation THEN
+	GET STACKED DIAGNOSTICS d = PG_EXCEPTION_DETAIL;
+	RAISE WARNING 'detail: "%"', d;
+END$$;
+UPDATE mc.late SET id = 2;
+RESET ROLE;
+
 ALTER TABLE mc.source OWNER TO CURRENT_USER;
 DROP SCHEMA mc CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_masked IS NULL;
