@@ -22,6 +22,7 @@
 #include "commands/prepare.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
@@ -455,6 +456,20 @@ start(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		standard_ExecutorStart(queryDesc, eflags);
 }
 
+/* What a cascade writes can have triggers of a masked role's own. */
+static void
+check_cascade(const PlannedStmt *pstmt, const WardenPrincipal *principal)
+{
+	WardenPrincipal self = *principal;
+	ListCell   *lc;
+
+	if (self.class != WARDEN_CLASS_MASKED)
+		return;
+	foreach(lc, pstmt->resultRelations)
+		warden_write_gate_check_code(rt_fetch(lfirst_int(lc),
+											  pstmt->rtable)->relid, &self);
+}
+
 /* A foreign key's own query is exempt; what it runs is not. */
 static void
 start_foreign_key(QueryDesc *queryDesc, int eflags,
@@ -462,6 +477,7 @@ start_foreign_key(QueryDesc *queryDesc, int eflags,
 {
 	WardenForeignKey saved;
 
+	check_cascade(queryDesc->plannedstmt, warden_principal_current());
 	warden_nesting_enter_query(&saved);
 	PG_TRY();
 	{

@@ -7,7 +7,7 @@
  * condition of an updatable security barrier view, which stands in the same
  * list of its target and is part of a query as every view's is; and the policy
  * of a table whose owner is governed, who would read labelled columns of
- * other tables by it.
+ * other tables by it, or one that calls a function of the role's own.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,7 +21,18 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "own_code.h"
 #include "row_rules.h"
+
+static bool
+calls_own_code(Oid relid, const WardenPrincipal *principal)
+{
+	Relation	rel = table_open(relid, NoLock);
+	bool		result = warden_own_code_in_policies(rel, principal);
+
+	table_close(rel, NoLock);
+	return result;
+}
 
 bool
 warden_row_rules_trusted(Oid relid, const WardenPrincipal *principal)
@@ -33,7 +44,8 @@ warden_row_rules_trusted(Oid relid, const WardenPrincipal *principal)
 		return false;
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
-	return !warden_principal_governs(owner) &&
+	return !calls_own_code(relid, principal) &&
+		!warden_principal_governs(owner) &&
 		!is_member_of_role_nosuper(principal->role, owner) &&
 		!(principal->login_governed &&
 		  is_member_of_role_nosuper(principal->login_role, owner));

@@ -7,10 +7,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/portal.h"
 
 #include "compat.h"
@@ -243,6 +245,28 @@ govern_agent(WardenUtility *u, const WardenPrincipal *principal)
 	}
 }
 
+/* The table of an index, any other relation itself. */
+static Oid
+table_of(Oid relid)
+{
+	switch (get_rel_relkind(relid))
+	{
+		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
+			return IndexGetRelation(relid, false);
+		default:
+			return relid;
+	}
+}
+
+/* Dropping a copy shows nothing, and what fills it anew reads masks. */
+static bool
+harmless_to_copies(Node *stmt, const WardenName *name)
+{
+	return (name->use == WARDEN_USE_DROP || IsA(stmt, RefreshMatViewStmt)) &&
+		get_rel_relkind(name->address.objectId) == RELKIND_MATVIEW;
+}
+
 /*
  * Whoever owns a labelled table, or holds TRIGGER on it, could attach code to
  * it that reads raw rows: no DDL of the masked class may name one then.
@@ -262,8 +286,10 @@ check_named_relations(Node *stmt, const WardenPrincipal *principal)
 
 		if (name->use != WARDEN_USE_READ &&
 			name->address.classId == RelationRelationId &&
-			OidIsValid(name->address.objectId))
-			warden_write_gate_check_rights(name->address.objectId, principal);
+			OidIsValid(name->address.objectId) &&
+			!harmless_to_copies(stmt, name))
+			warden_write_gate_check_code(table_of(name->address.objectId),
+										 principal);
 	}
 }
 

@@ -11,19 +11,27 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "guc.h"
+#include "own_code.h"
 #include "policy.h"
 #include "row_rules.h"
 #include "warden.h"
@@ -115,6 +123,73 @@ relation_owner(Oid relid)
 	return owner;
 }
 
+/*
+ * Holds the relation what is masked, or can not be, for the principal?  Where
+ * a column without a label counts as one, what a session keeps for itself does
+ * not: nobody else writes there.
+ */
+static bool
+holds_masked(Oid relid, const WardenPrincipal *principal)
+{
+	AttrNumber	attnum;
+
+	switch (get_rel_relkind(relid))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_MATVIEW:
+			break;
+		default:
+			return false;
+	}
+	if (warden_policy_relation(relid) != NULL)
+		return true;
+	if (!warden_unlabelled_masked ||
+		isTempNamespace(get_rel_namespace(relid)))
+		return false;
+	for (attnum = 1; get_attname(relid, attnum, true) != NULL; attnum++)
+	{
+		if (masked(principal, relid, attnum))
+			return true;
+	}
+	return false;
+}
+
+/* The rights that would let the role attach code of its own to a relation. */
+static void
+check_rights(Oid relid, const WardenPrincipal *principal)
+{
+	if (!has_privs_of_role(principal->role, relation_owner(relid)) &&
+		pg_class_aclcheck(relid, principal->role, ACL_TRIGGER) != ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("a masked role may not own \"%s\" or hold TRIGGER on it",
+					get_rel_name(relid)),
+			 errhint("Give the table to another owner, and REVOKE TRIGGER from the role.")));
+}
+
+/* And code of its own that is attached already. */
+static void
+check_attached(Oid relid, const WardenPrincipal *principal)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Oid			funcid;
+
+	if (rel == NULL)
+		return;
+	funcid = warden_own_code_attached(rel, principal);
+	relation_close(rel, AccessShareLock);
+	if (!OidIsValid(funcid))
+		return;
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("function %s of a masked role would see raw rows of \"%s\"",
+					format_procedure(funcid), get_rel_name(relid)),
+			 errhint("Give the function to another owner with ALTER FUNCTION ... OWNER TO, or drop what calls it.")));
+}
+
 /* Columns that the statement itself assigns, as its permissions say. */
 static void
 check_assigned(const WardenPrincipal *principal, Oid relid, Bitmapset *columns)
@@ -159,7 +234,7 @@ check_write(Query *query, const WardenPrincipal *principal)
 	WardenPerms *perms = warden_rte_perms(WARDEN_QUERY_PERMS(query), target);
 	TargetReads reads = {principal, target->relid, query->resultRelation, 0};
 
-	warden_write_gate_check_rights(target->relid, principal);
+	warden_write_gate_check_code(target->relid, principal);
 	(void) target_walker((Node *) query->targetList, &reads);
 	(void) target_walker((Node *) query->jointree, &reads);
 	(void) target_walker((Node *) query->returningList, &reads);
@@ -199,18 +274,23 @@ warden_write_gate_check(Query *query, const WardenPrincipal *principal)
 void
 warden_write_gate_check_rights(Oid relid, const WardenPrincipal *principal)
 {
-	const WardenRelation *relation = warden_policy_relation(relid);
+	if (holds_masked(relid, principal))
+		check_rights(relid, principal);
+}
 
-	if (relation == NULL || relation->ncolumns == 0)
+/* A row of a tree can be in any relation of it. */
+void
+warden_write_gate_check_code(Oid relid, const WardenPrincipal *principal)
+{
+	ListCell   *lc;
+
+	if (!holds_masked(relid, principal))
 		return;
-	if (!has_privs_of_role(principal->role, relation_owner(relid)) &&
-		pg_class_aclcheck(relid, principal->role, ACL_TRIGGER) != ACLCHECK_OK)
-		return;
-	ereport(ERROR,
-			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-			 errmsg("a masked role may not own \"%s\" or hold TRIGGER on it",
-					get_rel_name(relid)),
-			 errhint("Give the table to another owner, and REVOKE TRIGGER from the role.")));
+	foreach(lc, warden_policy_tree(relid))
+	{
+		check_rights(lfirst_oid(lc), principal);
+		check_attached(lfirst_oid(lc), principal);
+	}
 }
 
 /* The columns that a foreign key refers to, as pull_varattnos counts them. */
@@ -289,12 +369,75 @@ check_foreign(Node *stmt)
 				 errhint("Ask for a foreign table of another owner's, whose columns are labelled.")));
 }
 
+/* What changes a composite type changes the tables that were made of it. */
+static void
+check_typed_tables(AlterTableStmt *stmt, const WardenPrincipal *principal)
+{
+	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	Relation	rel;
+	TableScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(relid))
+		return;
+	rel = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_class_reloftype, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(get_rel_type_id(relid)));
+	scan = table_beginscan_catalog(rel, 1, &key);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+		warden_write_gate_check_code(((Form_pg_class) GETSTRUCT(tuple))->oid,
+									 principal);
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/* Does it work on all tables of a schema, or on all that the role owns? */
+static bool
+names_no_table(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_VacuumStmt:
+			return ((VacuumStmt *) stmt)->rels == NIL;
+		case T_ClusterStmt:
+			return ((ClusterStmt *) stmt)->relation == NULL;
+		case T_ReindexStmt:
+			return ((ReindexStmt *) stmt)->relation == NULL;
+		default:
+			return false;
+	}
+}
+
+static void
+check_owned_tables(const WardenPrincipal *principal)
+{
+	Relation	rel = table_open(RelationRelationId, AccessShareLock);
+	TableScanDesc scan = table_beginscan_catalog(rel, 0, NULL);
+	HeapTuple	tuple;
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (warden_own_code_reaches(principal, form->relowner))
+			warden_write_gate_check_rights(form->oid, principal);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
 void
 warden_write_gate_check_ddl(Node *stmt, const WardenPrincipal *principal)
 {
 	ListCell   *lc;
 
 	check_foreign(stmt);
+	if (names_no_table(stmt))
+		check_owned_tables(principal);
+	if (IsA(stmt, AlterTableStmt) &&
+		((AlterTableStmt *) stmt)->objtype == OBJECT_TYPE)
+		check_typed_tables((AlterTableStmt *) stmt, principal);
 	if (IsA(stmt, CreateStmt))
 	{
 		foreach(lc, ((CreateStmt *) stmt)->tableElts)

@@ -27,9 +27,17 @@ extern void warden_write_gate_check_rights(Oid relid,
 										   const WardenPrincipal *principal);
 
 /*
+ * The same for a write of the relation, whose rows can be in any relation of
+ * its tree, and for functions of the role's own that would run on them.
+ */
+extern void warden_write_gate_check_code(Oid relid,
+										 const WardenPrincipal *principal);
+
+/*
  * Raises WD002 for DDL that adds a foreign key to a masked column, since
  * whether a row may be inserted would tell whether the value is there, or a
- * constraint to a domain, which is checked against raw values.
+ * constraint to a domain, which is checked against raw values; and for what
+ * works on tables without naming them, where one is what _check_rights refuses.
  */
 extern void warden_write_gate_check_ddl(Node *stmt,
 										const WardenPrincipal *principal);

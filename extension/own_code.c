@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ * own_code.c
+ *	  Functions of a principal's own that would see raw rows.
+ *
+ * Whoever owns a function says what it does, whatever it is attached to: one
+ * that a labelled table still calls when the table has been given to another
+ * owner, or the right to make triggers has been taken away, hands the rows to
+ * the role that can replace it.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/acl.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "own_code.h"
+
+typedef struct Search
+{
+	const WardenPrincipal *principal;
+	Oid			found;
+} Search;
+
+bool
+warden_own_code_reaches(const WardenPrincipal *principal, Oid owner)
+{
+	return has_privs_of_role(principal->role, owner) ||
+		(principal->login_governed &&
+		 has_privs_of_role(principal->login_role, owner));
+}
+
+static bool
+is_own(Oid funcid, void *context)
+{
+	Search	   *search = context;
+	HeapTuple	tuple;
+
+	if (funcid < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (warden_own_code_reaches(search->principal,
+								((Form_pg_proc) GETSTRUCT(tuple))->proowner))
+		search->found = funcid;
+	ReleaseSysCache(tuple);
+	return OidIsValid(search->found);
+}
+
+static bool
+own_walker(Node *node, Search *search)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_own, search))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, own_walker, search, 0);
+	return expression_tree_walker(node, own_walker, search);
+}
+
+static bool
+stored_is_own(const char *expression, Search *search)
+{
+	return expression != NULL && own_walker(stringToNode(expression), search);
+}
+
+static bool
+triggers_own(const TriggerDesc *triggers, Search *search)
+{
+	int			i;
+
+	for (i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (is_own(trigger->tgfoid, search) ||
+			stored_is_own(trigger->tgqual, search))
+			return true;
+	}
+	return false;
+}
+
+/* A default is computed from nothing of the row, a generated column is. */
+static bool
+constraints_own(TupleDesc desc, Search *search)
+{
+	const TupleConstr *constr = desc->constr;
+	int			i;
+
+	for (i = 0; constr != NULL && i < constr->num_check; i++)
+	{
+		if (stored_is_own(constr->check[i].ccbin, search))
+			return true;
+	}
+	for (i = 0; constr != NULL && i < constr->num_defval; i++)
+	{
+		const AttrDefault *def = &constr->defval[i];
+
+		if (TupleDescAttr(desc, def->adnum - 1)->attgenerated != '\0' &&
+			stored_is_own(def->adbin, search))
+			return true;
+	}
+	return false;
+}
+
+static bool
+indexes_own(Relation rel, Search *search)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool		own;
+
+		own = own_walker((Node *) RelationGetIndexExpressions(index), search) ||
+			own_walker((Node *) RelationGetIndexPredicate(index), search);
+		index_close(index, AccessShareLock);
+		if (own)
+			return true;
+	}
+	return false;
+}
+
+Oid
+warden_own_code_attached(Relation rel, const WardenPrincipal *principal)
+{
+	Search		search = {principal, InvalidOid};
+
+	if (!triggers_own(rel->trigdesc, &search) &&
+		!constraints_own(RelationGetDescr(rel), &search) &&
+		!own_walker((Node *) RelationGetPartitionQual(rel), &search))
+		(void) indexes_own(rel, &search);
+	return search.found;
+}
+
+bool
+warden_own_code_in_policies(Relation rel, const WardenPrincipal *principal)
+{
+	Search		search = {principal, InvalidOid};
+	ListCell   *lc;
+
+	if (rel->rd_rsdesc == NULL)
+		return false;
+	foreach(lc, rel->rd_rsdesc->policies)
+	{
+		RowSecurityPolicy *policy = lfirst(lc);
+
+		if (own_walker((Node *) policy->qual, &search) ||
+			own_walker((Node *) policy->with_check_qual, &search))
+			return true;
+	}
+	return false;
+}
