@@ -697,7 +697,7 @@ warden_execution_start(const WardenPrincipal *principal,
 	/* A worker's plan was verified by its leader, and carries no stamp. */
 	if (IsParallelWorker())
 	{
-		if (warden_nesting_inside() && principal->class >= WARDEN_CLASS_MASKED)
+		if (warden_nesting_inside() && principal->class != WARDEN_CLASS_NONE)
 			record_reads(queryDesc->plannedstmt, eflags);
 		start(queryDesc, eflags, next);
 		return;

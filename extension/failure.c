@@ -52,7 +52,7 @@ record_early_error(const WardenPrincipal *principal, const EarlyError *error)
 {
 	if (principal->class == WARDEN_CLASS_GATEWAY)
 		warden_audit_failure(NULL, "BADGE IN", error->sqlstate, error->message);
-	else if (principal->class >= WARDEN_CLASS_OBSERVED)
+	else if (warden_principal_agents_class(principal->class))
 		warden_audit_failure(error->statement, NULL, error->sqlstate,
 							 error->message);
 }
@@ -68,7 +68,9 @@ warden_failure_flush_early(const WardenPrincipal *principal)
 	if (likely(n == 0))
 		return;
 	n_early = 0;
-	if (principal->class >= WARDEN_CLASS_OBSERVED && principal->refusal == NULL)
+	if ((principal->class == WARDEN_CLASS_GATEWAY ||
+		 warden_principal_agents_class(principal->class)) &&
+		principal->refusal == NULL)
 		warden_fill_remember(principal);
 	for (i = 0; i < n; i++)
 	{

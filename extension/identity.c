@@ -200,7 +200,7 @@ use_role_name(const WardenPrincipal *principal)
 	direct.agent.enabled = true;
 	direct.agent.role = role;
 	direct.agent.temp_file_limit = -1;
-	if (direct.class < WARDEN_CLASS_OBSERVED)
+	if (direct.class == WARDEN_CLASS_MASKED)
 		return;
 	direct.agent.max_rows = WARDEN_DEFAULT_MAX_ROWS;
 	direct.agent.statement_timeout = WARDEN_DEFAULT_STATEMENT_TIMEOUT;

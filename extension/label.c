@@ -155,6 +155,14 @@ warden_label_of_role(Oid roleid)
 	return GetSecurityLabel(&address, WARDEN_PROVIDER);
 }
 
+/* A class that masks for one that records everything takes something, too. */
+static bool
+class_weakens(WardenClass old, WardenClass new)
+{
+	return new < old || (old == WARDEN_CLASS_OBSERVED &&
+						 new == WARDEN_CLASS_MASKED);
+}
+
 static void
 check_role_label(Oid roleid, const char *label)
 {
@@ -163,9 +171,10 @@ check_role_label(Oid roleid, const char *label)
 
 	if (label != NULL)
 		new_class = warden_principal_parse_class(label);
-	if (old != NULL && new_class < warden_principal_parse_class(old))
+	if (old != NULL && class_weakens(warden_principal_parse_class(old),
+									 new_class))
 		require_admin_to_weaken();
-	if (new_class >= WARDEN_CLASS_OBSERVED)
+	if (warden_principal_agents_class(new_class))
 	{
 		const char *bar = warden_principal_agent_bar(roleid);
 

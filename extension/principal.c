@@ -434,12 +434,12 @@ restricted_user(void)
 	return owner;
 }
 
-/* Governs such an operation of a labelled owner: it reads masked. */
+/* Governs such an operation of an owner who reads masked. */
 static void
 govern_restricted(WardenPrincipal *result, Oid owner)
 {
-	if (!OidIsValid(owner) || result->class != WARDEN_CLASS_NONE ||
-		class_of_role(owner) == WARDEN_CLASS_NONE)
+	if (!OidIsValid(owner) || result->class >= WARDEN_CLASS_MASKED ||
+		class_of_role(owner) < WARDEN_CLASS_MASKED)
 		return;
 	result->class = WARDEN_CLASS_MASKED;
 	result->login_role = owner;
@@ -652,6 +652,12 @@ warden_principal_masks(const WardenPrincipal *principal)
 	return principal->class == WARDEN_CLASS_MASKED ||
 		principal->class == WARDEN_CLASS_AGENT ||
 		principal->class == WARDEN_CLASS_GATEWAY;
+}
+
+bool
+warden_principal_agents_class(WardenClass class)
+{
+	return class == WARDEN_CLASS_OBSERVED || class == WARDEN_CLASS_AGENT;
 }
 
 bool

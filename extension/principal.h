@@ -8,13 +8,16 @@
 
 #include "postgres.h"
 
-/* Classes in order of strictness: the strictest that applies wins. */
+/*
+ * Classes in order of strictness: the strictest that applies wins.  One that
+ * sees values is less strict than one that does not, whatever is recorded.
+ */
 typedef enum WardenClass
 {
 	WARDEN_CLASS_NONE,			/* ungoverned */
-	WARDEN_CLASS_MASKED,		/* reads masked, writes run */
 	WARDEN_CLASS_OBSERVED,		/* "agent, observe": runs, would-be outcomes
 								 * are recorded */
+	WARDEN_CLASS_MASKED,		/* reads masked, writes run */
 	WARDEN_CLASS_AGENT,			/* reads masked, writes diverted, audited */
 	WARDEN_CLASS_GATEWAY		/* unbound gateway login: may only badge in */
 } WardenClass;
@@ -57,6 +60,9 @@ extern bool warden_principal_labels_exist(void);
 
 /* Masks apply (masked, agent). */
 extern bool warden_principal_masks(const WardenPrincipal *principal);
+
+/* Is it an agent's class, all of whose statements are recorded? */
+extern bool warden_principal_agents_class(WardenClass class);
 
 /* A label reaches the role, its own or one that it inherits. */
 extern bool warden_principal_governs(Oid roleid);

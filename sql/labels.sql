@@ -99,6 +99,16 @@ SECURITY LABEL FOR warden ON ROLE regress_plain IS 'agent, observe';
 SECURITY LABEL FOR warden ON ROLE regress_plain IS NULL;
 SECURITY LABEL FOR warden ON ROLE regress_plain IS 'agent';
 RESET ROLE;
+-- nor trade masks for records, or records for masks
+SECURITY LABEL FOR warden ON ROLE regress_plain IS 'masked';
+SET ROLE regress_creator;
+SECURITY LABEL FOR warden ON ROLE regress_plain IS 'agent, observe';
+RESET ROLE;
+SECURITY LABEL FOR warden ON ROLE regress_plain IS 'agent, observe';
+SET ROLE regress_creator;
+SECURITY LABEL FOR warden ON ROLE regress_plain IS 'masked';
+RESET ROLE;
+SECURITY LABEL FOR warden ON ROLE regress_plain IS 'agent';
 DROP ROLE regress_creator;
 
 -- warden_admin may, without CREATEROLE

@@ -180,6 +180,21 @@ SELECT ssn FROM regress_p.people;
 UPDATE regress_p.people SET id = 1;
 SELECT set_config('work_mem', '8MB', false);
 
+-- and so nothing is taken from a role that is masked, by either's label
+\c - :superuser
+SET client_min_messages = warning;
+GRANT regress_p_observed TO regress_p_masked;
+SET ROLE regress_p_masked;
+SELECT ssn FROM regress_p.people;
+RESET ROLE;
+REVOKE regress_p_observed FROM regress_p_masked;
+GRANT regress_p_masked TO regress_p_observed;
+\c - regress_p_observed
+SELECT ssn FROM regress_p.people;
+\c - :superuser
+SET client_min_messages = warning;
+REVOKE regress_p_masked FROM regress_p_observed;
+
 -- a label or a membership that comes while the session is there
 \c - :superuser
 SET client_min_messages = warning;
