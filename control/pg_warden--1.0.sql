@@ -352,9 +352,18 @@ WITH RECURSIVE labelled AS (
 	UNION
 	SELECT CASE t.relid WHEN i.inhparent THEN i.inhrelid ELSE i.inhparent END, t.root
 	FROM tree t JOIN pg_inherits i ON t.relid IN (i.inhparent, i.inhrelid)
+), held AS (
+	SELECT relid, attnum, label, attname, relname FROM labelled
+	UNION
+	SELECT a.attrelid, a.attnum, l.label, a.attname, c.relname
+	FROM tree t
+	JOIN labelled l ON l.relid = t.root
+	JOIN pg_attribute a ON a.attrelid = t.relid AND a.attname = l.attname AND NOT a.attisdropped
+	JOIN pg_class c ON c.oid = t.relid
+	WHERE t.relid <> t.root AND NOT EXISTS (SELECT FROM labelled x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
 ), dependent AS (
 	SELECT d.classid, d.objid, l.relid, l.attnum, l.attname, l.label
-	FROM labelled l
+	FROM held l
 	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass
 		AND d.refobjid = l.relid AND d.refobjsubid IN (l.attnum, 0)
 	WHERE d.deptype IN ('n', 'a', 'i')
@@ -397,7 +406,7 @@ FROM dependent d WHERE d.classid = 'pg_proc'::regclass
 UNION ALL
 SELECT DISTINCT 'function', p.oid::regprocedure::text, NULL, NULL,
 	'its text names ' || l.relid::regclass::text || CASE WHEN p.prosecdef THEN ', SECURITY DEFINER' ELSE '' END
-FROM labelled l
+FROM held l
 JOIN pg_proc p ON p.prosqlbody IS NULL AND p.prosrc ~* ('\m' || regexp_replace(l.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M')
 JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'warden')
 UNION ALL
@@ -405,6 +414,7 @@ SELECT DISTINCT 'index', d.objid::regclass::text, d.attname::text, d.label,
 	'keys hold raw values; its statistics are hidden'
 FROM dependent d
 JOIN pg_index i ON i.indexrelid = d.objid
+JOIN pg_class c ON c.oid = d.objid AND NOT c.relispartition
 JOIN pg_depend e ON e.classid = d.classid AND e.objid = d.objid
 	AND e.refobjid = d.relid AND e.refobjsubid = d.attnum
 WHERE d.classid = 'pg_class'::regclass
@@ -416,7 +426,7 @@ WHERE d.classid = 'pg_statistic_ext'::regclass
 UNION ALL
 SELECT DISTINCT 'trigger', l.relid::regclass::text || '.' || quote_ident(g.tgname), NULL, NULL,
 	'its function ' || g.tgfoid::regprocedure::text || ' sees raw rows'
-FROM labelled l JOIN pg_trigger g ON g.tgrelid = l.relid AND NOT g.tgisinternal
+FROM held l JOIN pg_trigger g ON g.tgrelid = l.relid AND NOT g.tgisinternal AND g.tgparentid = 0
 UNION ALL
 SELECT DISTINCT CASE WHEN a.attgenerated <> '' THEN 'generated column' ELSE 'default' END,
 	f.adrelid::regclass::text, a.attname::text, d.label,
@@ -428,7 +438,7 @@ WHERE d.classid = 'pg_attrdef'::regclass AND a.attnum <> d.attnum
 UNION ALL
 SELECT DISTINCT 'constraint', l.relid::regclass::text || '.' || quote_ident(o.conname),
 	l.attname::text, l.label, pg_get_constraintdef(o.oid)
-FROM labelled l JOIN pg_constraint o ON o.conrelid = l.relid AND l.attnum = ANY (o.conkey)
+FROM held l JOIN pg_constraint o ON o.conrelid = l.relid AND l.attnum = ANY (o.conkey) AND o.coninhcount = 0
 UNION ALL
 SELECT DISTINCT 'policy', y.polrelid::regclass::text || '.' || quote_ident(y.polname),
 	d.attname::text, d.label, 'works on raw values: a declared disclosure'
@@ -437,32 +447,44 @@ WHERE d.classid = 'pg_policy'::regclass
 UNION ALL
 SELECT DISTINCT 'column of rows', a.attrelid::regclass::text, a.attname::text, NULL,
 	'can hold rows of ' || l.relid::regclass::text || ', and is not labelled'
-FROM labelled l
+FROM held l
 JOIN pg_type r ON r.typrelid = l.relid
 JOIN pg_type t ON r.oid IN (t.oid, t.typelem, t.typbasetype)
 JOIN pg_attribute a ON a.atttypid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'f', 'm')
-WHERE NOT EXISTS (SELECT FROM labelled x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
+WHERE NOT EXISTS (SELECT FROM held x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
 UNION ALL
 SELECT DISTINCT 'publication', quote_ident(p.pubname), NULL, NULL,
 	'replicates raw values of ' || l.relid::regclass::text
-FROM labelled l
-JOIN pg_publication p ON p.puballtables OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = l.relid)
+FROM held l
+JOIN pg_class c ON c.oid = l.relid
+JOIN pg_publication p ON p.puballtables
+	OR EXISTS (SELECT FROM pg_publication_namespace n WHERE n.pnpubid = p.oid AND n.pnnspid = c.relnamespace)
+	OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = l.relid
+		AND (r.prattrs IS NULL OR l.attnum = ANY (r.prattrs)))
 UNION ALL
 SELECT DISTINCT 'foreign table', f.ftrelid::regclass::text, a.attname::text, NULL,
 	'not labelled, and named like the labelled ' || l.relid::regclass::text || '.' || quote_ident(l.attname)
-FROM labelled l
+FROM held l
 JOIN pg_foreign_table f ON f.ftrelid <> l.relid
 JOIN pg_class c ON c.oid = f.ftrelid
 JOIN pg_attribute a ON a.attrelid = f.ftrelid AND a.attnum > 0 AND NOT a.attisdropped
 	AND (a.attname = l.attname OR ('column_name=' || l.attname) = ANY (a.attfdwoptions))
 WHERE (c.relname = l.relname OR ('table_name=' || l.relname) = ANY (f.ftoptions))
-	AND NOT EXISTS (SELECT FROM labelled x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
+	AND NOT EXISTS (SELECT FROM held x WHERE x.relid = a.attrelid AND x.attnum = a.attnum)
 ORDER BY 1, 2, 3, 5
 $$;
 REVOKE ALL ON FUNCTION warden.coverage() FROM PUBLIC;
 COMMENT ON FUNCTION warden.coverage()
 	IS 'every labelled column, and everything through which its values could be copied or seen';
+
+CREATE FUNCTION warden.column_label(relation pg_catalog.oid, attnum pg_catalog.int2)
+RETURNS pg_catalog.text
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'warden_sql_column_label';
+REVOKE ALL ON FUNCTION warden.column_label(pg_catalog.oid, pg_catalog.int2) FROM PUBLIC;
+COMMENT ON FUNCTION warden.column_label(pg_catalog.oid, pg_catalog.int2)
+	IS 'the semantic type by which a column is labelled, itself or through its tree, or NULL';
 
 CREATE FUNCTION warden.suggest_labels(sample_rows pg_catalog.int4 DEFAULT 1000)
 RETURNS TABLE (relation pg_catalog.regclass, "column" pg_catalog.name,
@@ -484,8 +506,7 @@ BEGIN
 		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
 			AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'warden', 'pg_toast')
 			AND n.nspname NOT LIKE 'pg\_temp%'
-			AND NOT EXISTS (SELECT FROM pg_seclabel l WHERE l.provider = 'warden'
-				AND l.classoid = 'pg_class'::regclass AND l.objoid = c.oid AND l.objsubid = a.attnum)
+			AND warden.column_label(c.oid, a.attnum) IS NULL
 		ORDER BY n.nspname, c.relname, a.attnum
 	LOOP
 		relation := candidate.rel;
@@ -519,9 +540,14 @@ BEGIN
 				('phone', '^\+?[0-9][-0-9 ().]{6,18}[0-9]$'),
 				('ip', '^[0-9]{1,3}(\.[0-9]{1,3}){3}$')) AS p (type, regex)
 		LOOP
-			EXECUTE format('SELECT avg((v::text ~ $1)::int) FROM (SELECT %I AS v FROM %s WHERE %1$I IS NOT NULL LIMIT $2) s',
-				candidate.attname, candidate.rel)
-				INTO matches USING pattern.regex, sample_rows;
+			BEGIN
+				EXECUTE format('SELECT avg((v::text ~ $1)::int) FROM (SELECT %I AS v FROM %s WHERE %1$I IS NOT NULL LIMIT $2) s',
+					candidate.attname, candidate.rel)
+					INTO matches USING pattern.regex, sample_rows;
+			EXCEPTION WHEN OTHERS THEN
+				-- A server out of reach, a view that was never filled.
+				EXIT;
+			END;
 			IF matches >= 0.5 THEN
 				semantic_type := pattern.type;
 				reason := format('%s %% of the values sampled look like it', round(matches::numeric * 100));
@@ -536,7 +562,8 @@ REVOKE ALL ON FUNCTION warden.suggest_labels(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION warden.suggest_labels(pg_catalog.int4)
 	IS 'unlabelled columns whose name or content suggests personal data; reads a sample of each text column that the caller may read past row security';
 
-GRANT EXECUTE ON FUNCTION warden.coverage(), warden.suggest_labels(pg_catalog.int4)
+GRANT EXECUTE ON FUNCTION warden.column_label(pg_catalog.oid, pg_catalog.int2),
+	warden.coverage(), warden.suggest_labels(pg_catalog.int4)
 	TO warden_admin;
 
 CREATE FUNCTION warden.see_as(agent pg_catalog.text, sql pg_catalog.text)

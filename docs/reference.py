@@ -18,7 +18,7 @@ README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 INTERNAL = """
     acting_agent acting_person acting_role agent_bar apply_is_running apply_mask apply_mask_function
     audit_open_statements effective_status extended_statistics_visible
-    function_permitted granted_via mask_for statistics_visible
+    column_label function_permitted granted_via mask_for statistics_visible
 """.split()
 
 # These decide by themselves who may call.

@@ -85,6 +85,20 @@ warden_sql_mask_for(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(CStringGetTextDatum(mask != NULL ? mask : "clear"));
 }
 
+PG_FUNCTION_INFO_V1(warden_sql_column_label);
+
+/* column_label(relation, attnum): the type of its label, or NULL. */
+Datum
+warden_sql_column_label(PG_FUNCTION_ARGS)
+{
+	const WardenColumn *column = warden_policy_column(PG_GETARG_OID(0),
+													  PG_GETARG_INT16(1));
+
+	if (column == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(CStringGetTextDatum(column->type));
+}
+
 PG_FUNCTION_INFO_V1(warden_sql_function_permitted);
 
 /* function_permitted(function): the gate lets agents execute it. */

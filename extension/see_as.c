@@ -40,6 +40,7 @@ typedef struct SeeAs
 	const char *sql;
 	Oid			role;
 	int			max_rows;
+	bool		explain;
 	ReturnSetInfo *result;
 } SeeAs;
 
@@ -70,11 +71,14 @@ load_agent(void *arg)
 	SPI_finish();
 }
 
-/* One SELECT or EXPLAIN, decided on its parse tree. */
+/*
+ * One SELECT or EXPLAIN, decided on its parse tree.  SPI counts no utility
+ * statement among those that only read.
+ */
 static void
-require_read(const char *sql)
+require_read(SeeAs *see)
 {
-	List	   *raw = raw_parser(sql, RAW_PARSE_DEFAULT);
+	List	   *raw = raw_parser(see->sql, RAW_PARSE_DEFAULT);
 
 	if (list_length(raw) != 1 ||
 		(!IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt) &&
@@ -83,6 +87,7 @@ require_read(const char *sql)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("see_as shows the result of one SELECT or EXPLAIN"),
 				 errhint("A write of the agent would be recorded as a pending change.")));
+	see->explain = IsA(linitial_node(RawStmt, raw)->stmt, ExplainStmt);
 }
 
 /* The row as jsonb, in the output functions' own text for other types. */
@@ -121,7 +126,7 @@ collect(SeeAs *see)
 	uint64		i;
 
 	SPI_connect();
-	(void) SPI_execute(see->sql, true, see->max_rows);
+	(void) SPI_execute(see->sql, !see->explain, see->max_rows);
 	for (i = 0; SPI_tuptable != NULL && i < SPI_processed; i++)
 	{
 		Datum		value = row_as_json(SPI_tuptable->vals[i],
@@ -185,7 +190,7 @@ warden_sql_see_as(PG_FUNCTION_ARGS)
 									WARDEN_ERRCODE_NOT_PERMITTED);
 	see.agent = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	see.sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	require_read(see.sql);
+	require_read(&see);
 	warden_principal_run_internal(load_agent, &see);
 	if (!OidIsValid(see.role))
 		ereport(ERROR,

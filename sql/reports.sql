@@ -34,6 +34,34 @@ RESET ROLE;
 
 SELECT * FROM warden.coverage() WHERE object LIKE '%rep.%' ORDER BY kind COLLATE "C", object COLLATE "C", "column", detail COLLATE "C";
 SELECT * FROM warden.suggest_labels() WHERE relation::text LIKE 'rep.%' ORDER BY relation::text COLLATE "C", "column";
+-- what cannot be read is left out, and what is labelled through its tree
+CREATE MATERIALIZED VIEW rep.unfilled AS SELECT contact, 'x'::text AS mail_to FROM rep.plain WITH NO DATA;
+CREATE FOREIGN DATA WRAPPER rep_wrapper;
+CREATE SERVER rep_server FOREIGN DATA WRAPPER rep_wrapper;
+CREATE FOREIGN TABLE rep.unreachable (word text, phone text) SERVER rep_server;
+CREATE TABLE rep.root (id int, ssn text) PARTITION BY RANGE (id);
+CREATE TABLE rep.leaf PARTITION OF rep.root FOR VALUES FROM (0) TO (10);
+CREATE TABLE rep.base (email text);
+CREATE TABLE rep.derived () INHERITS (rep.base);
+SECURITY LABEL FOR warden ON COLUMN rep.root.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN rep.derived.email IS 'email';
+SELECT * FROM warden.suggest_labels() WHERE relation::text LIKE 'rep.%' AND relation <> 'rep.plain'::regclass ORDER BY relation::text COLLATE "C", "column";
+DROP FOREIGN DATA WRAPPER rep_wrapper CASCADE;
+-- what hangs on a part of a labelled tree is covered as what hangs on its root
+CREATE INDEX ON rep.root (ssn);
+CREATE INDEX leaf_left ON rep.leaf (left(ssn, 3));
+CREATE STATISTICS rep.leaf_stats ON (left(ssn, 3)) FROM rep.leaf;
+CREATE TRIGGER watch AFTER UPDATE ON rep.root FOR EACH ROW EXECUTE FUNCTION rep.trigger_function();
+CREATE TRIGGER watch_leaf BEFORE UPDATE ON rep.leaf FOR EACH ROW EXECUTE FUNCTION rep.trigger_function();
+CREATE VIEW rep.leaf_view AS SELECT ssn FROM rep.leaf;
+ALTER TABLE rep.leaf ADD CONSTRAINT leaf_check CHECK (ssn <> '');
+SET client_min_messages = error;
+CREATE PUBLICATION regress_rep_leaf FOR TABLE rep.leaf;
+CREATE PUBLICATION regress_rep_ids FOR TABLE rep.leaf (id);
+CREATE PUBLICATION regress_rep_schema FOR TABLES IN SCHEMA rep;
+SET client_min_messages = warning;
+SELECT * FROM warden.coverage() WHERE concat(object, detail) ~ 'root|leaf' ORDER BY kind COLLATE "C", object COLLATE "C", "column", detail COLLATE "C";
+DROP PUBLICATION regress_rep_leaf, regress_rep_ids, regress_rep_schema;
 -- a policy's function does not run for an administrator who looks for data
 CREATE ROLE regress_rep_admin IN ROLE warden_admin;
 GRANT USAGE ON SCHEMA rep TO regress_rep_admin;
@@ -57,6 +85,9 @@ SELECT warden.create_agent('regress-rep', 'regress_rep_agent');
 SELECT * FROM warden.see_as('regress-rep', 'SELECT id, ssn, email, area FROM rep.person ORDER BY id');
 SELECT * FROM warden.see_as('regress-rep', 'SELECT current_user::text AS me, NULL AS nothing');
 SELECT * FROM warden.see_as('regress-rep', 'SELECT id FROM rep.person WHERE ssn LIKE ''078%''');
+GRANT SELECT ON rep.leaf TO regress_rep_agent;
+SELECT * FROM warden.see_as('regress-rep', 'EXPLAIN (COSTS OFF) SELECT id FROM rep.leaf WHERE ssn LIKE ''078%''');
+SELECT * FROM warden.see_as('regress-rep', 'EXPLAIN ANALYZE DELETE FROM rep.leaf');
 SELECT * FROM warden.see_as('regress-rep', 'UPDATE rep.person SET note = ''z''');
 SELECT * FROM warden.see_as('regress-rep', 'SELECT 1; SELECT 2');
 SELECT * FROM warden.see_as('regress-rep', 'SELECT pg_read_file(''PG_VERSION'')');
