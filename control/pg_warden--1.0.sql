@@ -262,6 +262,7 @@ ALTER TABLE warden.mask_rules ENABLE ALWAYS TRIGGER check_policy_row;
 SELECT pg_catalog.pg_extension_config_dump('warden.semantic_types', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.mask_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.exemptions', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.exemptions_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.allowed_functions', '');
 
 CREATE FUNCTION warden.label_role(role pg_catalog.name, class pg_catalog.text)

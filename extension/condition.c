@@ -177,22 +177,6 @@ leaks(Expr *expr, Relation rel)
 	return contain_leaked_vars(forget_clear_columns((Node *) expr, rel));
 }
 
-Expr *
-warden_condition_build(const char *text, Relation rel, int varno)
-{
-	int			nestlevel = pin_settings();
-	Expr	   *expr = NULL;
-
-	if (!names_walker(parse_text(text), rel))
-		expr = transform(text, rel);
-	AtEOXact_GUC(true, nestlevel);
-	if (expr == NULL || leaks(expr, rel))
-		return NULL;
-	if (varno != 1)
-		ChangeVarNodes((Node *) expr, 1, varno, 0);
-	return expr;
-}
-
 /* Not a built-in, and not policy's own either? */
 static bool
 foreign_function(Oid funcid, void *context pg_attribute_unused())
@@ -220,6 +204,24 @@ foreign_walker(Node *node, void *context)
 	if (check_functions_in_node(node, foreign_function, NULL))
 		return true;
 	return expression_tree_walker(node, foreign_walker, context);
+}
+
+Expr *
+warden_condition_build(const char *text, Relation rel, int varno)
+{
+	int			nestlevel = pin_settings();
+	Expr	   *expr = NULL;
+
+	if (!names_walker(parse_text(text), rel))
+		expr = transform(text, rel);
+	AtEOXact_GUC(true, nestlevel);
+	if (expr == NULL || leaks(expr, rel) ||
+		contain_volatile_functions((Node *) expr) ||
+		foreign_walker((Node *) expr, NULL))
+		return NULL;
+	if (varno != 1)
+		ChangeVarNodes((Node *) expr, 1, varno, 0);
+	return expr;
 }
 
 void

@@ -15,7 +15,8 @@
 /*
  * The condition as an expression over the relation's raw columns, of which
  * varno is the range table index.  NULL where the relation lacks a column
- * that it names, or an error in it could quote a labelled column: the mask
+ * that it names, an error in it could quote a labelled column, or it has come
+ * to call what warden_condition_check() refuses: the mask
  * holds then.
  */
 extern Expr *warden_condition_build(const char *text, Relation rel, int varno);

@@ -397,16 +397,21 @@ typedef struct ColumnType
 	Oid			collation;
 } ColumnType;
 
+/*
+ * Says so where a mask will show NULL, and no more: types, domains and
+ * functions change under labels that were made, and when such a label is
+ * restored the column would be clear without it.
+ */
 static void
 check_mask(const char *mask, const char *unless, void *arg)
 {
 	ColumnType *column = arg;
 
 	warden_mask_validate_type(mask, column->type, column->typmod,
-							  column->collation);
+							  column->collation, WARNING);
 	warden_mask_recursion_check(warden_mask_recursion_reads(mask, unless,
 															column->relid),
-								column->relid);
+								column->relid, WARNING);
 }
 
 /* How much a label hides by default. */

@@ -15,16 +15,17 @@
  * Checks the syntax and parameters of a specification and, for func(), the
  * function's rules (contract: immutable or stable, one argument, same result
  * type, owner, own search_path).  Raises ERRCODE_INVALID_PARAMETER_VALUE with
- * a hint that lists the masks.
+ * a hint that lists the masks; elevel is for the function's rules.
  */
-extern void warden_mask_validate(const char *spec);
+extern void warden_mask_validate(const char *spec, int elevel);
 
 /*
  * The same for one column's type; also refuses a mask whose output would
- * violate the type's domain constraints.
+ * violate the type's domain constraints.  With an elevel of WARNING it says so
+ * only: what does not suit shows NULL.
  */
 extern void warden_mask_validate_type(const char *spec, Oid type, int32 typmod,
-									  Oid collation);
+									  Oid collation, int elevel);
 
 /*
  * The expression that stands for "value" (a Var of the column) under the
@@ -60,5 +61,12 @@ extern int warden_mask_strictness(const char *spec);
 
 /* true if funcid is one of the mask functions, which no query may name */
 extern bool warden_mask_is_function(Oid funcid);
+
+/*
+ * Runs fn(arg) in a subtransaction; false if it failed, and then the error is
+ * gone: nobody sees a message that may quote a value.  Cancellation,
+ * shutdown and lack of resources are raised again in fixed words.
+ */
+extern bool warden_mask_try(void (*fn) (void *), void *arg);
 
 #endif /* WARDEN_MASK_H */

@@ -262,9 +262,9 @@ warden_mask_is_function(Oid funcid)
 /* ---- validating ----------------------------------------------------- */
 
 static void
-reject_mask(const char *spec, Oid type, const char *problem)
+reject_mask(const char *spec, Oid type, const char *problem, int elevel)
 {
-	ereport(ERROR,
+	ereport(elevel,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 OidIsValid(type) ? errmsg("mask \"%s\" does not suit type %s",
 									   spec, format_type_be(type)) :
@@ -274,7 +274,7 @@ reject_mask(const char *spec, Oid type, const char *problem)
 }
 
 void
-warden_mask_validate(const char *spec)
+warden_mask_validate(const char *spec, int elevel)
 {
 	WardenMask *mask = warden_mask_parse(spec);
 	const char *problem = NULL;
@@ -282,7 +282,7 @@ warden_mask_validate(const char *spec)
 	if (mask->kind == WARDEN_MASK_FUNC)
 		problem = warden_mask_check_function(mask);
 	if (problem != NULL)
-		reject_mask(spec, InvalidOid, problem);
+		reject_mask(spec, InvalidOid, problem, elevel);
 }
 
 /* A typical value of each class; texts have several, one for each pattern. */
@@ -359,7 +359,7 @@ meets_domain(const WardenMaskSpec *spec, const WardenMaskColumn *column)
 
 void
 warden_mask_validate_type(const char *spec, Oid type, int32 typmod,
-						  Oid collation)
+						  Oid collation, int elevel)
 {
 	WardenMask *mask = warden_mask_parse(spec);
 	WardenMaskColumn column = warden_mask_describe(type, typmod, collation);
@@ -370,8 +370,12 @@ warden_mask_validate_type(const char *spec, Oid type, int32 typmod,
 		return;
 	compiled = warden_mask_compile(mask, spec, &column, &problem);
 	if (problem != NULL)
-		reject_mask(spec, type, problem);
+	{
+		reject_mask(spec, type, problem, elevel);
+		return;
+	}
 	if (compiled != NULL && mask->kind != WARDEN_MASK_FUNC &&
 		column.type != column.base && !meets_domain(compiled, &column))
-		reject_mask(spec, type, "its results violate the domain's constraints");
+		reject_mask(spec, type, "its results violate the domain's constraints",
+					elevel);
 }

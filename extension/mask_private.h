@@ -214,11 +214,4 @@ warden_mask_json(const WardenMaskSpec *spec, Datum value, void **cache,
  */
 extern const char *warden_mask_function_problem(Oid function, Oid argtype);
 
-/*
- * Runs fn(arg) in a subtransaction; false if it failed, and then the error is
- * gone: nobody sees a message that may quote a value.  Cancellation,
- * shutdown and lack of resources are raised again in fixed words.
- */
-extern bool warden_mask_try(void (*fn)(void *), void *arg);
-
 #endif /* WARDEN_MASK_PRIVATE_H */

@@ -107,18 +107,20 @@ warden_mask_recursion_reads(const char *spec, const char *unless, Oid relid)
 }
 
 void
-warden_mask_recursion_check(List *reads, Oid relid)
+warden_mask_recursion_check(List *reads, Oid relid, int elevel)
 {
 	List	   *tree = reads != NIL ? warden_policy_tree(relid) : NIL;
 	ListCell   *lc;
 
 	foreach(lc, tree)
 	{
-		if (list_member_oid(reads, lfirst_oid(lc)))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a mask of \"%s\" could read that table itself",
-							get_rel_name(relid)),
-					 errhint("What its function reads is masked by the same function. Let it use its argument alone, or read tables without labels; a table counts as read where the function, or what it calls, names it.")));
+		if (!list_member_oid(reads, lfirst_oid(lc)))
+			continue;
+		ereport(elevel,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a mask of \"%s\" could read that table itself",
+						get_rel_name(relid)),
+				 errhint("What its function reads is masked by the same function. Let it use its argument alone, or read tables without labels; a table counts as read where the function, or what it calls, names it.")));
+		return;
 	}
 }

@@ -19,9 +19,9 @@ extern List *warden_mask_recursion_reads(const char *spec, const char *unless,
 										 Oid relid);
 
 /*
- * Raises when one of them belongs to relid's inheritance tree.  What a
- * function composes at run time is not seen here: mask_call.c stops it there.
+ * Raises, or warns, when one of them belongs to relid's inheritance tree.  What
+ * a function composes at run time is not seen here: mask_call.c stops it there.
  */
-extern void warden_mask_recursion_check(List *reads, Oid relid);
+extern void warden_mask_recursion_check(List *reads, Oid relid, int elevel);
 
 #endif							/* WARDEN_MASK_RECURSION_H */

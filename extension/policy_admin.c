@@ -128,13 +128,48 @@ required_text(FunctionCallInfo fcinfo, int n, const char *name)
  * Masks
  * ---------------------------------------------------------------------- */
 
+typedef struct Condition
+{
+	const char *unless;
+	Oid			relid;
+} Condition;
+
+static void
+run_condition_check(void *arg)
+{
+	Condition  *condition = arg;
+
+	warden_condition_check(condition->unless, condition->relid);
+}
+
+/* False, with a warning, where the mask will always hold. */
+static bool
+check_condition(const char *unless, Oid relid, int elevel)
+{
+	Condition	condition = {unless, relid};
+
+	if (elevel >= ERROR)
+		warden_condition_check(unless, relid);
+	else if (!warden_mask_try(run_condition_check, &condition))
+	{
+		ereport(elevel,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("condition \"%s\" can not be used for table \"%s\"",
+						unless, get_rel_name(relid)),
+				 errhint("See what is wrong with it by warden.set_mask() with the same arguments.")));
+		return false;
+	}
+	return true;
+}
+
 /*
  * Every column that carries a label of the type must be able to hold the
  * mask, and its table to answer the condition, if there is one; neither may
  * read the table itself.
  */
 static void
-check_labelled_columns(const char *type, const char *mask, const char *unless)
+check_labelled_columns(const char *type, const char *mask, const char *unless,
+					   int elevel)
 {
 	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
@@ -171,28 +206,29 @@ check_labelled_columns(const char *type, const char *mask, const char *unless)
 			continue;
 		get_atttypetypmodcoll(form->objoid, form->objsubid, &typid, &typmod,
 							  &collation);
-		warden_mask_validate_type(mask, typid, typmod, collation);
-		if (unless != NULL)
-			warden_condition_check(unless, form->objoid);
+		warden_mask_validate_type(mask, typid, typmod, collation, elevel);
+		if (unless != NULL && !check_condition(unless, form->objoid, elevel))
+			continue;
 		if (unless != NULL || !reads_known)
 			reads = warden_mask_recursion_reads(mask, unless, form->objoid);
 		reads_known = true;
-		warden_mask_recursion_check(reads, form->objoid);
+		warden_mask_recursion_check(reads, form->objoid, elevel);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 }
 
+/* An elevel below ERROR says where a mask will show NULL, or always hold. */
 static void
-check_mask(const char *type, const char *mask, const char *unless)
+check_mask(const char *type, const char *mask, const char *unless, int elevel)
 {
-	warden_mask_validate(mask);
+	warden_mask_validate(mask, elevel);
 	if (unless != NULL && warden_mask_is_clear(mask))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a condition says for which rows the mask is lifted, and \"clear\" lifts it for all"),
 				 errhint("Give the mask that the other rows are to have, such as 'full'.")));
-	check_labelled_columns(type, mask, unless);
+	check_labelled_columns(type, mask, unless, elevel);
 }
 
 /*
@@ -214,7 +250,7 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("semantic type \"%s\" exists already", name),
 				 errhint("Change its mask with warden.set_mask().")));
-	check_mask(name, mask, NULL);
+	check_mask(name, mask, NULL, ERROR);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(name), false);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(mask), false);
 	add_argument(&write, TEXTOID, PG_ARGISNULL(2) ? (Datum) 0 :
@@ -257,7 +293,7 @@ warden_sql_set_mask(PG_FUNCTION_ARGS)
 				 errmsg("a condition goes with the mask of a role"),
 				 errhint("Give the mask and the role that it is for.")));
 	if (mask != NULL)
-		check_mask(type, mask, unless);
+		check_mask(type, mask, unless, ERROR);
 	else if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -503,7 +539,11 @@ merged_with_existing(TriggerData *trigger, const char *name, const char *mask)
 /*
  * Row trigger of semantic_types and mask_rules: a mask that can not be is
  * refused however the row is written.  A restore inserts the built-in types,
- * which the install script has made already.
+ * which the install script has made already, and rows whose masks and
+ * conditions tables and functions have come not to suit since they were made:
+ * refused, one such would take all others of its table with it.  So an INSERT,
+ * and the update that it can become, warns of what fails closed when it is
+ * used.  (What the functions write they have checked.)
  */
 Datum
 warden_sql_check_policy_row(PG_FUNCTION_ARGS)
@@ -523,7 +563,9 @@ warden_sql_check_policy_row(PG_FUNCTION_ARGS)
 	{
 		check_mask(type, mask, trigger->tg_trigger->tgnargs > 1 ?
 				   column_text(trigger, row, trigger->tg_trigger->tgargs[1]) :
-				   NULL);
+				   NULL,
+				   TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+				   warden_principal_internal() ? WARNING : ERROR);
 		if (merged_with_existing(trigger, type, mask))
 			return PointerGetDatum(NULL);
 	}

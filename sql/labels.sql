@@ -155,9 +155,10 @@ SECURITY LABEL FOR warden ON VIEW people_view IS 'ssn';
 SECURITY LABEL FOR warden ON FUNCTION pg_catalog.now() IS 'agent';
 SECURITY LABEL FOR warden ON DATABASE :DBNAME IS 'agent';
 
--- a mask whose output the column's domain would not accept
+-- a mask whose output the column's domain would not accept is NULL, and said so:
+-- a label that is refused when it is restored would leave the column clear
 SECURITY LABEL FOR warden ON COLUMN constrained.ssn IS 'ssn';
--- nor may the policy come to that afterwards
+-- the policy may not come to that afterwards
 SECURITY LABEL FOR warden ON COLUMN constrained.email IS 'email';
 SELECT warden.set_mask('email', 'const(''' || repeat('x', 100) || ''')');
 SELECT warden.set_mask('email', 'const(''' || repeat('x', 100) || ''')',

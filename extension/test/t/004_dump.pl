@@ -17,6 +17,26 @@ my $to = warden_node('to', extension => 0);
 warden_shop($from);
 $from->safe_psql('postgres', <<'SQL');
 SELECT warden.set_mask('email', 'full');
+SELECT warden.grant_exemption('support_agent', 'customers.id', 'infinity', 'test');
+CREATE DOMAIN code AS text;
+CREATE TABLE codes (code code, pin text);
+INSERT INTO codes VALUES ('078-05-4801', '1234');
+SECURITY LABEL FOR warden ON COLUMN codes.code IS 'ssn';
+ALTER DOMAIN code ADD CHECK (VALUE ~ '^[0-9-]+$');
+CREATE FUNCTION pin_mask(text) RETURNS text LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog AS $$ SELECT left($1, 1) $$;
+SELECT warden.define_type('pin', 'func(public.pin_mask)');
+SECURITY LABEL FOR warden ON COLUMN codes.pin IS 'pin';
+ALTER TABLE codes ALTER pin TYPE int USING pin::int;
+SELECT warden.define_type('gone', 'func(public.pin_mask)');
+SELECT warden.set_mask('name', 'full', 'support_agent', 'id = 2');
+CREATE TABLE names (name text, nick text);
+INSERT INTO names VALUES ('Alice', 'Al');
+SECURITY LABEL FOR warden ON COLUMN names.name IS 'name';
+SECURITY LABEL FOR warden ON COLUMN names.nick IS 'gone';
+GRANT SELECT ON names TO support_agent;
+DROP FUNCTION pin_mask;
+GRANT SELECT ON codes TO support_agent;
 SQL
 my ($code, $out, $err) = warden_psql($from, 'support_agent',
     q{UPDATE customers SET name = 'Alicia' WHERE id = 1});
@@ -49,6 +69,16 @@ warden_ok(
     $to, 'support_agent',
     'SELECT email, ssn FROM customers WHERE id = 1',
     '******|***-**-4801', 'labels and the changed mask are there');
+warden_ok(
+    $to, 'support_agent', 'SELECT code, pin FROM codes', '|',
+    'and those that their masks had ceased to suit');
+warden_ok($to, 'support_agent', 'SELECT name, nick FROM names', '******|',
+    'conditions that have no columns here, and masks without their function');
+is( $to->safe_psql(
+        'postgres',
+        q{SELECT warden.grant_exemption('support_agent', 'codes', 'infinity', 'test')}
+    ),
+    '2', 'numbers of exemptions go on');
 is( $to->safe_psql(
         'postgres',
         'SELECT status, agent, statement_count FROM warden.pending_changes'),
