@@ -935,9 +935,32 @@ check_relation(const RangeTblEntry *rte, const WardenPerms *perms)
 						 WARDEN_SCHEMA, WARDEN_SCHEMA)));
 }
 
-void
-warden_execution_check_relations(List *rangeTable, List *permInfos)
+/*
+ * A right to read everything, as pg_read_all_data has it, reaches what holds raw
+ * values under no name of a column: TOAST tables, images of rows, keys.
+ */
+static void
+check_relation_masked(const RangeTblEntry *rte, const WardenPerms *perms)
 {
+	bool		raw = rte->relkind == RELKIND_TOASTVALUE;
+
+	if (!raw && !OidIsValid(perms->checkAsUser) &&
+		get_rel_namespace(rte->relid) == warden_catalog_schema())
+		raw = rte->relid == warden_catalog_relation("mask_keys") ||
+			rte->relid == warden_catalog_relation("change_images");
+	if (raw)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("relation \"%s\" is not visible to governed roles",
+						get_rel_name(rte->relid)),
+				 errhint("It shows raw data: use a role of its own for it, without a warden label.")));
+}
+
+void
+warden_execution_check_relations(const WardenPrincipal *principal,
+								 List *rangeTable, List *permInfos)
+{
+	bool		agent = principal->class == WARDEN_CLASS_AGENT;
 	ListCell   *lc;
 
 	foreach(lc, rangeTable)
@@ -951,6 +974,11 @@ warden_execution_check_relations(List *rangeTable, List *permInfos)
 		perms = warden_rte_perms(permInfos, rte);
 		if (perms == NULL || perms->requiredPerms == 0)
 			continue;
+		if (!agent)
+		{
+			check_relation_masked(rte, perms);
+			continue;
+		}
 		check_relation(rte, perms);
 		warden_secret_check(rte->relid, perms);
 	}

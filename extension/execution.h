@@ -31,7 +31,8 @@ extern void warden_execution_end(QueryDesc *queryDesc);
 extern void warden_execution_end_record(void);
 
 /* Relation kinds and the library's own schema; raises WD002. */
-extern void warden_execution_check_relations(List *rangeTable,
+extern void warden_execution_check_relations(const WardenPrincipal *principal,
+											 List *rangeTable,
 											 List *permInfos);
 
 /*

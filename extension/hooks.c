@@ -154,8 +154,9 @@ warden_ExecutorCheckPerms(CHECK_PERMS_ARGS)
 {
 	if (unlikely(warden_apply_running()))
 		warden_apply_check_relations(rangeTable, CHECK_PERMS_INFOS);
-	if (warden_principal_current()->class == WARDEN_CLASS_AGENT)
-		warden_execution_check_relations(rangeTable, CHECK_PERMS_INFOS);
+	if (warden_principal_masks(warden_principal_current()))
+		warden_execution_check_relations(warden_principal_current(), rangeTable,
+										 CHECK_PERMS_INFOS);
 	return prev_ExecutorCheckPerms == NULL ||
 		prev_ExecutorCheckPerms(CHECK_PERMS_PASS);
 }

@@ -153,6 +153,25 @@ ANALYZE mc.trap;
 REINDEX TABLE mc.trap;
 SELECT DISTINCT t FROM mc.loot;
 
+-- a right to read everything does not reach the files of the table
+CREATE TABLE mc.wide (id int, ssn text);
+ALTER TABLE mc.wide ALTER ssn SET STORAGE EXTERNAL;
+INSERT INTO mc.wide VALUES (1, repeat('078-05-4801', 400));
+SECURITY LABEL FOR warden ON COLUMN mc.wide.ssn IS 'ssn';
+ALTER ROLE regress_masked BYPASSRLS;
+GRANT pg_read_all_data TO regress_masked;
+SELECT reltoastrelid::regclass AS toast FROM pg_class WHERE oid = 'mc.wide'::regclass \gset
+SET ROLE regress_masked;
+\set VERBOSITY sqlstate
+SELECT chunk_data FROM :toast;
+\set VERBOSITY default
+SELECT value FROM warden.mask_keys;
+SELECT old_rows FROM warden.change_images;
+SELECT ssn FROM mc.wide;
+RESET ROLE;
+REVOKE pg_read_all_data FROM regress_masked;
+ALTER ROLE regress_masked NOBYPASSRLS;
+
 -- its code sees no raw rows, through a part of the tree, through a foreign key
 -- or by what it owns of what is attached to the table
 CREATE TABLE mc.whole (id int PRIMARY KEY, ssn text, n int) PARTITION BY RANGE (id);
