@@ -67,6 +67,34 @@ parse_text(const char *text)
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
+/*
+ * A position counts in the condition, not in the statement that called us.
+ * Only who makes policy is shown the text.
+ */
+static void
+condition_error_callback(void *arg)
+{
+	const char *text = arg;
+	int			position = geterrposition();
+
+	errposition(0);
+	if (position > 0 && text != NULL)
+	{
+		internalerrposition(position);
+		internalerrquery(text);
+	}
+	errcontext("condition of a mask");
+}
+
+static void
+push_error_callback(ErrorContextCallback *callback, const char *shown)
+{
+	callback->callback = condition_error_callback;
+	callback->arg = unconstify(char *, shown);
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
 /* As a check constraint is: no subqueries, aggregates or other relations. */
 static Expr *
 transform(const char *text, Relation rel)
@@ -211,9 +239,12 @@ warden_condition_build(const char *text, Relation rel, int varno)
 {
 	int			nestlevel = pin_settings();
 	Expr	   *expr = NULL;
+	ErrorContextCallback callback;
 
+	push_error_callback(&callback, NULL);
 	if (!names_walker(parse_text(text), rel))
 		expr = transform(text, rel);
+	error_context_stack = callback.previous;
 	AtEOXact_GUC(true, nestlevel);
 	if (expr == NULL || leaks(expr, rel) ||
 		contain_volatile_functions((Node *) expr) ||
@@ -224,19 +255,28 @@ warden_condition_build(const char *text, Relation rel, int varno)
 	return expr;
 }
 
-void
+bool
 warden_condition_check(const char *text, Oid relid)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	int			nestlevel = pin_settings();
-	Expr	   *expr = transform(text, rel);
+	Expr	   *expr = NULL;
+	ErrorContextCallback callback;
 
+	push_error_callback(&callback, text);
+	if (!names_walker(parse_text(text), rel))
+		expr = transform(text, rel);
+	error_context_stack = callback.previous;
 	AtEOXact_GUC(true, nestlevel);
-	if (contain_volatile_functions((Node *) expr))
-		refuse(text, "it calls a volatile function");
-	if (leaks(expr, rel))
-		refuse(text, "an error in it could quote the value of a labelled column");
-	if (foreign_walker((Node *) expr, NULL))
-		refuse(text, "it calls a function that neither a superuser nor a member of warden_admin owns");
+	if (expr != NULL)
+	{
+		if (contain_volatile_functions((Node *) expr))
+			refuse(text, "it calls a volatile function");
+		if (leaks(expr, rel))
+			refuse(text, "an error in it could quote the value of a labelled column");
+		if (foreign_walker((Node *) expr, NULL))
+			refuse(text, "it calls a function that neither a superuser nor a member of warden_admin owns");
+	}
 	table_close(rel, AccessShareLock);
+	return expr != NULL;
 }

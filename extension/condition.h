@@ -24,8 +24,9 @@ extern Expr *warden_condition_build(const char *text, Relation rel, int varno);
 /*
  * Raises when the condition can not be used with that relation: not one
  * boolean expression over its columns, subqueries, volatile functions, or
- * functions of others than superusers and members of warden_admin.
+ * functions of others than superusers and members of warden_admin.  False
+ * where the relation lacks a column that it names.
  */
-extern void warden_condition_check(const char *text, Oid relid);
+extern bool warden_condition_check(const char *text, Oid relid);
 
 #endif							/* WARDEN_CONDITION_H */

@@ -132,6 +132,7 @@ typedef struct Condition
 {
 	const char *unless;
 	Oid			relid;
+	bool		answered;
 } Condition;
 
 static void
@@ -139,35 +140,37 @@ run_condition_check(void *arg)
 {
 	Condition  *condition = arg;
 
-	warden_condition_check(condition->unless, condition->relid);
+	condition->answered = warden_condition_check(condition->unless,
+												 condition->relid);
 }
 
-/* False, with a warning, where the mask will always hold. */
+/*
+ * False where the mask will always hold: the table lacks a column that the
+ * condition names, or, with a warning, can not be asked it.
+ */
 static bool
 check_condition(const char *unless, Oid relid, int elevel)
 {
-	Condition	condition = {unless, relid};
+	Condition	condition = {unless, relid, false};
 
 	if (elevel >= ERROR)
-		warden_condition_check(unless, relid);
+		run_condition_check(&condition);
 	else if (!warden_mask_try(run_condition_check, &condition))
-	{
 		ereport(elevel,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("condition \"%s\" can not be used for table \"%s\"",
 						unless, get_rel_name(relid)),
 				 errhint("See what is wrong with it by warden.set_mask() with the same arguments.")));
-		return false;
-	}
-	return true;
+	return condition.answered;
 }
 
 /*
  * Every column that carries a label of the type must be able to hold the
  * mask, and its table to answer the condition, if there is one; neither may
- * read the table itself.
+ * read the table itself.  Of the tables that have the columns, that is: in
+ * others the mask always holds.  False where there are only others.
  */
-static void
+static bool
 check_labelled_columns(const char *type, const char *mask, const char *unless,
 					   int elevel)
 {
@@ -176,6 +179,8 @@ check_labelled_columns(const char *type, const char *mask, const char *unless,
 										  NULL);
 	List	   *reads = NIL;
 	bool		reads_known = false;
+	bool		labelled = false;
+	bool		answered = false;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -186,6 +191,7 @@ check_labelled_columns(const char *type, const char *mask, const char *unless,
 		Datum		label;
 		char	   *label_type;
 		bool		untrusted;
+		bool		answers;
 		Oid			typid;
 		int32		typmod;
 		Oid			collation;
@@ -207,19 +213,23 @@ check_labelled_columns(const char *type, const char *mask, const char *unless,
 		get_atttypetypmodcoll(form->objoid, form->objsubid, &typid, &typmod,
 							  &collation);
 		warden_mask_validate_type(mask, typid, typmod, collation, elevel);
-		if (unless != NULL && !check_condition(unless, form->objoid, elevel))
-			continue;
+		labelled = true;
+		answers = unless != NULL &&
+			check_condition(unless, form->objoid, elevel);
+		answered = answered || answers;
 		if (unless != NULL || !reads_known)
-			reads = warden_mask_recursion_reads(mask, unless, form->objoid);
+			reads = warden_mask_recursion_reads(mask, answers ? unless : NULL,
+												form->objoid);
 		reads_known = true;
 		warden_mask_recursion_check(reads, form->objoid, elevel);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+	return unless == NULL || answered || !labelled;
 }
 
 /* An elevel below ERROR says where a mask will show NULL, or always hold. */
-static void
+static bool
 check_mask(const char *type, const char *mask, const char *unless, int elevel)
 {
 	warden_mask_validate(mask, elevel);
@@ -228,7 +238,7 @@ check_mask(const char *type, const char *mask, const char *unless, int elevel)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a condition says for which rows the mask is lifted, and \"clear\" lifts it for all"),
 				 errhint("Give the mask that the other rows are to have, such as 'full'.")));
-	check_labelled_columns(type, mask, unless, elevel);
+	return check_labelled_columns(type, mask, unless, elevel);
 }
 
 /*
@@ -250,7 +260,7 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("semantic type \"%s\" exists already", name),
 				 errhint("Change its mask with warden.set_mask().")));
-	check_mask(name, mask, NULL, ERROR);
+	(void) check_mask(name, mask, NULL, ERROR);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(name), false);
 	add_argument(&write, TEXTOID, CStringGetTextDatum(mask), false);
 	add_argument(&write, TEXTOID, PG_ARGISNULL(2) ? (Datum) 0 :
@@ -293,7 +303,14 @@ warden_sql_set_mask(PG_FUNCTION_ARGS)
 				 errmsg("a condition goes with the mask of a role"),
 				 errhint("Give the mask and the role that it is for.")));
 	if (mask != NULL)
-		check_mask(type, mask, unless, ERROR);
+	{
+		if (!check_mask(type, mask, unless, ERROR))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("condition \"%s\" can not be used: no table with a column labelled \"%s\" has all the columns that it names",
+							unless, type),
+					 errhint("Name columns of one of these tables, each without its table.")));
+	}
 	else if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -561,7 +578,8 @@ warden_sql_check_policy_row(PG_FUNCTION_ARGS)
 	mask = column_text(trigger, row, "mask");
 	if (type != NULL && mask != NULL)
 	{
-		check_mask(type, mask, trigger->tg_trigger->tgnargs > 1 ?
+		/* a restore must not fail for columns that are gone by then */
+		(void) check_mask(type, mask, trigger->tg_trigger->tgnargs > 1 ?
 				   column_text(trigger, row, trigger->tg_trigger->tgargs[1]) :
 				   NULL,
 				   TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||

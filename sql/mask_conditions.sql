@@ -22,6 +22,9 @@ SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'true; DROP TABL
 SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'score');
 SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'ssn::bigint > 5');
 SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'people::text LIKE ''%x''');
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'people.region = ''south''');
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'region = ');
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'score = ''south''');
 SELECT warden.set_mask('regional', 'ssn', NULL, 'true');
 SELECT warden.set_mask('regional', NULL, 'regress_cond_agent', 'true');
 CREATE ROLE regress_cond_other;
@@ -44,6 +47,20 @@ SECURITY LABEL FOR warden ON COLUMN cond.other.ssn IS 'regional';
 SET ROLE regress_cond_agent;
 SELECT ssn FROM cond.other;
 RESET ROLE;
+-- the rule can be made again, and comes back from a dump, also where no table has the column any more
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'region = ''south''');
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'regoin = ''south''');
+BEGIN;
+ALTER TABLE cond.people DROP region;
+DELETE FROM warden.mask_rules;
+INSERT INTO warden.mask_rules VALUES ('regional', 'regress_cond_agent', 'ssn', 'region = ''south''');
+SELECT * FROM warden.mask_rules;
+ROLLBACK;
+-- a table that has it, of another type
+ALTER TABLE cond.other ADD region int;
+SECURITY LABEL FOR warden ON COLUMN cond.other.ssn IS 'regional';
+SELECT warden.set_mask('regional', 'ssn', 'regress_cond_agent', 'region = ''south''');
+ALTER TABLE cond.other DROP region;
 ALTER TABLE cond.people RENAME region TO area;
 SET ROLE regress_cond_agent;
 EXECUTE conditional;
