@@ -313,14 +313,14 @@ COMMENT ON FUNCTION warden.grant_exemption(pg_catalog.name, pg_catalog.text, pg_
 
 CREATE FUNCTION warden.revoke_exemption(id pg_catalog.int8)
 RETURNS pg_catalog.void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'warden_sql_revoke_exemption';
 REVOKE ALL ON FUNCTION warden.revoke_exemption(pg_catalog.int8) FROM PUBLIC;
 COMMENT ON FUNCTION warden.revoke_exemption(pg_catalog.int8) IS 'ends an exemption now';
 
 CREATE FUNCTION warden.allow_function(function pg_catalog.regprocedure)
 RETURNS pg_catalog.void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'warden_sql_allow_function';
 REVOKE ALL ON FUNCTION warden.allow_function(pg_catalog.regprocedure) FROM PUBLIC;
 COMMENT ON FUNCTION warden.allow_function(pg_catalog.regprocedure)
@@ -328,7 +328,7 @@ COMMENT ON FUNCTION warden.allow_function(pg_catalog.regprocedure)
 
 CREATE FUNCTION warden.disallow_function(function pg_catalog.regprocedure)
 RETURNS pg_catalog.void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'warden_sql_disallow_function';
 REVOKE ALL ON FUNCTION warden.disallow_function(pg_catalog.regprocedure) FROM PUBLIC;
 COMMENT ON FUNCTION warden.disallow_function(pg_catalog.regprocedure)
@@ -569,7 +569,7 @@ GRANT EXECUTE ON FUNCTION warden.column_label(pg_catalog.oid, pg_catalog.int2),
 
 CREATE FUNCTION warden.see_as(agent pg_catalog.text, sql pg_catalog.text)
 RETURNS SETOF pg_catalog.jsonb
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'warden_sql_see_as';
 REVOKE ALL ON FUNCTION warden.see_as(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION warden.see_as(pg_catalog.text, pg_catalog.text)
@@ -1443,7 +1443,7 @@ COMMENT ON FUNCTION warden.audit_head() IS
 
 CREATE FUNCTION warden.drop_audit_before(before pg_catalog.timestamptz)
 	RETURNS pg_catalog.int8
-	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'warden_sql_drop_audit_before';
 REVOKE ALL ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION warden.drop_audit_before(pg_catalog.timestamptz) IS
@@ -1980,7 +1980,7 @@ COMMENT ON FUNCTION warden.propose(text, text, text) IS 'records a script as one
 
 CREATE FUNCTION warden.withdraw(id bigint) RETURNS void
 	AS 'MODULE_PATHNAME', 'warden_sql_withdraw'
-	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.withdraw(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION warden.withdraw(bigint) IS 'takes back a change that the same agent proposed';
 
@@ -2013,13 +2013,13 @@ COMMENT ON FUNCTION warden.break_glass(bigint, text) IS 'applies a change withou
 CREATE FUNCTION warden.resolve(id bigint, outcome text, reason text)
 	RETURNS void
 	AS 'MODULE_PATHNAME', 'warden_sql_resolve'
-	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.resolve(bigint, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION warden.resolve(bigint, text, text) IS 'settles a change whose apply was cut off: applied or failed';
 
 CREATE FUNCTION warden.purge(before timestamptz) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'warden_sql_purge'
-	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.purge(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION warden.purge(timestamptz) IS 'removes changes that ended before a time; their audit records stay';
 
@@ -2031,7 +2031,7 @@ COMMENT ON FUNCTION warden.capture_image() IS 'keeps a row that an apply changes
 
 CREATE FUNCTION warden.revert(id bigint) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'warden_sql_revert'
-	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.revert(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION warden.revert(bigint) IS 'proposes the inverse of an applied change, from the row images kept with it';
 
@@ -2045,7 +2045,7 @@ CREATE FUNCTION warden.review(id bigint, OUT ordinal integer, OUT rule text,
 		OUT level text, OUT message text, OUT advice text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'warden_sql_review'
-	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.review(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION warden.review(bigint) IS 'findings of the SQL review of a change, as things are now';
 
@@ -2056,7 +2056,7 @@ CREATE FUNCTION warden.preview(id bigint, OUT ordinal integer,
 		OUT triggers text[], OUT compared text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'warden_sql_preview'
-	LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION warden.preview(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION warden.preview(bigint) IS 'runs a change as its apply role and rolls it back: what each statement does, or an estimate where it can not be taken back or the caller reads masks; and what an apply will compare with that';
 

@@ -203,6 +203,11 @@ warden_sql_drop_audit_before(PG_FUNCTION_ARGS)
 
 	warden_nesting_require_toplevel(fcinfo, "drop_audit_before",
 									WARDEN_ERRCODE_NOT_PERMITTED);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the time is missing"),
+				 errhint("Give the time before which records are dropped.")));
 	memset(&retention, 0, sizeof(retention));
 	retention.before = PG_GETARG_TIMESTAMPTZ(0);
 	require_retention(retention.before);

@@ -340,6 +340,9 @@ extern void warden_pending_edit(int64 id, const char *sql, int nargs,
 /* Notification of a transition. */
 extern void warden_pending_notify(int64 id, WardenStatus status);
 
+/* A function's first argument, the number of a change; raises for NULL. */
+extern int64 warden_pending_number(FunctionCallInfo fcinfo);
+
 /*
  * Raise WD007 unless the statement is a person's own, sent by the client:
  * SELECT of the function, CALL of the procedure.

@@ -154,9 +154,15 @@ warden_sql_resolve(PG_FUNCTION_ARGS)
 
 	warden_pending_require_select(fcinfo, "resolve");
 	warden_pending_require_admin();
-	job.id = PG_GETARG_INT64(0);
-	job.outcome = parse_outcome(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	job.reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	job.id = warden_pending_number(fcinfo);
+	job.outcome = parse_outcome(PG_ARGISNULL(1) ? "" :
+								text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	job.reason = PG_ARGISNULL(2) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (job.reason[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a change is settled for a reason only"),
+				 errhint("Say what you have found, or done.")));
 	job.context = CurrentMemoryContext;
 	warden_principal_run_internal(resolve_internally, &job);
 	if (!job.found)
@@ -238,6 +244,11 @@ warden_sql_purge(PG_FUNCTION_ARGS)
 
 	warden_pending_require_select(fcinfo, "purge");
 	warden_pending_require_admin();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the time is missing"),
+				 errhint("Give the time before which changes are removed.")));
 	job.before = PG_GETARG_TIMESTAMPTZ(0);
 	if (job.before > GetCurrentTimestamp())
 		ereport(ERROR,

@@ -513,18 +513,15 @@ warden_sql_apply(PG_FUNCTION_ARGS)
 	bool		atomic = !(fcinfo->context != NULL &&
 						   IsA(fcinfo->context, CallContext) &&
 						   !((CallContext *) fcinfo->context)->atomic);
+	int64		id;
 
 	warden_pending_require_call(fcinfo, "apply");
 	warden_pending_require_reviewer();
 	warden_apply_require_sight();
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the number of the change is missing"),
-				 errhint("Give the id of the change.")));
+	id = warden_pending_number(fcinfo);
 	if (SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	warden_apply_change(PG_GETARG_INT64(0), NULL, atomic);
+	warden_apply_change(id, NULL, atomic);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

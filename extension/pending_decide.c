@@ -422,26 +422,15 @@ put_decision_through(Decision *decision)
 		warden_pending_refuse_missing(decision->id);
 }
 
-static void
-require_argument(FunctionCallInfo fcinfo, int n)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the number of the change is missing"),
-				 errhint("Give the id of the change.")));
-}
-
 PG_FUNCTION_INFO_V1(warden_sql_approve);
 Datum
 warden_sql_approve(PG_FUNCTION_ARGS)
 {
 	Decision	decision = {0};
 
-	require_argument(fcinfo, 0);
+	decision.id = warden_pending_number(fcinfo);
 	warden_pending_require_select(fcinfo, "approve");
 	warden_pending_require_reviewer();
-	decision.id = PG_GETARG_INT64(0);
 	decision.to = WARDEN_CHANGE_APPROVED;
 	if (!PG_ARGISNULL(1))
 		decision.comment = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -457,10 +446,9 @@ warden_sql_reject(PG_FUNCTION_ARGS)
 {
 	Decision	decision = {0};
 
-	require_argument(fcinfo, 0);
+	decision.id = warden_pending_number(fcinfo);
 	warden_pending_require_select(fcinfo, "reject");
 	warden_pending_require_reviewer();
-	decision.id = PG_GETARG_INT64(0);
 	decision.to = WARDEN_CHANGE_REJECTED;
 	if (!PG_ARGISNULL(1))
 		decision.comment = text_to_cstring(PG_GETARG_TEXT_PP(1));

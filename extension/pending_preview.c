@@ -539,7 +539,7 @@ warden_sql_preview(PG_FUNCTION_ARGS)
 	if (!job.masked)
 		warden_apply_require_sight();
 	InitMaterializedSRF(fcinfo, 0);
-	job.change.id = PG_GETARG_INT64(0);
+	job.change.id = warden_pending_number(fcinfo);
 	job.context = CurrentMemoryContext;
 	warden_principal_run_internal(load_preview_internally, &job);
 	if (!job.found)

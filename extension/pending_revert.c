@@ -523,7 +523,7 @@ Datum
 warden_sql_revert(PG_FUNCTION_ARGS)
 {
 	RevertJob	job = {0};
-	int64		reverted = PG_GETARG_INT64(0);
+	int64		reverted = warden_pending_number(fcinfo);
 
 	warden_pending_require_select(fcinfo, "revert");
 	warden_pending_require_reviewer();

@@ -145,6 +145,17 @@ warden_pending_refuse_missing(int64 id)
 }
 
 int64
+warden_pending_number(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the number of the change is missing"),
+				 errhint("Give the id of the change.")));
+	return PG_GETARG_INT64(0);
+}
+
+int64
 warden_pending_edited(void)
 {
 	return edited_change;

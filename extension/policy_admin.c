@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -455,6 +456,11 @@ warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
 	Write		write = {.sql = "DELETE FROM warden.exemptions WHERE id = $1"};
 
 	require_admin(fcinfo, "revoke_exemption", "revoke an exemption");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the number of the exemption is missing"),
+				 errhint("See warden.exemptions.")));
 	add_argument(&write, INT8OID, PG_GETARG_DATUM(0), false);
 	warden_principal_run_internal(execute_write, &write);
 	if (write.rows == 0)
@@ -475,12 +481,17 @@ warden_sql_revoke_exemption(PG_FUNCTION_ARGS)
 
 static void
 change_function_list(FunctionCallInfo fcinfo, const char *name,
-					 const char *sql, const char *action)
+					 const char *sql, const char *action, bool listed)
 {
-	Oid			funcid = PG_GETARG_OID(0);
+	Oid			funcid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	Write		write = {.sql = sql};
 
 	require_admin(fcinfo, name, "change the list of functions");
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(funcid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("there is no such function"),
+				 errhint("Name a function with the types of its arguments.")));
 	if (get_func_namespace(funcid) == warden_catalog_schema())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -491,6 +502,12 @@ change_function_list(FunctionCallInfo fcinfo, const char *name,
 				 CStringGetTextDatum(warden_function_gate_name(funcid)),
 				 false);
 	warden_principal_run_internal(execute_write, &write);
+	if (listed && write.rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("function %s is not on the list",
+						format_procedure(funcid)),
+				 errhint("See warden.allowed_functions.")));
 	warden_audit_action("policy", 0,
 						psprintf("%s %s", action,
 								 format_procedure(funcid)));
@@ -506,7 +523,7 @@ warden_sql_allow_function(PG_FUNCTION_ARGS)
 {
 	change_function_list(fcinfo, "allow_function",
 						 "INSERT INTO warden.allowed_functions (function) VALUES ($1) ON CONFLICT DO NOTHING",
-						 "allow function");
+						 "allow function", false);
 	PG_RETURN_VOID();
 }
 
@@ -520,7 +537,7 @@ warden_sql_disallow_function(PG_FUNCTION_ARGS)
 {
 	change_function_list(fcinfo, "disallow_function",
 						 "DELETE FROM warden.allowed_functions WHERE function = $1",
-						 "disallow function");
+						 "disallow function", true);
 	PG_RETURN_VOID();
 }
 

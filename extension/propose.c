@@ -333,7 +333,7 @@ warden_sql_withdraw(PG_FUNCTION_ARGS)
 	require_agent("withdraw");
 	warden_identity_require_propose();
 	identity = warden_identity_current();
-	job.id = PG_GETARG_INT64(0);
+	job.id = warden_pending_number(fcinfo);
 	job.agent = identity->agent;
 	job.role = GetOuterUserId();
 	job.person = identity->on_behalf_of[0] != '\0' ?

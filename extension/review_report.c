@@ -216,7 +216,7 @@ warden_sql_review(PG_FUNCTION_ARGS)
 
 	warden_pending_require_reviewer();
 	InitMaterializedSRF(fcinfo, 0);
-	job.id = PG_GETARG_INT64(0);
+	job.id = warden_pending_number(fcinfo);
 	job.context = CurrentMemoryContext;
 	job.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	warden_principal_run_internal(load_review_internally, &job);

@@ -188,6 +188,11 @@ warden_sql_see_as(PG_FUNCTION_ARGS)
 				 errhint("Ask a member of %s.", WARDEN_ROLE_ADMIN)));
 	warden_nesting_require_toplevel(fcinfo, "see_as",
 									WARDEN_ERRCODE_NOT_PERMITTED);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the agent or the query is missing"),
+				 errhint("Name an agent of warden.agents, and give one SELECT.")));
 	see.agent = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	see.sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	require_read(&see);

@@ -38,6 +38,7 @@ CALL warden.apply(1);
 SELECT * FROM warden.review(1);
 UPDATE warden.pending_changes SET status = 'approved';
 SELECT warden.withdraw(0);
+SELECT warden.withdraw(NULL);
 SELECT warden.propose(NULL, 'nothing', NULL);
 SELECT warden.propose('', 'nothing', NULL);
 SELECT warden.propose('SELECT 1', 'a read', NULL);
@@ -239,6 +240,13 @@ UPDATE warden.review_rules SET level = 'error' WHERE rule = 'dml.no_where';
 -- Administrators
 --
 \c - regress_ann
+-- a subquery that finds no change must not look as if something was done
+SELECT warden.review(NULL);
+SELECT warden.preview(NULL);
+SELECT warden.approve(NULL, NULL);
+SELECT warden.reject(NULL, NULL);
+SELECT warden.revert(NULL);
+CALL warden.apply(NULL);
 SELECT warden.break_glass(1011, 'urgent');
 SELECT warden.resolve(1011, 'applied', 'no reason');
 SELECT warden.purge(now());
@@ -249,6 +257,10 @@ SELECT warden.break_glass(1006, 'rejected');
 DO $$BEGIN PERFORM warden.break_glass(1011, 'nested'); END$$;
 SELECT warden.resolve(1011, 'applied', 'not unknown');
 SELECT warden.resolve(1011, 'maybe', 'no outcome');
+SELECT warden.resolve(1011, NULL, 'no outcome');
+SELECT warden.resolve(1011, 'applied', NULL);
+SELECT warden.resolve(NULL, 'applied', 'no number');
+SELECT warden.purge(NULL);
 \c - :superuser
 GRANT regress_writer TO regress_admin;
 \c - regress_admin

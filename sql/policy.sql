@@ -71,7 +71,13 @@ SELECT warden.grant_exemption('regress_pol_agent', 'ssn', 'infinity', NULL);
 SELECT warden.grant_exemption('regress_pol_nobody', 'ssn', 'infinity', 'x');
 SELECT warden.grant_exemption(NULL, 'ssn', 'infinity', 'x');
 SELECT warden.revoke_exemption(0);
+SELECT warden.revoke_exemption((SELECT id FROM warden.exemptions WHERE false));
 SELECT warden.allow_function('regress_pol.missing(int)');
+SELECT warden.allow_function(to_regprocedure('regress_pol.missing(int)'));
+SELECT warden.allow_function(0);
+SELECT warden.disallow_function('nextval(regclass)');
+SELECT warden.see_as('nobody', NULL);
+SELECT warden.drop_audit_before(NULL);
 -- nor past the functions, which say what they did in the trail
 INSERT INTO warden.mask_rules VALUES ('ssn', 'regress_pol_agent', 'clear');
 DELETE FROM warden.semantic_types;
