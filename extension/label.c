@@ -632,7 +632,12 @@ warden_sql_label_column(PG_FUNCTION_ARGS)
 				 errmsg("table or column is missing"),
 				 errhint("Name the column to label.")));
 	relid = PG_GETARG_OID(0);
-	rel = relation_open(relid, ShareUpdateExclusiveLock);
+	rel = try_relation_open(relid, ShareUpdateExclusiveLock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid),
+				 errhint("Name the table whose column is to be labelled.")));
 	attnum = get_attnum(relid, NameStr(*PG_GETARG_NAME(1)));
 	if (attnum <= 0)
 		ereport(ERROR,

@@ -136,6 +136,7 @@ SELECT warden.label_column('people', 'ssn', 'SSN');
 SELECT warden.label_column('people', 'missing', 'ssn');
 SELECT warden.label_column('people', 'ctid', 'ssn');
 SELECT warden.label_column('missing', 'ssn', 'ssn');
+SELECT warden.label_column(0, 'ssn', 'ssn');
 SELECT warden.label_column(NULL, 'ssn', 'ssn');
 SELECT warden.label_column('people', NULL, 'ssn');
 
