@@ -242,6 +242,18 @@ check_mask(const char *type, const char *mask, const char *unless, int elevel)
 	return check_labelled_columns(type, mask, unless, elevel);
 }
 
+/* As the table's constraint has it, which also keeps rows from elsewhere out. */
+static void
+check_type_name(const char *name)
+{
+	if (name[0] < 'a' || name[0] > 'z' || strlen(name) >= NAMEDATALEN ||
+		name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" can not be the name of a semantic type", name),
+				 errhint("Use up to 63 of a-z, 0-9 and _, a letter first.")));
+}
+
 /*
  * warden.define_type(name text, mask text, description text)
  *
@@ -256,6 +268,7 @@ warden_sql_define_type(PG_FUNCTION_ARGS)
 	Write		write = {.sql = "INSERT INTO warden.semantic_types (name, mask, description) VALUES ($1, $2, $3)"};
 
 	require_admin(fcinfo, "define_type", "define a semantic type");
+	check_type_name(name);
 	if (warden_policy_type_mask(name) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
