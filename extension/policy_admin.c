@@ -381,6 +381,7 @@ static void
 resolve_target(const char *text, Target *target)
 {
 	List	   *names;
+	char		relkind;
 
 	memset(target, 0, sizeof(*target));
 	if (warden_policy_type_mask(text) != NULL)
@@ -405,6 +406,13 @@ resolve_target(const char *text, Target *target)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("\"%s\" is no semantic type, table or column", text),
 				 errhint("Write a semantic type, schema.table, or schema.table.column.")));
+	relkind = get_rel_relkind(target->relation);
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
+		relkind != RELKIND_FOREIGN_TABLE && relkind != RELKIND_MATVIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" has no masks that an exemption could lift", text),
+				 errhint("Name the table that carries the labels: what views show of it is exempt with it.")));
 }
 
 /*
