@@ -383,9 +383,13 @@ WITH RECURSIVE labelled AS (
 SELECT CASE l.relkind WHEN 'f' THEN 'foreign table' WHEN 'm' THEN 'materialized view'
 		WHEN 'p' THEN 'partitioned table' ELSE 'table' END,
 	l.relid::regclass::text, l.attname::text, l.label,
-	'mask ' || coalesce(t.mask, 'full, the type is not defined')
+	'mask ' || CASE WHEN t.mask IS NULL THEN 'full, the type is not defined'
+		WHEN held.mask IN (t.mask, 'refused') THEN t.mask
+		ELSE held.mask || ', by a stricter label in its tree' END
 FROM labelled l
 LEFT JOIN warden.semantic_types t ON t.name = btrim(split_part(l.label, ',', 1))
+-- for nobody: no role's rules or exemptions
+CROSS JOIN LATERAL warden.mask_for('-'::regrole, l.relid, l.attnum) AS held (mask)
 UNION ALL
 SELECT DISTINCT 'inherited', a.attrelid::regclass::text, a.attname::text, l.label,
 	'labelled through ' || l.relid::regclass::text

@@ -33,6 +33,13 @@ SELECT * FROM warden.see_as('regress-rep', 'SELECT 1');
 RESET ROLE;
 
 SELECT * FROM warden.coverage() WHERE object LIKE '%rep.%' ORDER BY kind COLLATE "C", object COLLATE "C", "column", detail COLLATE "C";
+-- labels of a tree that differ: the stricter one holds, and is shown
+CREATE TABLE rep.tree (id int, ssn text) PARTITION BY LIST (id);
+CREATE TABLE rep.branch PARTITION OF rep.tree FOR VALUES IN (1);
+SECURITY LABEL FOR warden ON COLUMN rep.tree.ssn IS 'ssn';
+SECURITY LABEL FOR warden ON COLUMN rep.branch.ssn IS 'full';
+SELECT kind, object, label, detail FROM warden.coverage() WHERE object IN ('rep.tree', 'rep.branch') ORDER BY object COLLATE "C";
+SECURITY LABEL FOR warden ON COLUMN rep.branch.ssn IS NULL;
 SELECT * FROM warden.suggest_labels() WHERE relation::text LIKE 'rep.%' ORDER BY relation::text COLLATE "C", "column";
 -- what cannot be read is left out, and what is labelled through its tree
 CREATE MATERIALIZED VIEW rep.unfilled AS SELECT contact, 'x'::text AS mail_to FROM rep.plain WITH NO DATA;
