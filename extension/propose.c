@@ -209,6 +209,12 @@ require_proposable(RawStmt *raw)
 	warden_utility_refuse(raw->stmt, reason, hint);
 }
 
+static void
+statement_error_callback(void *arg)
+{
+	errcontext("statement %d of the proposed script", *(int *) arg);
+}
+
 static WardenCapture *
 capture_statement(const char *sql, RawStmt *raw, List **created)
 {
@@ -271,16 +277,28 @@ warden_sql_propose(PG_FUNCTION_ARGS)
 	char	   *reason = text_argument(fcinfo, 2);
 	List	   *captures = NIL;
 	List	   *created = NIL;
+	List	   *script;
 	ListCell   *cell;
+	int			ordinal = 0;
+	ErrorContextCallback callback;
 
 	require_agent("propose");
 	warden_pending_check_size(sql);
 	warden_pending_check_size(title);
 	warden_pending_check_size(reason);
-	foreach(cell, sql != NULL ? parse_script(sql) : NIL)
+	script = sql != NULL ? parse_script(sql) : NIL;
+	callback.callback = statement_error_callback;
+	callback.arg = &ordinal;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	foreach(cell, script)
+	{
+		ordinal++;
 		captures = lappend(captures,
 						   capture_statement(sql, lfirst_node(RawStmt, cell),
 											 &created));
+	}
+	error_context_stack = callback.previous;
 	if (captures == NIL)
 		ereport(ERROR,
 				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),

@@ -59,6 +59,7 @@ typedef struct DbError
 	const char *detail;			/* the rest may be NULL */
 	const char *hint;
 	long		position;		/* 1-based character, 0: none */
+	const char *where;			/* "line 3 of the proposed script", or NULL */
 } DbError;
 
 typedef struct DbOutcome

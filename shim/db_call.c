@@ -338,7 +338,36 @@ fail(DbOutcome *outcome, DbStatus status, const char *sqlstate,
 	 const char *message, const char *hint)
 {
 	outcome->status = status;
-	outcome->error = (DbError) {sqlstate, message, NULL, hint, 0};
+	outcome->error = (DbError) {sqlstate, message, NULL, hint, 0, NULL};
+}
+
+/* Where in a script an error is: the context that propose() gives last. */
+static const char *
+where_in_script(const char *context)
+{
+	static const char end[] = " of the proposed script";
+	const char *line;
+	size_t		len;
+
+	if (context == NULL)
+		return NULL;
+	line = strrchr(context, '\n');
+	line = line != NULL ? line + 1 : context;
+	len = strlen(line);
+	return len >= sizeof(end) &&
+		strcmp(line + len - (sizeof(end) - 1), end) == 0 ? line : NULL;
+}
+
+/* For PostgreSQL's own errors about how a call was put, which have none. */
+static const char *
+missing_hint(const DbError *error)
+{
+	if (strcmp(error->sqlstate, "08P01") == 0)
+		return "params takes one value for each $1, $2, ... of the statement.";
+	if (strcmp(error->sqlstate, "42601") == 0 && error->position == 0 &&
+		error->where == NULL)
+		return "Send one statement; explain takes none with $1; propose_change takes scripts.";
+	return NULL;
 }
 
 static void
@@ -356,6 +385,10 @@ fail_with_result(DbOutcome *outcome, DbStatus status, PGresult *res)
 	outcome->error.detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
 	outcome->error.hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
 	outcome->error.position = position != NULL ? atol(position) : 0;
+	outcome->error.where =
+		where_in_script(PQresultErrorField(res, PG_DIAG_CONTEXT));
+	if (sqlstate != NULL && outcome->error.hint == NULL)
+		outcome->error.hint = missing_hint(&outcome->error);
 }
 
 /* Notes what was sent, if it was. */

@@ -265,6 +265,8 @@ tools_fail(McpCall *call, const DbError *error)
 	json_util_text(out, "ERROR %s: %s", error->sqlstate, error->message);
 	if (error->detail != NULL)
 		json_util_text(out, "\nDETAIL: %s", error->detail);
+	else if (error->where != NULL)
+		json_util_text(out, "\nDETAIL: %s", error->where);
 	if (error->hint != NULL)
 		json_util_text(out, "\nHINT: %s", error->hint);
 	if (error->position > 0)
@@ -274,6 +276,8 @@ tools_fail(McpCall *call, const DbError *error)
 				  error->message);
 	if (error->detail != NULL)
 		json_util_put(out, ",'detail':'%s'", error->detail);
+	else if (error->where != NULL)
+		json_util_put(out, ",'detail':'%s'", error->where);
 	if (error->hint != NULL)
 		json_util_put(out, ",'hint':'%s'", error->hint);
 	if (error->position > 0)
@@ -286,7 +290,7 @@ tools_fail(McpCall *call, const DbError *error)
 void
 tools_invalid(McpCall *call, const char *message, const char *hint)
 {
-	DbError		error = {SQLSTATE_INVALID_PARAMETER, message, NULL, hint, 0};
+	DbError		error = {SQLSTATE_INVALID_PARAMETER, message, NULL, hint, 0, NULL};
 
 	tools_fail(call, &error);
 }
@@ -359,9 +363,9 @@ static bool
 check_text(McpCall *call, const char *name, const json_t *value)
 {
 	static const DbError nul = {"22021", "text contains a NUL character", NULL,
-	"PostgreSQL's text can not hold it; leave it out.", 0};
+	"PostgreSQL's text can not hold it; leave it out.", 0, NULL};
 	static const DbError empty = {"42601", "the statement is empty", NULL,
-	"Send one SQL statement.", 0};
+	"Send one SQL statement.", 0, NULL};
 	const char *text = json_string_value(value);
 
 	if (strlen(text) != json_string_length(value))
@@ -592,7 +596,7 @@ exec_unless_waiting(McpCall *call, const DbRequest *db, DbOutcome *outcome)
 {
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->status = DB_UNREACHABLE;
-	outcome->error = (DbError) {"55000", "not waited for", NULL, NULL, 0};
+	outcome->error = (DbError) {"55000", "not waited for", NULL, NULL, 0, NULL};
 	if (call->phase == MCP_PHASE_START && call->parked == NULL)
 		call->parked = db_start(tools_context(call)->pool, db);
 	call->stopped = true;
@@ -651,7 +655,7 @@ names_person(const McpCall *call, DbOutcome *outcome)
 	outcome->status = DB_FAILED;
 	outcome->error = (DbError) {
 		SQLSTATE_INVALID_PARAMETER, "_meta \"" PERSON "\" must be a string",
-		NULL, "Name the person that the call is for, or leave it out.", 0
+		NULL, "Name the person that the call is for, or leave it out.", 0, NULL
 	};
 	return false;
 }

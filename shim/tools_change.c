@@ -139,7 +139,7 @@ static void
 answer_change(McpCall *call, const json_t *change)
 {
 	DbError		none = {"P0002", "there is no such change of yours", NULL,
-	"list_changes shows the ones there are.", 0};
+	"list_changes shows the ones there are.", 0, NULL};
 	size_t		i;
 	json_t	   *review;
 

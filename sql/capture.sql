@@ -228,6 +228,10 @@ SELECT warden.propose(repeat('DELETE FROM regress_shop.t WHERE id = 1; ', 1000) 
 SELECT warden.propose(E'DELETE FROM regress_shop.t\nWHERE id = 1;\n\n  SELEC 1', 'short', NULL);
 SELECT warden.propose(E'-- caf\u00e9 \u4e2d\nDELETE FROM regress_shop.t WHERE id = 1; SELEC 1', 'wide', NULL);
 SELECT warden.propose(E'DELETE FROM regress_shop.t WHERE id = 1;\n\\echo done', 'psql', NULL);
+\set VERBOSITY default
+SELECT warden.propose('DELETE FROM regress_shop.t WHERE id = 1; DROP TABLE regress_shop.missing', 'which', NULL);
+SELECT warden.propose('DELETE FROM regress_shop.t WHERE id = 1; SELECT 1', 'which', NULL);
+\set VERBOSITY terse
 -- a comment that is not UTF-8, and one in another encoding
 SELECT warden.propose(E'DELETE FROM regress_shop.t /* caf\xe9 */ WHERE id = 1', 'latin', NULL);
 SET client_encoding = 'LATIN1';

@@ -191,6 +191,17 @@ def writes(bench):
                     f"{name}: once only")
 
 
+def misput(bench):
+    client = bench.stdio()
+    for tool, arguments, state in (
+            ("query", {"sql": "SELECT 1; SELECT 2"}, "42601"),
+            ("query", {"sql": "SELECT $1"}, "08P01"),
+            ("explain", {"sql": "SELECT $1"}, "42601")):
+        content = client.call(tool, arguments)["structuredContent"]
+        bench.equal(content.get("sqlstate"), state, f"{tool} {arguments}")
+        bench.check(content.get("hint"), "and a hint", content)
+
+
 def proposals(bench):
     client = bench.stdio("--review-url", "https://review.example/{change_id}?x")
     ids = []
@@ -204,6 +215,13 @@ def proposals(bench):
     bench.equal(content.get("status"), "pending_review", "propose_change")
     bench.equal(content.get("review_url"),
                 f"https://review.example/{ids[-1]}?x", "the review link")
+    for script, where in (
+            ("DELETE FROM tickets WHERE id = 1;\nDROP TABLE", "line 2"),
+            ("DELETE FROM tickets WHERE id = 1; DROP TABLE no", "statement 2")):
+        result = client.call("propose_change", {
+            "sql": script, "title": "wrong", "reason": "a test"})
+        bench.equal(result["structuredContent"].get("detail"),
+                    f"{where} of the proposed script", f"{where} is named")
     seen, cursor, pages = [], None, 0
     while pages < 5:
         arguments = {"status": "proposed"}
@@ -425,6 +443,7 @@ def logged(bench):
                 "it says what was called, and how it ended")
 
 
-main(masked_read, untrusted, values, parameters, formats, limits, writes, proposals,
-     whole_numbers, schema, plans, identity, persons, nothing_stays, audited,
+main(masked_read, untrusted, values, parameters, formats, limits, writes,
+     misput, proposals, whole_numbers, schema, plans, identity, persons,
+     nothing_stays, audited,
      logged)
