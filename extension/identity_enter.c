@@ -227,18 +227,39 @@ authenticate(const char *credential, WardenToken *token, WardenAgent *agent)
 	return valid;
 }
 
+/* Why it is not accepted: for who reads the server log, never for the client. */
+static const char *
+credential_fault(const WardenToken *token, const WardenAgent *agent)
+{
+	if (token->fault != NULL)
+		return token->fault;
+	if (token->agent[0] == '\0')
+		return "No token has this digest.";
+	if (token->revoked)
+		return psprintf("Token " INT64_FORMAT " was revoked.", token->id);
+	if (token->expires_at <= GetCurrentTimestamp())
+		return psprintf("Token " INT64_FORMAT " has expired.", token->id);
+	if (agent->agent[0] == '\0')
+		return psprintf("Agent \"%s\" does not exist.", token->agent);
+	if (!agent->enabled)
+		return psprintf("Agent \"%s\" is disabled.", token->agent);
+	return psprintf("The role of agent \"%s\" is gone, or carries no label.",
+					token->agent);
+}
+
 /*
  * A backend that has seen many bad credentials goes away: through a pooler it
  * would otherwise keep refusing everybody else.
  */
 static void
-refuse_credential(void)
+refuse_credential(const char *fault)
 {
 	bool		too_many = ++failed_attempts >= warden_enter_attempts;
 
 	ereport(too_many ? FATAL : ERROR,
 			(errcode(WARDEN_ERRCODE_IDENTITY),
 			 errmsg("credential not accepted"),
+			 errdetail_log("%s", fault),
 			 too_many ?
 			 errhint("Too many attempts failed on this connection; connect again.") :
 			 errhint("Ask an administrator for a new token for your agent.")));
@@ -382,7 +403,7 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 	} while (accepted && generation != warden_store_generation());
 	OPENSSL_cleanse(credential, strlen(credential));
 	if (!accepted)
-		refuse_credential();
+		refuse_credential(credential_fault(&token, &agent));
 	if (token.missing_scope != NULL)
 		refuse_scope(token.missing_scope);
 

@@ -287,6 +287,32 @@ find_mapping(const WardenJwt *jwt, const Issuer *issuer, Mapping *mapping)
 	return equals == 1;
 }
 
+/* What is wrong with it, NULL for nothing. */
+static const char *
+find_fault(const char *jwt, WardenJwt *parsed, Issuer *issuer,
+		   Mapping *mapping, WardenToken *result)
+{
+	if (!warden_jwt_parse(jwt, strlen(jwt), parsed))
+		return "It is no JWT of an algorithm that is accepted.";
+	if (!find_issuer(parsed, issuer))
+		return "The JWT's issuer is not on file, or disabled.";
+	if (!signature_holds(parsed, issuer))
+		return "The JWT is not signed by a key on file of its issuer.";
+	if (!warden_jwt_lists(parsed, "aud", issuer->audience))
+		return "The JWT is for another audience.";
+	if (!in_time(parsed, issuer, result))
+		return "The JWT has expired, or is not valid yet.";
+	if (!find_mapping(parsed, issuer, mapping))
+		return "Not exactly one row of warden.identity_subjects fits the JWT.";
+	if (!not_taken_back(parsed, mapping))
+		return "The JWT was taken back by issued_after of its subject.";
+	if (mapping->person_claim[0] != '\0' &&
+		!name_claim(parsed, mapping->person_claim, mapping->on_behalf_of,
+					sizeof(mapping->on_behalf_of)))
+		return "The JWT lacks the claim that names the person.";
+	return NULL;
+}
+
 bool
 warden_store_jwt(const char *jwt, WardenToken *result)
 {
@@ -294,17 +320,8 @@ warden_store_jwt(const char *jwt, WardenToken *result)
 	Issuer		issuer;
 	Mapping		mapping;
 
-	if (!warden_jwt_parse(jwt, strlen(jwt), parsed) ||
-		!find_issuer(parsed, &issuer) ||
-		!signature_holds(parsed, &issuer) ||
-		!warden_jwt_lists(parsed, "aud", issuer.audience) ||
-		!in_time(parsed, &issuer, result) ||
-		!find_mapping(parsed, &issuer, &mapping) ||
-		!not_taken_back(parsed, &mapping))
-		return false;
-	if (mapping.person_claim[0] != '\0' &&
-		!name_claim(parsed, mapping.person_claim, mapping.on_behalf_of,
-					sizeof(mapping.on_behalf_of)))
+	result->fault = find_fault(jwt, parsed, &issuer, &mapping, result);
+	if (result->fault != NULL)
 		return false;
 	strlcpy(result->agent, mapping.agent, sizeof(result->agent));
 	strlcpy(result->on_behalf_of, mapping.on_behalf_of,

@@ -53,6 +53,7 @@ typedef struct WardenToken
 	bool		revoked;
 	bool		reads_only;		/* a JWT whose scope has no word to propose */
 	const char *missing_scope;	/* what a good JWT lacks of it, or NULL */
+	const char *fault;			/* why a JWT is not good, or NULL */
 } WardenToken;
 
 /* What a role's direct login finds. */
