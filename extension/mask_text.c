@@ -60,6 +60,17 @@ prefix_len(const char *data, int len, int nchars)
 }
 
 /*
+ * A byte of SQL_ASCII that may be a part of a character, of whose other parts
+ * nothing is known.  Where a mask would begin or end beside one, what it shows
+ * could be half a character, which no client can read.
+ */
+static inline bool
+may_be_half(char c)
+{
+	return IS_HIGHBIT_SET(c) && GetDatabaseEncoding() == PG_SQL_ASCII;
+}
+
+/*
  * Cuts or pads a freshly made text to what the column's type takes.
  */
 static struct varlena *
@@ -222,7 +233,8 @@ mask_email(const WardenMaskSpec *spec, Datum value)
 	local.len = at - in.data;
 	domain.data = at + 1;
 	domain.len = in.len - local.len - 1;
-	if (!is_local_part(local) || !is_domain(domain))
+	if (!is_local_part(local) || !is_domain(domain) ||
+		may_be_half(local.data[0]))
 		return hide_text(spec);
 
 	local.len = first_char_len(local.data, local.len);
@@ -245,8 +257,8 @@ mask_name(const WardenMaskSpec *spec, Datum value)
 	if (in.len == 0)
 		return hide_text(spec);
 	c = in.data[0];
-	if (!IS_HIGHBIT_SET(c) && !(c >= 'a' && c <= 'z') &&
-		!(c >= 'A' && c <= 'Z'))
+	if ((!IS_HIGHBIT_SET(c) && !(c >= 'a' && c <= 'z') &&
+		 !(c >= 'A' && c <= 'Z')) || may_be_half(c))
 		return hide_text(spec);
 	in.len = first_char_len(in.data, in.len);
 	return join_text(spec, in, rest, none);
@@ -330,6 +342,9 @@ mask_partial(const WardenMaskSpec *spec, Datum value)
 	middle = prefix_len(tail.data, tail.len, middle);
 	tail.data += middle;
 	tail.len -= middle;
+	if ((head.len > 0 && may_be_half(head.data[head.len - 1])) ||
+		(tail.len > 0 && may_be_half(tail.data[0])))
+		return hide_text(spec);
 	return join_text(spec, head, stars, tail);
 }
 

@@ -390,5 +390,26 @@ RESET timezone;
 DELETE FROM warden.semantic_types WHERE name LIKE 'mt\_%';
 DROP SCHEMA masks CASCADE;
 DROP ROLE mask_author;
+
+-- no half characters where the database does not know what a character is
+SELECT current_database() AS here \gset
+CREATE DATABASE regress_mask_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
+\c regress_mask_ascii
+SET client_encoding = 'UTF8';
+SET client_min_messages = warning;
+CREATE EXTENSION pg_warden;
+CREATE TABLE people (name text, email text, other text);
+INSERT INTO people VALUES (E'\xc3\x89mile', E'\xc3\xa9mile@ex\xc3\xa4mple.com', E'abc\xc3\xa9\xc3\xa9xyz'),
+	(E'Zo\xc3\xab', E'zo\xc3\xab@example.com', E'a\xc3\xa9defgx\xc3\xa9z');
+SELECT warden.define_type('mt_other', 'partial(2,3)');
+SECURITY LABEL FOR warden ON COLUMN people.name IS 'name';
+SECURITY LABEL FOR warden ON COLUMN people.email IS 'email';
+SECURITY LABEL FOR warden ON COLUMN people.other IS 'mt_other';
+GRANT SELECT ON people TO mask_reader;
+SET ROLE mask_reader;
+SELECT * FROM people;
+RESET ROLE;
+\c :here
+DROP DATABASE regress_mask_ascii;
 SECURITY LABEL FOR warden ON ROLE mask_reader IS NULL;
 DROP ROLE mask_reader;
