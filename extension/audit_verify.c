@@ -370,6 +370,20 @@ verify(Verifier *v, int64 from, int64 to, const char *anchor)
 
 	if (anchor != NULL)
 		anchor_id = parse_anchor(anchor, anchor_hash);
+	if (from > to)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there are no records from " INT64_FORMAT " to " INT64_FORMAT,
+						from, to),
+				 errhint("Give the lower id first.")));
+	/* no row must not be taken for an anchor that holds */
+	if (anchor_id != 0 &&
+		(anchor_id > to || (from > 1 && anchor_id < from - 1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("record " INT64_FORMAT " of the anchor is none of those to be verified",
+						anchor_id),
+				 errhint("Begin at the record behind the anchor's, or before, and end at it or later.")));
 
 	/* One record before the first gives its link; the whole starts at zero. */
 	v->memory = CurrentMemoryContext;
@@ -384,6 +398,9 @@ verify(Verifier *v, int64 from, int64 to, const char *anchor)
 				psprintf(
 					"the anchor says that there was a record " INT64_FORMAT,
 					anchor_id));
+		else if (v->id == 0 && from > 1)
+			(void) report(v, from - 1, "cut",
+						  pstrdup("there is no such record, and none after it"));
 		else if (v->retired != NULL)
 			(void) report(v, 1, "removed",
 						  psprintf("no retention record says \"%s\"",

@@ -238,6 +238,14 @@ SELECT warden.audit_head() AS anchor \gset
 SELECT split_part(:'anchor', ':', 1)::bigint = max(id) AS last FROM warden.audit_events;
 SELECT * FROM warden.verify_audit(anchor => :'anchor');
 SELECT * FROM warden.verify_audit(2, 5);
+-- no row says that something was looked at
+SELECT * FROM warden.verify_audit(5, 2);
+SELECT * FROM warden.verify_audit(1000000);
+SELECT * FROM warden.verify_audit((SELECT max(id) FROM warden.audit_events) + 1);
+SELECT * FROM warden.verify_audit(5, 7, '3:' || repeat('0', 64));
+SELECT * FROM warden.verify_audit(2, 5, '6:' || repeat('0', 64));
+SELECT problem FROM warden.verify_audit(4, 5, '3:' || repeat('0', 64));
+SELECT problem FROM warden.verify_audit(4, 5, '5:' || repeat('0', 64));
 SELECT * FROM warden.verify_audit(anchor => 'nonsense');
 SELECT * FROM warden.verify_audit(anchor => '1:ab');
 SELECT problem FROM warden.verify_audit(anchor => '1:' || repeat('0', 64));
