@@ -510,8 +510,8 @@ config_help(Buf *out)
 			 "  warden-mcp --stdio [OPTION]...\n"
 			 "  warden-mcp --http 127.0.0.1:8642 [OPTION]...\n"
 			 "  warden-mcp --refresh-keys --dsn CONNINFO\n\n"
-			 "Each option is also a key of the settings file (max_body) and a\n"
-			 "variable (WARDEN_MAX_BODY).\n\n");
+			 "Each option with a value is also a variable (WARDEN_MAX_BODY) and,\n"
+			 "but for --config, a key of the settings file (max_body).\n\n");
 	for (size_t i = 0; i < SETTING_COUNT; i++)
 		if ((settings[i].sources & FROM_ARGV) != 0)
 			put_option(out, &settings[i]);
