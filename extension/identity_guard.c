@@ -136,25 +136,50 @@ refuse_namesake(const char *agent, Oid role)
 				 errhint("Give the agent a name that is no other role's.")));
 }
 
-/* A row of warden.agents as it is to be. */
-static void
-check_agent(TriggerData *trigger, HeapTuple row)
+/*
+ * An agent that is switched off, or is so and keeps its roles: that must be
+ * possible whatever these have become.  Switching it on again looks at them.
+ */
+static bool
+stays_off(TriggerData *trigger, HeapTuple row)
 {
-	Oid			role = row_role(trigger, row, "role");
-	Oid			apply_role = row_role(trigger, row, "apply_role");
+	HeapTuple	old = trigger->tg_trigtuple;
+
+	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+		!row_enabled(trigger, row) &&
+		strcmp(row_text(trigger, old, "agent"),
+			   row_text(trigger, row, "agent")) == 0 &&
+		row_role(trigger, old, "role") == row_role(trigger, row, "role") &&
+		row_role(trigger, old, "apply_role") ==
+		row_role(trigger, row, "apply_role");
+}
+
+static void
+check_roles(const char *agent, Oid role, Oid apply_role)
+{
 	const char *bar = warden_principal_agent_bar(role);
 
-	warden_admin_printable("the agent's name", row_text(trigger, row, "agent"),
-					  NAMEDATALEN);
 	if (bar != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("this role can not be an agent's"),
 				 errdetail("It can not because %s.", bar),
 				 errhint("Make a role for the agent with nothing but the reads it needs.")));
-	refuse_namesake(row_text(trigger, row, "agent"), role);
+	refuse_namesake(agent, role);
 	if (OidIsValid(apply_role))
 		warden_guard_apply_role(apply_role);
+}
+
+/* A row of warden.agents as it is to be. */
+static void
+check_agent(TriggerData *trigger, HeapTuple row)
+{
+	warden_admin_printable("the agent's name", row_text(trigger, row, "agent"),
+					  NAMEDATALEN);
+	if (!stays_off(trigger, row))
+		check_roles(row_text(trigger, row, "agent"),
+					row_role(trigger, row, "role"),
+					row_role(trigger, row, "apply_role"));
 	check_limit(trigger, row, "statement_timeout", GUC_UNIT_MS);
 	check_limit(trigger, row, "lock_timeout", GUC_UNIT_MS);
 	check_limit(trigger, row, "work_mem", GUC_UNIT_KB);

@@ -310,6 +310,21 @@ SELECT warden.enter(:'token', 'zoe@example.com', '{}', 'k');
 SELECT warden.leave('k');
 COMMIT;
 
+-- What has become of its roles does not keep an agent from being stopped.
+\c - :superuser
+ALTER ROLE regress_other SUPERUSER;
+\c - regress_admin
+SELECT warden.disable_agent('writing bot');
+SELECT warden.enable_agent('writing bot');
+\c - :superuser
+ALTER ROLE regress_other NOSUPERUSER;
+ALTER ROLE regress_writer SUPERUSER;
+\c - regress_admin
+SELECT warden.enable_agent('writing bot');
+\c - :superuser
+ALTER ROLE regress_writer NOSUPERUSER;
+SELECT warden.enable_agent('writing bot');
+
 --
 -- What a role reaches, before it gets a token
 --
