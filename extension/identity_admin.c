@@ -112,8 +112,15 @@ void
 warden_admin_printable(const char *what, const char *text, Size size)
 {
 	const char *p;
-	bool		good = text[0] != '\0' && strlen(text) < size;
+	bool		good;
 
+	/* a row that comes by plain SQL has not met its NOT NULL yet */
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s is missing", what),
+				 errhint("It can not be NULL.")));
+	good = text[0] != '\0' && strlen(text) < size;
 	for (p = text; good && *p; p++)
 		good = (unsigned char) *p >= ' ' && *p != 0x7f;
 	if (!good)

@@ -238,6 +238,8 @@ audit_edit(TriggerData *trigger, HeapTuple row)
 		return;
 	name = row_text(trigger, row, strcmp(table, "people") == 0 ? "person" :
 					strncmp(table, "identity_", 9) == 0 ? "issuer" : "agent");
+	if (name == NULL)
+		return;					/* NOT NULL will refuse the row */
 	warden_audit_action("policy", 0,
 						psprintf("%s on warden.%s: %s",
 								 TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? "INSERT" :

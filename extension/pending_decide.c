@@ -278,9 +278,9 @@ static WardenStatus
 tuple_status(TriggerData *trigger, HeapTuple tuple)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	char	   *status = SPI_getvalue(tuple, desc, SPI_fnumber(desc, "status"));
 
-	return warden_pending_parse_status(SPI_getvalue(tuple, desc,
-									 SPI_fnumber(desc, "status")));
+	return warden_pending_parse_status(status != NULL ? status : "");
 }
 
 /* The new row with the outcome of the decision in it. */

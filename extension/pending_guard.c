@@ -48,15 +48,18 @@ delete_namesake(void *arg)
 	bool		class = strcmp(table, "proposable") == 0;
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		values[2];
-	bool		isnull;
+	bool		isnull[2];
 
 	values[0] = heap_getattr(trigger->tg_trigtuple,
 							 SPI_fnumber(desc, scoped ? "risk" :
 										 class ? "class" : "rule"),
-							 desc, &isnull);
-	values[1] = scoped ? heap_getattr(trigger->tg_trigtuple,
-									  SPI_fnumber(desc, "scope"), desc,
-									  &isnull) : values[0];
+							 desc, &isnull[0]);
+	values[1] = heap_getattr(trigger->tg_trigtuple,
+							 SPI_fnumber(desc, scoped ? "scope" :
+										 class ? "class" : "rule"),
+							 desc, &isnull[1]);
+	if (isnull[0] || isnull[1])
+		return;					/* NOT NULL will refuse the row */
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	if (SPI_execute_with_args(scoped ?

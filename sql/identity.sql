@@ -37,6 +37,8 @@ SELECT warden.issue_token('nobody');
 SELECT warden.disable_agent('nobody');
 SELECT * FROM warden.agent_tokens;
 INSERT INTO warden.agents (agent, role) VALUES ('bot', 'regress_bot');
+INSERT INTO warden.people (person, role) VALUES (NULL, 'regress_ann');
+INSERT INTO warden.delegations (agent, person_pattern) VALUES ('bot', NULL);
 
 -- A third argument that names no role is the description.
 SELECT warden.create_agent('bot', 'regress_bot', 'answers questions');

@@ -240,6 +240,7 @@ UPDATE warden.review_rules SET level = 'error' WHERE rule = 'dml.no_where';
 -- Administrators
 --
 \c - regress_ann
+UPDATE warden.pending_changes SET status = NULL WHERE id = 1011;
 -- a subquery that finds no change must not look as if something was done
 SELECT warden.review(NULL);
 SELECT warden.preview(NULL);
@@ -261,6 +262,8 @@ SELECT warden.resolve(1011, NULL, 'no outcome');
 SELECT warden.resolve(1011, 'applied', NULL);
 SELECT warden.resolve(NULL, 'applied', 'no number');
 SELECT warden.purge(NULL);
+INSERT INTO warden.approval_rules (risk, scope, approvals) VALUES (NULL, NULL, NULL);
+INSERT INTO warden.approval_rules (risk, scope, approvals) VALUES ('low', NULL, 1);
 \c - :superuser
 GRANT regress_writer TO regress_admin;
 \c - regress_admin
