@@ -38,6 +38,7 @@
 #define STAMP_UNTRUSTED		0x57440006
 #define STAMP_REACH			0x57440007
 #define STAMP_SERIAL		0x57440008
+#define STAMP_COLUMNS		0x57440009
 
 static char mark[40] = "";
 
@@ -95,6 +96,42 @@ stamp_policy(PlannedStmt *pstmt, const WardenPolicyState *policy)
 		stamp(pstmt, STAMP_REACH, policy->reach);
 }
 
+/* What the labels say now of the relations that the plan names. */
+static uint32
+hash_labels(const PlannedStmt *pstmt)
+{
+	uint64		hash = 0;
+	ListCell   *lc;
+
+	foreach(lc, pstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW)
+			hash = warden_policy_hash_labels(hash, rte->relid);
+	}
+	return (uint32) (hash ^ (hash >> 32));
+}
+
+/*
+ * The number of labels' changes moves for those of other relations too, and
+ * when it can not be known whether there was one.  Without this entry, because
+ * they changed while the plan was made, such a move makes it stale.
+ */
+static void
+stamp_labels(PlannedStmt *pstmt, const WardenPrincipal *principal,
+			 const WardenPolicyState *policy)
+{
+	uint32		hash;
+
+	/* A foreign key's own plan has no policy. */
+	if (policy->rules == 0)
+		return;
+	hash = hash_labels(pstmt);
+	if (warden_policy_state(principal).labels == policy->labels)
+		stamp(pstmt, STAMP_COLUMNS, hash);
+}
+
 void
 warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 					  const WardenPolicyState *policy, TimestampTz expires,
@@ -114,6 +151,7 @@ warden_plan_stamp_set(PlannedStmt *pstmt, const WardenPrincipal *principal,
 	if (last_serial != PG_UINT32_MAX)
 		stamp(pstmt, STAMP_SERIAL, ++last_serial);
 	stamp_policy(pstmt, policy);
+	stamp_labels(pstmt, principal, policy);
 	earliest_expiry = Min(earliest_expiry, expires);
 	if (expires != DT_NOEND)
 	{
@@ -183,6 +221,8 @@ typedef struct Stamp
 {
 	uint32		id;				/* of the principal; 0: made ungoverned */
 	WardenPolicyState policy;
+	uint32		columns;		/* hash of labels */
+	bool		columns_known;
 	TimestampTz expires;
 } Stamp;
 
@@ -213,6 +253,10 @@ read_stamp(const PlannedStmt *pstmt, Stamp *result)
 				break;
 			case STAMP_REACH:
 				result->policy.reach = item->hashValue;
+				break;
+			case STAMP_COLUMNS:
+				result->columns = item->hashValue;
+				result->columns_known = true;
 				break;
 			case STAMP_EXPIRES_HIGH:
 				high = item->hashValue;
@@ -331,6 +375,8 @@ find_staleness(const PlannedStmt *pstmt, const WardenPrincipal *principal)
 		made_for.expires <= GetCurrentTimestamp())
 		return &exemption_ended;
 	if (likely(made_for.policy.labels == now.labels))
+		return NULL;
+	if (made_for.columns_known && made_for.columns == hash_labels(pstmt))
 		return NULL;
 	foreach(lc, pstmt->rtable)
 	{

@@ -110,7 +110,7 @@ static bool rules_stale = true;
 static uint64 rule_messages = 0;	/* invalidations received */
 static uint64 rules_hash = 0;	/* of what was loaded last */
 static uint32 rules_generation = 0; /* changes with rules_hash */
-static uint32 label_generation = 0; /* changes with every label */
+static uint32 label_generation = 0; /* changes with every label, at least */
 static uint32 membership_messages = 0;	/* of roles and their memberships */
 static Oid	anchor = InvalidOid;
 static Oid	label_anchor = InvalidOid;
@@ -266,6 +266,26 @@ hash_text(uint64 hash, const char *text)
 	if (text == NULL)
 		return hash_combine64(hash, 1);
 	return hash_combine64(hash, hash_bytes_extended(bytes, strlen(text), 0));
+}
+
+uint64
+warden_policy_hash_labels(uint64 hash, Oid relid)
+{
+	const WardenRelation *relation = warden_policy_relation(relid);
+	int			i;
+
+	if (relation == NULL)
+		return hash;
+	hash = hash_combine64(hash, ((uint64) relid << 1) | relation->refused);
+	for (i = 0; i < relation->ncolumns; i++)
+	{
+		const WardenColumn *column = &relation->columns[i];
+
+		hash = hash_combine64(hash, ((uint64) column->attnum << 1) |
+							  column->untrusted);
+		hash = hash_text(hash, column->type);
+	}
+	return hash;
 }
 
 /* A fingerprint of the rules that are loaded. */
@@ -1027,7 +1047,8 @@ on_relcache_change(Datum arg pg_attribute_unused(), Oid relid)
 		rule_messages++;
 		rules_stale = true;
 		relations_stale = true;
-		if (relid != InvalidOid && relid == label_anchor)
+		/* Messages were lost, perhaps that of a label. */
+		if (relid == InvalidOid || relid == label_anchor)
 		{
 			label_generation++;
 			/* A statement that was prepared is planned anew, not refused. */

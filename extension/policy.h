@@ -34,6 +34,10 @@ typedef struct WardenRelation
 /* NULL where nothing is labelled. Valid until the next invalidation. */
 extern const WardenRelation *warden_policy_relation(Oid relid);
 
+/* Mixes what the labels say of the relation into a hash; nothing is labelled:
+ * the hash as it was. */
+extern uint64 warden_policy_hash_labels(uint64 hash, Oid relid);
+
 /* The labelled column, or NULL. */
 extern const WardenColumn *warden_policy_column(Oid relid, AttrNumber attnum);
 
