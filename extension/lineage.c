@@ -36,6 +36,7 @@ typedef struct Known
 {
 	Query	   *query;
 	Bitmapset  *tainted;
+	bool		met;			/* by itself: a recursive CTE */
 } Known;
 
 /* The query of a view, copied once so that it is known when met again. */
@@ -454,32 +455,56 @@ tainted_conditions(Lineage *lineage, Scope *scope)
 	return false;
 }
 
-/* Resnos of tainted outputs; each query of the tree is looked at once. */
+/* Looks at one query; what it is known as says what it finds of itself. */
+static Bitmapset *
+look_at_query(Lineage *lineage, Query *query, Scope *outer)
+{
+	Scope		scope = {query, outer};
+	Bitmapset  *tainted = taint_outputs(lineage, &scope);
+
+	/* A query inside this one may have found it so meanwhile. */
+	if (lineage->opaque && !lineage->conditions &&
+		(tainted_count(query, tainted) ||
+		 tainted_conditions(lineage, &scope)))
+		lineage->conditions = true;
+	return tainted;
+}
+
+/*
+ * Resnos of tainted outputs; each query of the tree is looked at once.  But a
+ * recursive CTE, which meets itself untainted, again if it turns out not to
+ * be, with all that is inside it: what its recursive term is chosen by matters
+ * for a copy.  Which of its columns are tainted is not asked, so twice is
+ * enough.
+ */
 static Bitmapset *
 taint_query(Lineage *lineage, Query *query, Scope *outer)
 {
-	Scope		scope = {query, outer};
 	Known	   *known;
 	ListCell   *lc;
+	int			before;
 
 	check_stack_depth();
 	foreach(lc, lineage->known)
 	{
 		known = lfirst(lc);
 		if (known->query == query)
+		{
+			known->met = true;
 			return known->tainted;
+		}
 	}
 
-	/* Entered before it is done: a recursive CTE meets itself, untainted. */
 	known = palloc0(sizeof(Known));
 	known->query = query;
 	lineage->known = lappend(lineage->known, known);
-	known->tainted = taint_outputs(lineage, &scope);
-	/* A query inside this one may have found it so meanwhile. */
-	if (lineage->opaque && !lineage->conditions &&
-		(tainted_count(query, known->tainted) ||
-		 tainted_conditions(lineage, &scope)))
-		lineage->conditions = true;
+	before = list_length(lineage->known);
+	known->tainted = look_at_query(lineage, query, outer);
+	if (lineage->opaque && known->met && !bms_is_empty(known->tainted))
+	{
+		lineage->known = list_truncate(lineage->known, before);
+		known->tainted = look_at_query(lineage, query, outer);
+	}
 	return known->tainted;
 }
 

@@ -39,6 +39,14 @@ CREATE MATERIALIZED VIEW of_series AS
     SELECT id, generate_series(1, length(ssn)) AS n FROM people;
 CREATE MATERIALIZED VIEW of_groups AS
     SELECT left(ssn, 1) AS first, count(*) FROM people GROUP BY 1;
+CREATE MATERIALIZED VIEW of_walk AS
+    WITH RECURSIVE t (n, s) AS (SELECT 1, ssn FROM people WHERE id = 1
+        UNION ALL SELECT n + 1, s FROM t WHERE s LIKE '078%' AND n < 5)
+    SELECT count(*) FROM t;
+CREATE MATERIALIZED VIEW of_steps AS
+    WITH RECURSIVE t (n) AS (SELECT min(id) FROM people
+        UNION ALL SELECT q.n + 1 FROM (SELECT n FROM t WHERE n < 3) q)
+    SELECT n FROM t;
 CREATE MATERIALIZED VIEW of_copy AS SELECT id FROM derived;
 CREATE MATERIALIZED VIEW of_sums AS SELECT count(*) FROM shown;
 ANALYZE;
@@ -89,6 +97,7 @@ SELECT * FROM of_frame;
 SELECT half FROM of_union;
 SELECT id FROM of_series;
 SELECT count FROM of_groups;
+SELECT * FROM of_walk;
 SELECT * FROM of_copy;
 SELECT count(*) FROM pg_prepared_xacts;
 SELECT count(*) FROM pg_stat_replication;
@@ -133,6 +142,7 @@ EXPLAIN SELECT * FROM warden.people;
 --
 SELECT count(*) FROM counted;
 SELECT count(*) FROM of_sums;
+SELECT n FROM of_steps ORDER BY n;
 SELECT count(*) FROM of_open;
 SELECT last_value FROM s;
 SELECT * FROM file;
