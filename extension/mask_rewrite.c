@@ -60,6 +60,8 @@
 
 static void rewrite_query(Query *query, WardenRewrite *rewrite);
 static bool subquery_walker(Node *node, WardenRewrite *rewrite);
+static void inline_function_entry(Query *query, RangeTblEntry *rte,
+								  WardenRewrite *rewrite);
 
 static void
 mark(RangeTblEntry *rte)
@@ -71,9 +73,12 @@ mark(RangeTblEntry *rte)
  * Row security quals
  * ---------------------------------------------------------------------- */
 
-/* Marks every relation below a row security qual as one to be read raw. */
+/*
+ * Marks every relation below a row security qual as one to be read raw.  What
+ * a function reads is masked, whether the planner would inline it or not.
+ */
 static bool
-exempt_walker(Node *node, void *context)
+exempt_walker(Node *node, WardenRewrite *rewrite)
 {
 	if (node == NULL)
 		return false;
@@ -88,10 +93,16 @@ exempt_walker(Node *node, void *context)
 
 			if (rte->rtekind == RTE_RELATION)
 				mark(rte);
+			else if (rte->rtekind == RTE_FUNCTION)
+			{
+				inline_function_entry(query, rte, rewrite);
+				if (rte->rtekind == RTE_SUBQUERY)
+					rewrite_query(rte->subquery, rewrite);
+			}
 		}
-		return query_tree_walker(query, exempt_walker, context, 0);
+		return query_tree_walker(query, exempt_walker, rewrite, 0);
 	}
-	return expression_tree_walker(node, exempt_walker, context);
+	return expression_tree_walker(node, exempt_walker, rewrite);
 }
 
 /* ----------------------------------------------------------------------
@@ -326,7 +337,7 @@ rewrite_row_rules(RangeTblEntry *rte, List *outputs, WardenRewrite *rewrite)
 		return;
 	if (warden_row_rules_trusted(rte->relid, rewrite->principal))
 	{
-		(void) exempt_walker((Node *) rte->securityQuals, NULL);
+		(void) exempt_walker((Node *) rte->securityQuals, rewrite);
 		return;
 	}
 	(void) subquery_walker((Node *) rte->securityQuals, rewrite);
@@ -795,7 +806,7 @@ rewrite_target(Query *query, WardenRewrite *rewrite)
 
 	mark(target);
 	if (warden_row_rules_trusted(target->relid, rewrite->principal))
-		(void) exempt_walker((Node *) policies, NULL);
+		(void) exempt_walker((Node *) policies, rewrite);
 	else
 		(void) subquery_walker((Node *) policies, rewrite);
 	(void) subquery_walker((Node *) views, rewrite);
@@ -828,7 +839,7 @@ detach_row_checks(Query *query, WardenRewrite *rewrite)
 		else
 			views = lappend(views, check);
 	}
-	(void) exempt_walker((Node *) policies, NULL);
+	(void) exempt_walker((Node *) policies, rewrite);
 	query->withCheckOptions = views;
 	return policies;
 }

@@ -106,6 +106,11 @@ INSERT INTO guarded VALUES (1, '078-05-4801', 'a'), (2, '219-09-2210', 'b');
 SECURITY LABEL FOR warden ON COLUMN guarded.ssn IS 'ssn';
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY visible ON guarded USING (ssn LIKE '078%');
+CREATE TABLE listed (id int);
+INSERT INTO listed VALUES (1), (2);
+ALTER TABLE listed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY listed ON listed USING (id IN (SELECT id FROM old_sql_set()
+    WHERE ssn LIKE '%-05-4801' OR ssn LIKE '***-**-22%'));
 CREATE TABLE dictionary (word text);
 INSERT INTO dictionary VALUES ('078-05-4801'), ('***-**-4801');
 GRANT SELECT ON ALL TABLES IN SCHEMA regress_bypass TO regress_bypass_agent;
@@ -331,6 +336,8 @@ SELECT tableoid::regclass, ssn FROM base ORDER BY id;
 SELECT ssn FROM ONLY base;
 SELECT ssn FROM derived;
 SELECT id, ssn FROM guarded;
+-- what a policy's function reads is masked, inlined or not
+SELECT id FROM listed;
 SELECT attname, most_common_vals, histogram_bounds FROM pg_stats
  WHERE schemaname = 'regress_bypass' AND attname <> 'id'
    AND tablename <> 'dictionary';
