@@ -16,6 +16,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
 #include "commands/extension.h"
 #include "executor/executor.h"
 #include "libpq/auth.h"
@@ -41,6 +42,7 @@
 #include "guc.h"
 #include "hooks.h"
 #include "kept_rows.h"
+#include "label_copy.h"
 #include "label_tree.h"
 #include "nesting.h"
 #include "pending.h"
@@ -288,6 +290,8 @@ warden_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 
 		warden_label_tree_link(objectId, alter->auxiliary_id);
 	}
+	else if (access == OAT_POST_CREATE && classId == RewriteRelationId)
+		warden_label_copy_rule(objectId);
 	if (prev_object_access != NULL)
 		prev_object_access(access, classId, objectId, subId, arg);
 }

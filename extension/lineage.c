@@ -561,21 +561,42 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 	return warden_policy_type_hides(column->type);
 }
 
-List *
-warden_lineage_matview(Relation rel, List **sources)
+/* The attribute numbers of a materialized view's tainted columns. */
+static List *
+taint_matview(Lineage *lineage, Relation rel)
 {
-	Lineage		lineage = {.labelled = labelled_column, .opaque = true};
 	Query	   *query = view_query(rel);
 	Bitmapset  *tainted;
 
 	if (query == NULL)
 		return NIL;
-	tainted = taint_query(&lineage, query, NULL);
-	*sources = lineage.sources;
+	tainted = taint_query(lineage, query, NULL);
 
 	/* Rows that labelled values chose tell about them in every column. */
-	if (lineage.conditions)
+	if (lineage->conditions)
 		tainted = bms_add_range(tainted, 1,
 								RelationGetNumberOfAttributes(rel));
 	return bitmap_to_list(tainted);
+}
+
+List *
+warden_lineage_matview(Relation rel, List **sources)
+{
+	Lineage		lineage = {.labelled = labelled_column, .opaque = true};
+	List	   *result = taint_matview(&lineage, rel);
+
+	*sources = lineage.sources;
+	return result;
+}
+
+List *
+warden_lineage_matview_with(Relation rel, Oid relid, Query *query)
+{
+	Lineage		lineage = {.labelled = labelled_column, .opaque = true};
+	View	   *view = palloc(sizeof(View));
+
+	view->relid = relid;
+	view->query = query;
+	lineage.views = list_make1(view);
+	return taint_matview(&lineage, rel);
 }

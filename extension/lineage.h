@@ -18,6 +18,10 @@
  */
 extern List *warden_lineage_matview(Relation rel, List **sources);
 
+/* The same if the view relid, somewhere below it, stood for that query. */
+extern List *warden_lineage_matview_with(Relation rel, Oid relid,
+										 Query *query);
+
 /*
  * Resnos (int list) of a query's outputs that depend on a column for which
  * labelled() says true.  Views must have been expanded.  *sources, when not

@@ -49,6 +49,12 @@ CREATE MATERIALIZED VIEW of_steps AS
     SELECT n FROM t;
 CREATE MATERIALIZED VIEW of_copy AS SELECT id FROM derived;
 CREATE MATERIALIZED VIEW of_sums AS SELECT count(*) FROM shown;
+-- filled through a view that meanwhile shows something else
+CREATE VIEW was AS SELECT id, ssn FROM people WHERE id = 1;
+CREATE VIEW over_was AS SELECT ssn AS s, id FROM was;
+CREATE MATERIALIZED VIEW of_was AS SELECT id, s FROM over_was;
+CREATE MATERIALIZED VIEW unfilled AS SELECT ssn FROM was WITH NO DATA;
+CREATE OR REPLACE VIEW was AS SELECT id, name AS ssn FROM people WHERE id = 1;
 ANALYZE;
 CREATE EXTENSION file_fdw SCHEMA regress_rel;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
@@ -143,6 +149,7 @@ EXPLAIN SELECT * FROM warden.people;
 SELECT count(*) FROM counted;
 SELECT count(*) FROM of_sums;
 SELECT n FROM of_steps ORDER BY n;
+SELECT id, s FROM of_was;
 SELECT count(*) FROM of_open;
 SELECT last_value FROM s;
 SELECT * FROM file;
