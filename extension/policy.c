@@ -744,7 +744,10 @@ add_labels_of(WardenRelation *relation, Oid source, List **labelled)
 		warden_label_parse_column(text_column(tuple, RelationGetDescr(rel),
 											  Anum_pg_seclabel_label),
 								  &type, &untrusted);
-		name = get_attname(source, attnum, false);
+		/* Nothing keeps a relation of the tree from being dropped meanwhile. */
+		name = get_attname(source, attnum, true);
+		if (name == NULL)
+			continue;
 		if (strcmp(type, "none") != 0)
 			*labelled = lappend(*labelled, name);
 		if (source != relation->relid)
@@ -779,13 +782,27 @@ parents_of(Oid relid)
 	return result;
 }
 
+/* No error where the relation has been dropped meanwhile. */
+static bool
+has_children(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relhassubclass;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 List *
 warden_policy_neighbours(Oid relid)
 {
 	List	   *result = parents_of(relid);
 	List	   *children;
 
-	if (!has_subclass(relid))
+	if (!has_children(relid))
 		return result;
 	children = find_inheritance_children_extended(relid, false, NoLock, NULL,
 												  NULL);
@@ -1034,7 +1051,10 @@ warden_policy_label_changed(Oid relid)
 	ListCell   *lc;
 
 	foreach(lc, warden_policy_tree(relid))
-		CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
+	{
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
+			CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
+	}
 	if (OidIsValid(signal))
 		CacheInvalidateRelcacheByRelid(signal);
 }
