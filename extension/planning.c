@@ -357,9 +357,12 @@ key_uses_hidden(Relation index, int key, List *expressions, Oid relid)
 bool
 warden_planning_hides_index(Oid indexid, AttrNumber attnum)
 {
-	Relation	index = relation_open(indexid, AccessShareLock);
+	Relation	index = try_relation_open(indexid, AccessShareLock);
 	bool		hidden = true;
 
+	/* A row of statistics does not keep its index from being dropped. */
+	if (index == NULL)
+		return true;
 	if (index->rd_index != NULL && attnum >= 1 &&
 		attnum <= index->rd_index->indnatts)
 		hidden = key_uses_hidden(index, attnum - 1,
