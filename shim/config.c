@@ -110,7 +110,7 @@ static const Setting settings[] = {
 	{"on_behalf_of", SETTING_STRING, ANYWHERE, AT(on_behalf_of), NULL, 0, 0,
 	"person that calls act for where neither token nor request names one"},
 	{"poll_interval", SETTING_INT, ANYWHERE, AT(poll_interval), "5", 0, 86400,
-	"seconds between looks at watched changes without notify_dsn; 0: never"},
+	"seconds between looks at watched changes, with notify_dsn at those of further databases; 0: never"},
 	{"pool", SETTING_INT, ANYWHERE, AT(pool), "8", 1, 1000,
 	"connections to PostgreSQL, one call at a time on each"},
 	{"public_url", SETTING_STRING, ANYWHERE, AT(public_url), NULL, 0, 0,

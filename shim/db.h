@@ -122,10 +122,12 @@ extern void db_ticket_free(DbTicket *ticket);
 
 /*
  * Listens on a connection of its own until stop_fd is readable; calls fn with
- * NULL when it has begun and with the payload of each notification.  Returns
- * when the connection is lost.
+ * NULL when it has begun, with the payload of each notification, and with an
+ * empty one each interval_ms, unless that is -1.  Returns when the connection
+ * is lost.
  */
 extern void db_listen(const char *dsn, long connect_timeout, int stop_fd,
+					  int interval_ms,
 					  void (*fn) (const char *payload, void *arg), void *arg);
 
 /*

@@ -7,6 +7,7 @@
 
 #include "db_sql.h"
 #include "log.h"
+#include "metrics.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,14 +33,26 @@ db_connect(const char *dsn, long timeout)
  * ------------------------------------------------------------------------
  */
 
+/* For poll: rounded up, and -1 where there is no interval. */
+static int
+milliseconds_until(uint64_t time, int interval_ms)
+{
+	uint64_t	now = metrics_clock();
+
+	if (interval_ms < 0 || time <= now)
+		return interval_ms < 0 ? -1 : 0;
+	return (int) ((time - now) / (SECOND / 1000) + 1);
+}
+
 void
-db_listen(const char *dsn, long connect_timeout, int stop_fd,
+db_listen(const char *dsn, long connect_timeout, int stop_fd, int interval_ms,
 		  void (*fn) (const char *payload, void *arg), void *arg)
 {
 	PGconn	   *pg = db_connect(dsn, connect_timeout);
 	PGresult   *res = PQexec(pg, SQL_LISTEN);
 	struct pollfd fds[2] = {{PQsocket(pg), POLLIN, 0}, {stop_fd, POLLIN, 0}};
 	bool		alive = PQresultStatus(res) == PGRES_COMMAND_OK;
+	uint64_t	next = metrics_clock();
 
 	PQclear(res);
 	if (!alive)
@@ -56,8 +69,14 @@ db_listen(const char *dsn, long connect_timeout, int stop_fd,
 			fn(note->extra, arg);
 			PQfreemem(note);
 		}
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, milliseconds_until(next, interval_ms)) < 0 &&
+			errno != EINTR)
 			break;
+		if (interval_ms >= 0 && metrics_clock() >= next)
+		{
+			next = metrics_clock() + (uint64_t) interval_ms * (SECOND / 1000);
+			fn("", arg);
+		}
 		alive = fds[1].revents == 0 && PQconsumeInput(pg) == 1;
 	}
 	PQfinish(pg);

@@ -68,6 +68,11 @@ add_targets(DbPool *pool, const Config *cf, Buf *error)
 			buf_puts(error, "database must be given as name=conninfo");
 			return false;
 		}
+		if (strncmp(item, "main=", 5) == 0)
+		{
+			buf_puts(error, "\"main\" is the database of dsn; give another name");
+			return false;
+		}
 		if (!check_dsn(equals + 1, error) ||
 			!add_target(pool, item, (size_t) (equals - item), equals + 1))
 			return false;

@@ -103,7 +103,17 @@ extern long long tools_parse_id(const char *text);
 /* One line about a change, into a string that is open. */
 extern void tools_change_line(Buf *out, const json_t *change);
 
-/* tools_task.c: changes as tasks of the tasks extension */
+/* tools_task.c: changes as tasks of the tasks extension, "main:42" */
+typedef struct TaskName
+{
+	char		text[160];		/* of the database: "main" */
+	const char *database;		/* NULL: the main one */
+	long long	change_id;
+} TaskName;
+
+/* False if the id is none that was handed out. */
+extern bool tools_parse_task(const McpCall *call, const char *task_id,
+							 TaskName *name);
 extern bool tools_wants_task(const McpCall *call);
 extern void tools_answer_task(McpCall *call, const char *database,
 							  const json_t *change);

@@ -105,16 +105,8 @@ tools_answer_task(McpCall *call, const char *database, const json_t *change)
  * ------------------------------------------------------------------------
  */
 
-/* "main:42" */
-typedef struct TaskName
-{
-	char		text[160];
-	const char *database;		/* NULL: the main one */
-	long long	change_id;
-} TaskName;
-
-static bool
-parse_task_id(const McpCall *call, const char *task_id, TaskName *name)
+bool
+tools_parse_task(const McpCall *call, const char *task_id, TaskName *name)
 {
 	char	   *colon;
 
@@ -142,7 +134,7 @@ fetch_task(McpCall *call, TaskName *name)
 
 	if (task_id == NULL)
 		return NULL;
-	if (parse_task_id(call, task_id, name) &&
+	if (tools_parse_task(call, task_id, name) &&
 		!tools_read_change(call, tools_fetch, name->database, name->change_id,
 						   &change))
 		return NULL;

@@ -6,9 +6,10 @@
  * listener is told is read under its own credential, as a call on a worker,
  * so it learns of its own changes only.  Where nothing notifies, the changes
  * that are watched are looked at again and again, all of a credential's in
- * one call, and what stayed the same is not told.  The first look comes when a
- * stream is opened: it shows whether the credential is any good, and if it is
- * not, its streams end.
+ * one call, and what stayed the same is not told.  That is how further databases
+ * are looked at in any case, and changes of which a look failed.  The first look
+ * comes when a stream is opened: it shows whether the credential is any good,
+ * and if it is not, its streams end.
  */
 #include "watch.h"
 
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #define CHANGE_URI "warden://change/"
-#define TASK_PREFIX "main:"
 #define RECONNECT_MS 2000
 
 /* Changes whose status is remembered; a newcomer takes the slot it falls on. */
@@ -35,7 +35,7 @@
 
 typedef struct Seen
 {
-	AuthDigest	key;			/* of credential and change */
+	AuthDigest	key;			/* of credential, database and change */
 	char		status[16];
 } Seen;
 
@@ -46,15 +46,17 @@ struct Watch
 	WorkerPool *workers;
 	pthread_t	thread;
 	int			stop_fd;
+	atomic_bool missed;			/* a look could not be had */
 	pthread_mutex_t lock;		/* guards what was seen */
 	Seen		seen[MAX_SEEN];
 };
 
-/* what one credential watches, to be looked at */
+/* what one credential watches in one database, to be looked at */
 typedef struct Look
 {
 	McpCall		call;			/* first: a McpCall is its Look */
 	Watch	   *watch;
+	TaskName	name;			/* the database, as tasks have it */
 	Buf			ids;			/* an array of PostgreSQL's, yet open */
 	char	   *credential;
 	struct Look *next;
@@ -93,7 +95,7 @@ is_news(const Look *look, const char *id, const char *status)
 	bool		news;
 
 	buf_init(&name);
-	buf_printf(&name, "%s %s", id, look->credential);
+	buf_printf(&name, "%s:%s %s", look->name.text, id, look->credential);
 	key = auth_digest(buf_cstr(&name), name.len);
 	buf_wipe(&name);
 	seen = &watch->seen[(key.bytes[0] | (size_t) key.bytes[1] << 8) % MAX_SEEN];
@@ -109,19 +111,22 @@ is_news(const Look *look, const char *id, const char *status)
 static bool
 tell(Look *look, long long change_id)
 {
-	char		name[48];
+	const char *database = look->name.database;
+	char		name[sizeof(look->name.text) + 24];
 	Buf			task;
 	json_t	   *change;
 
-	if (!tools_read_change(&look->call, tools_exec, NULL, change_id, &change))
+	if (!tools_read_change(&look->call, tools_exec, database, change_id,
+						   &change))
 		return false;
 	if (change == NULL)
 		return true;			/* it is gone meanwhile */
 	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
-	mcp_publish_resource(look->watch->mcp, look->credential, name);
+	if (database == NULL)
+		mcp_publish_resource(look->watch->mcp, look->credential, name);
 	buf_init(&task);
-	tools_put_task(&task, "main", change, true);
-	snprintf(name, sizeof(name), TASK_PREFIX "%lld", change_id);
+	tools_put_task(&task, look->name.text, change, true);
+	snprintf(name, sizeof(name), "%s:%lld", look->name.text, change_id);
 	if (buf_ok(&task))
 		mcp_publish_task(look->watch->mcp, look->credential, name,
 						 buf_cstr(&task));
@@ -140,9 +145,11 @@ tell_news(Look *look, const json_t *statuses)
 	{
 		const char *status = json_string_value(value);
 
-		if (status != NULL && is_news(look, id, status) &&
-			!tell(look, strtoll(id, NULL, 10)))
-			is_news(look, id, "");
+		if (status == NULL || !is_news(look, id, status) ||
+			tell(look, strtoll(id, NULL, 10)))
+			continue;
+		is_news(look, id, "");
+		atomic_store(&look->watch->missed, true);
 	}
 }
 
@@ -152,7 +159,10 @@ look_at_changes(McpCall *call)
 {
 	Look	   *look = (Look *) call;
 	const char *params[1];
-	ToolsRun	run = {.steps = {{SQL_CHANGE_STATUSES, 1, params, false}}};
+	ToolsRun	run = {
+		.steps = {{SQL_CHANGE_STATUSES, 1, params, false}},
+		.database = look->name.database
+	};
 	DbOutcome	outcome;
 
 	buf_puts(&look->ids, look->ids.len > 0 ? "}" : "{}");
@@ -166,7 +176,9 @@ look_at_changes(McpCall *call)
 		tell_news(look, statuses);
 		json_decref(statuses);
 	}
-	else if (call->verdict == MCP_REFUSED)
+	else if (call->verdict != MCP_REFUSED)
+		atomic_store(&look->watch->missed, true);
+	else if (look->name.database == NULL)
 		mcp_refuse_streams(look->watch->mcp, look->credential,
 						   outcome.error.message);
 	db_outcome_free(&outcome);
@@ -186,16 +198,18 @@ typedef struct Gathering
 	Watch	   *watch;
 	long long	change_id;		/* the one that was notified of, or 0 */
 	const char *credential;		/* the only one of interest, or NULL */
+	bool		others;			/* not the main database */
 	Look	   *looks;
 } Gathering;
 
-/* The look of a credential, NULL for want of memory. */
+/* The look of a credential at a database, NULL for want of memory. */
 static Look *
-look_of(Gathering *all, const char *credential)
+look_of(Gathering *all, const char *credential, const TaskName *name)
 {
 	Look	   *look = all->looks;
 
-	while (look != NULL && strcmp(look->credential, credential) != 0)
+	while (look != NULL && (strcmp(look->credential, credential) != 0 ||
+							strcmp(look->name.text, name->text) != 0))
 		look = look->next;
 	if (look != NULL || (look = calloc(1, sizeof(*look))) == NULL)
 		return look;
@@ -209,67 +223,79 @@ look_of(Gathering *all, const char *credential)
 	buf_init(&look->ids);
 	look->call.credential = look->credential;
 	look->watch = all->watch;
+	look->name = *name;
+	if (name->database != NULL)
+		look->name.database = look->name.text;
 	look->next = all->looks;
 	all->looks = look;
 	return look;
 }
 
-/* Takes the changes that a list of the stream's filter names, or just one. */
+/*
+ * A change that a stream watches, unless this is about others.  Who notifies us
+ * is the main database.
+ */
 static void
-gather(Look *look, const McpCall *stream, const char *list, const char *prefix,
-	   long long only)
+gather_change(Gathering *all, const McpCall *stream, const TaskName *name)
 {
-	const json_t *filter = json_object_get(stream->msg.params, "notifications");
-	size_t		n = strlen(prefix);
-	size_t		i;
-	json_t	   *item;
+	Look	   *look;
 
-	json_array_foreach(json_object_get(filter, list), i, item)
-	{
-		const char *text = json_string_value(item);
-		long long	change_id = strncmp(text, prefix, n) == 0 ?
-			tools_parse_id(text + n) : 0;
-
-		if (change_id == 0 || (only != 0 && change_id != only))
-			continue;
-		buf_putc(&look->ids, look->ids.len == 0 ? '{' : ',');
-		buf_int(&look->ids, change_id);
-	}
+	if (name->change_id == 0 || (all->others && name->database == NULL) ||
+		(all->change_id != 0 && (name->database != NULL ||
+								 name->change_id != all->change_id)) ||
+		(look = look_of(all, stream->credential, name)) == NULL)
+		return;
+	buf_putc(&look->ids, look->ids.len == 0 ? '{' : ',');
+	buf_int(&look->ids, name->change_id);
 }
 
 /* Under the streams' lock. */
 static void
 gather_stream(McpCall *stream, void *arg)
 {
+	const json_t *filter = json_object_get(stream->msg.params, "notifications");
 	Gathering  *all = arg;
-	Look	   *look;
+	TaskName	name = {"main", NULL, 0};
+	size_t		n = strlen(CHANGE_URI);
+	size_t		i;
+	json_t	   *item;
 
 	if (stream->credential == NULL ||
 		(all->credential != NULL &&
-		 strcmp(all->credential, stream->credential) != 0) ||
-		(look = look_of(all, stream->credential)) == NULL)
+		 strcmp(all->credential, stream->credential) != 0))
 		return;
-	gather(look, stream, "resourceSubscriptions", CHANGE_URI, all->change_id);
-	gather(look, stream, "taskIds", TASK_PREFIX, all->change_id);
+	if (all->credential != NULL)
+		(void) look_of(all, stream->credential, &name);
+	json_array_foreach(json_object_get(filter, "resourceSubscriptions"), i, item)
+	{
+		const char *uri = json_string_value(item);
+
+		name.change_id = strncmp(uri, CHANGE_URI, n) == 0 ?
+			tools_parse_id(uri + n) : 0;
+		gather_change(all, stream, &name);
+	}
+	json_array_foreach(json_object_get(filter, "taskIds"), i, item)
+	{
+		if (tools_parse_task(stream, json_string_value(item), &name))
+			gather_change(all, stream, &name);
+	}
 }
 
 /* A look that watches nothing is of use for its credential only. */
 static void
-look_at(Watch *watch, long long change_id, const char *credential)
+look_at(Watch *watch, long long change_id, const char *credential, bool others)
 {
-	Gathering	all = {watch, change_id, credential, NULL};
+	Gathering	all = {watch, change_id, credential, others, NULL};
 	Look	   *look;
 
 	mcp_each_stream(watch->mcp, gather_stream, &all);
 	while ((look = all.looks) != NULL)
 	{
 		all.looks = look->next;
-		if (look->ids.len > 0 || credential != NULL)
-		{
-			mcp_prepare(&look->call, &look_method);
-			if (worker_submit(watch->workers, &look->call))
-				continue;
-		}
+		mcp_prepare(&look->call, &look_method);
+		if (worker_submit(watch->workers, &look->call))
+			continue;
+		atomic_store(&watch->missed, true);
 		finish_look(&look->call);
 	}
 }
@@ -278,7 +304,7 @@ void
 watch_listening(void *watch, const char *credential)
 {
 	if (credential != NULL)
-		look_at(watch, 0, credential);
+		look_at(watch, 0, credential, false);
 }
 
 /* ------------------------------------------------------------------------
@@ -288,7 +314,8 @@ watch_listening(void *watch, const char *credential)
 
 /*
  * {"change":42,"status":"proposed"}, or NULL when listening begins: nobody
- * told what happened before.
+ * told what happened before.  Empty when some time has passed: other databases
+ * do not tell, and what was missed is looked at again.
  */
 static void
 on_notification(const char *payload, void *arg)
@@ -297,16 +324,19 @@ on_notification(const char *payload, void *arg)
 	json_t	   *note;
 	long long	change_id;
 
-	if (payload == NULL)
+	if (payload == NULL || *payload == '\0')
 	{
-		look_at(arg, 0, NULL);
+		Watch	   *watch = arg;
+		bool		missed = atomic_exchange(&watch->missed, false);
+
+		look_at(watch, 0, NULL, payload != NULL && !missed);
 		return;
 	}
 	note = json_util_load(payload, strlen(payload), &fault);
 	change_id = json_integer_value(json_object_get(note, "change"));
 	json_decref(note);
 	if (change_id > 0)
-		look_at(arg, change_id, NULL);
+		look_at(arg, change_id, NULL, false);
 }
 
 static bool
@@ -322,18 +352,19 @@ run_watch(void *arg)
 {
 	Watch	   *watch = arg;
 	const Config *cf = watch->cf;
+	int			interval = cf->poll_interval > 0 ?
+		(int) cf->poll_interval * 1000 : -1;
 
 	if (cf->notify_dsn != NULL)
 	{
 		do
 			db_listen(cf->notify_dsn, cf->connect_timeout, watch->stop_fd,
-					  on_notification, watch);
+					  interval, on_notification, watch);
 		while (!stopped(watch, RECONNECT_MS));
 		return NULL;
 	}
-	while (!stopped(watch, cf->poll_interval > 0 ?
-					(int) cf->poll_interval * 1000 : -1))
-		look_at(watch, 0, NULL);
+	while (!stopped(watch, interval))
+		look_at(watch, 0, NULL, false);
 	return NULL;
 }
 

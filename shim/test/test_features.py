@@ -1,6 +1,7 @@
 """Resources, prompts, completion and tasks, against the real extension."""
 
 import json
+import subprocess
 import time
 
 from harness import main, modern as harness_modern
@@ -306,5 +307,47 @@ def listen(bench):
                     "another agent hears nothing of it")
 
 
+def other_database(bench):
+    """Tasks in a further database are told of as well."""
+    def annex(sql, user="postgres"):
+        done = subprocess.run(
+            [f"{bench.env['bindir']}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1",
+             "-d", bench.dsn(user, dbname="annex"), "-c", sql],
+            capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    digest = bench.psql("SELECT digest FROM warden.agent_tokens WHERE agent ="
+                        " 'support' ORDER BY id LIMIT 1")
+    annex("CREATE TABLE notes (id int); GRANT SELECT ON notes TO support_agent;"
+          "SELECT warden.create_agent('support', 'support_agent');"
+          "SELECT warden.add_person('rita@example.com', 'rita');"
+          "INSERT INTO warden.agent_tokens (agent, digest, on_behalf_of,"
+          f" issued_by, expires_at) VALUES ('support', '{digest}',"
+          " 'bob@example.com', 'postgres', now() + '1 day')")
+    further = ["--database", f"annex={bench.dsn(dbname='annex')}"]
+    for args in (["--poll-interval", "1"],
+                 ["--notify-dsn", bench.dsn(), "--poll-interval", "1"]):
+        client = bench.stdio(*further, *args)
+        tasks = [client.request("tools/call", {
+            "name": "query", "arguments": {
+                "sql": "DELETE FROM notes", "database": "annex"}},
+            modern=True, capabilities=TASKS)["result"]["taskId"],
+            propose(client)["taskId"]]
+        bench.equal(tasks[0].split(":")[0], "annex", "a task of the other one")
+        client.send(harness_modern({
+            "jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen",
+            "params": {"notifications": {"taskIds": tasks}}}, TASKS))
+        client.receive()
+        told = {client.receive(10)["params"]["taskId"] for _ in tasks}
+        bench.equal(told, set(tasks), f"both are told of ({args[0]})")
+        annex(f"SELECT warden.reject({tasks[0].split(':')[1]}, 'no')", "rita")
+        note = (client.receive(10) or {}).get("params", {})
+        bench.equal((note.get("taskId"), note.get("status")),
+                    (tasks[0], "failed"), "and of what becomes of it")
+        bench.check(client.receive(2) is None, "once")
+    client = bench.stdio("--database", f"main={bench.dsn(dbname='annex')}")
+    bench.equal(client.process.wait(10), 2, "no further one is called main")
+
+
 main(listen, review_links, resources, pages, small_limit, prompts, completion,
-     tasks)
+     tasks, other_database)
