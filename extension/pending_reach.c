@@ -283,6 +283,19 @@ reach_signature(Reach *reach, HeapTuple tuple, Form_pg_proc form)
 							DatumGetObjectId(types[i]));
 }
 
+/* What is called for arguments that a call leaves out. */
+static void
+reach_defaults(Reach *reach, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		defaults = SysCacheGetAttr(PROCOID, tuple,
+										   Anum_pg_proc_proargdefaults,
+										   &isnull);
+
+	if (!isnull)
+		warden_reach_stored(reach, TextDatumGetCString(defaults));
+}
+
 /* A body in the parser's form, or as its language gets it. */
 static void
 reach_body(Reach *reach, HeapTuple tuple, Form_pg_proc form)
@@ -322,6 +335,7 @@ reach_function(Reach *reach, Oid function)
 	if (form->prokind == PROKIND_AGGREGATE)
 		reach_aggregate(reach, function);
 	reach_signature(reach, tuple, form);
+	reach_defaults(reach, tuple);
 	reach_body(reach, tuple, form);
 	ReleaseSysCache(tuple);
 	return state;
@@ -576,6 +590,7 @@ warden_reach_state(const char *text, const char *parameters, const char *path,
 	int			object = 0;
 	int			relation = 0;
 
+	reach->analyses = raw != NULL && IsA(raw->stmt, VacuumStmt);
 	reach_statement(reach, text, raw);
 	reach_parameters(reach, parameters);
 	follow(reach, &object, &relation, &states);

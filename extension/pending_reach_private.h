@@ -29,6 +29,7 @@ typedef struct Reach
 	List	   *relations;		/* those that are relations */
 	List	   *path;			/* OIDs of schemas */
 	bool		reads;			/* only what a reader of relations sets off */
+	bool		analyses;		/* statistics are computed */
 	bool		set_off;		/* relations are being followed by now */
 	bool		literals;		/* some may name objects, or be SQL */
 	char	   *dynamic;		/* what runs SQL that is made when it runs */

@@ -14,6 +14,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rowsecurity.h"
@@ -142,6 +143,29 @@ reach_indexes(Reach *reach, Relation relation)
 	}
 }
 
+/* Only ANALYZE computes these. */
+static void
+reach_statistics(Reach *reach, Relation relation)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetStatExtList(relation))
+	{
+		HeapTuple	tuple = SearchSysCache1(STATEXTOID,
+											ObjectIdGetDatum(lfirst_oid(cell)));
+		bool		isnull;
+		Datum		stored;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		stored = SysCacheGetAttr(STATEXTOID, tuple,
+								 Anum_pg_statistic_ext_stxexprs, &isnull);
+		if (!isnull)
+			warden_reach_stored(reach, TextDatumGetCString(stored));
+		ReleaseSysCache(tuple);
+	}
+}
+
 /* Rows find their partition by these; as stored, too. */
 static void
 reach_partition_key(Reach *reach, Oid relid)
@@ -177,6 +201,8 @@ reach_written(Reach *reach, Relation relation)
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 		kind == RELKIND_MATVIEW)
 		reach_indexes(reach, relation);
+	if (reach->analyses)
+		reach_statistics(reach, relation);
 	if (kind == RELKIND_PARTITIONED_TABLE)
 		reach_partition_key(reach, RelationGetRelid(relation));
 }

@@ -311,6 +311,31 @@ SELECT warden.approve(2783, NULL);
 \c - :superuser
 DROP SCHEMA regress_d_later CASCADE;
 
+--
+-- A default of an argument that the statement leaves out; a statistics object
+-- for whoever analyses
+--
+SET client_min_messages = error;
+SET ROLE regress_writer;
+CREATE FUNCTION regress_d.inner_default() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION regress_d.with_default(i int DEFAULT regress_d.inner_default()) RETURNS int LANGUAGE sql STABLE AS 'SELECT i';
+CREATE FUNCTION regress_d.measured(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE STATISTICS regress_d.on_z ON (regress_d.measured(id)) FROM regress_d.z;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2784;
+\c - regress_bot
+\o /dev/null
+SELECT warden.propose('UPDATE regress_d.z SET id = regress_d.with_default() WHERE id = 1', 'default', NULL),
+	warden.propose('ANALYZE regress_d.z', 'statistics', NULL);
+\o
+\c - :superuser
+CREATE OR REPLACE FUNCTION regress_d.inner_default() RETURNS int LANGUAGE sql STABLE AS 'SELECT 2';
+CREATE OR REPLACE FUNCTION regress_d.measured(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+\c - regress_ann
+SELECT warden.approve(2784, NULL);
+SELECT warden.approve(2785, NULL);
+\c - :superuser
+
 SET client_min_messages = error;
 DROP SCHEMA regress_d CASCADE;
 DROP FUNCTION public.regress_event();
