@@ -23,7 +23,7 @@ SECURITY LABEL FOR warden ON ROLE regress_c_bot IS 'agent';
 SELECT FROM warden.create_agent('context bot', 'regress_c_bot', 'regress_c_writer');
 SELECT FROM warden.add_person('c ann', 'regress_c_ann');
 SELECT FROM warden.add_person('c bob', 'regress_c_bob');
-ALTER SEQUENCE warden.pending_changes_id_seq RESTART 3501;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2461;
 
 --
 -- Values: IST is Irish time in Dublin, and read as that of Israel; and a
@@ -38,22 +38,22 @@ PREPARE set_all(timestamptz, float8, interval) AS
 	UPDATE regress_c.t SET at = $1, f = $2, i = $3 WHERE id = 1;
 EXECUTE set_all('2026-07-01 12:00:00+01', 0.1::float8 + 0.2::float8, '-1 day 2 hours');
 \c - regress_c_ann
-SELECT jsonb_path_query_array(parameters, '$[*].value') FROM warden.change_statements WHERE change_id = 3501;
-SELECT warden.approve(3501, NULL);
-CALL warden.apply(3501);
-SELECT warden.revert(3501);
+SELECT jsonb_path_query_array(parameters, '$[*].value') FROM warden.change_statements WHERE change_id = 2461;
+SELECT warden.approve(2461, NULL);
+CALL warden.apply(2461);
+SELECT warden.revert(2461);
 \c - :superuser
 SET TimeZone = 'UTC';
 SELECT * FROM regress_c.t WHERE id = 1;
 -- what the revert is held to, and what it restores
 UPDATE regress_c.t SET f = 0.3 WHERE id = 1;
 \c - regress_c_bob
-SELECT warden.approve(3502, NULL);
-CALL warden.apply(3502);
+SELECT warden.approve(2462, NULL);
+CALL warden.apply(2462);
 \c - :superuser
 UPDATE regress_c.t SET f = 0.1::float8 + 0.2::float8 WHERE id = 1;
 \c - regress_c_bob
-CALL warden.apply(3502);
+CALL warden.apply(2462);
 \c - :superuser
 SET TimeZone = 'UTC';
 SELECT * FROM regress_c.t WHERE id = 1;
@@ -75,9 +75,9 @@ ALTER TYPE regress_c.mood RENAME VALUE 'bad' TO 'worse';
 DROP TYPE regress_c.gone;
 \c - regress_c_ann
 \set VERBOSITY default
-SELECT warden.approve(3503, NULL);
-SELECT warden.approve(3504, NULL);
-SELECT method, detail FROM warden.preview(3504);
+SELECT warden.approve(2463, NULL);
+SELECT warden.approve(2464, NULL);
+SELECT method, detail FROM warden.preview(2464);
 \set VERBOSITY terse
 
 --
@@ -93,10 +93,10 @@ CREATE INDEX CONCURRENTLY c_index ON t (n) WHERE n <> 'it\'s';
 UPDATE t SET n = E'it\'s' WHERE id = 2;
 \c - regress_c_ann
 SET search_path = regress_c_other;
-SELECT id, level, message FROM generate_series(3505, 3507) id, warden.review(id) WHERE rule = 'text.backslash' ORDER BY id;
-SELECT warden.approve(3505, NULL), warden.approve(3506, NULL);
-CALL warden.apply(3505);
-CALL warden.apply(3506);
+SELECT id, level, message FROM generate_series(2465, 2467) id, warden.review(id) WHERE rule = 'text.backslash' ORDER BY id;
+SELECT warden.approve(2465, NULL), warden.approve(2466, NULL);
+CALL warden.apply(2465);
+CALL warden.apply(2466);
 SELECT n FROM regress_c.t WHERE id = 2;
 SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = 'regress_c.c_index'::regclass;
 SHOW search_path;

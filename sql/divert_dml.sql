@@ -185,7 +185,7 @@ PREPARE told(int) AS UPDATE regress_shop.told SET id = $1;
 EXECUTE told(2);
 \c - :superuser
 SELECT change_id, ordinal, command, statement, jsonb_path_query_array(parameters, '$[*].value') AS parameters
-	FROM warden.change_statements WHERE change_id >= 2091 ORDER BY 1, 2;
+	FROM warden.change_statements WHERE change_id BETWEEN 2091 AND 2095 ORDER BY 1, 2;
 
 --
 -- How people read what is named in parts of several kinds
@@ -204,7 +204,7 @@ COMMENT ON COLUMN price IS 'x';
 \c - :superuser
 SELECT o ->> 'spelled' AS spelled, o ->> 'use' AS use, o ->> 'name' AS name
 	FROM warden.change_statements, jsonb_array_elements(objects) o
-	WHERE change_id >= 2096 AND o ? 'spelled' ORDER BY change_id;
+	WHERE change_id BETWEEN 2096 AND 2099 AND o ? 'spelled' ORDER BY change_id;
 
 --
 -- A cursor is the session's own
