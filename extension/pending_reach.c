@@ -14,8 +14,8 @@
  *
  * Where a function runs SQL that is made when it runs, nobody can say what that
  * reaches.  The literals and parameters of the statement are read as well then,
- * which may be that SQL, and the review says that there is more.  They are where
- * one may be the name of an object, too, as of a sequence.
+ * which may be that SQL, and the review says that there is more.  They are read
+ * where one may be the name of an object, too, as of a sequence.
  *
  * What came with the server is left out: only superusers change that.
  *-------------------------------------------------------------------------

@@ -364,8 +364,8 @@ is_code_name(List *funcname)
 static bool
 is_code_operator(List *name)
 {
-	CatCList   *list = SearchSysCacheList1(OPERNAMENSP,
-										   CStringGetDatum(strVal(llast(name))));
+	char	   *last = strVal(llast(name));
+	CatCList   *list = SearchSysCacheList1(OPERNAMENSP, CStringGetDatum(last));
 	bool		is_code = false;
 	bool		is_servers = false;
 	int			i;
