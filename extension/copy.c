@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/copy.h"
@@ -19,6 +20,7 @@
 #include "copy.h"
 #include "policy.h"
 #include "warden.h"
+#include "write_gate.h"
 
 /* A column of the table, named through the table. */
 static ResTarget *
@@ -63,6 +65,7 @@ warden_copy_check_from(CopyStmt *copy, const WardenPrincipal *principal)
 {
 	Relation	rel;
 	ListCell   *lc;
+	Bitmapset  *columns = NULL;
 	TimestampTz expires = DT_NOEND;
 
 	if (!copy->is_from || copy->relation == NULL)
@@ -70,6 +73,8 @@ warden_copy_check_from(CopyStmt *copy, const WardenPrincipal *principal)
 	rel = relation_openrv(copy->relation, RowExclusiveLock);
 	foreach(lc, CopyGetAttnums(RelationGetDescr(rel), rel, copy->attlist))
 	{
+		columns = bms_add_member(columns, lfirst_int(lc) -
+								 FirstLowInvalidHeapAttributeNumber);
 		if (warden_policy_mask(principal, RelationGetRelid(rel),
 							   lfirst_int(lc), &expires) != NULL)
 			ereport(ERROR,
@@ -81,6 +86,8 @@ warden_copy_check_from(CopyStmt *copy, const WardenPrincipal *principal)
 					 errhint("Leave the column out, or ask a member of %s for an exemption.",
 							 WARDEN_ROLE_ADMIN)));
 	}
+	warden_write_gate_check_references(RelationGetRelid(rel), columns,
+									   principal);
 	relation_close(rel, NoLock);
 }
 

@@ -936,8 +936,8 @@ check_relation(const RangeTblEntry *rte, const WardenPerms *perms)
 }
 
 /*
- * A right to read everything, as pg_read_all_data has it, reaches what holds raw
- * values under no name of a column: TOAST tables, images of rows, keys.
+ * A right to read everything, as pg_read_all_data has it, reaches what holds
+ * raw values under no name of a column: TOAST tables, images of rows, keys.
  */
 static void
 check_relation_masked(const RangeTblEntry *rte, const WardenPerms *perms)

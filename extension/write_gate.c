@@ -226,6 +226,38 @@ check_views(Query *query, TargetReads *reads)
 	}
 }
 
+/*
+ * Where the role says itself what its table refers to, whether a row may be
+ * written there tells whether the value is in the other table.  (What others
+ * let a table of theirs refer to, they also keep in it.)
+ */
+void
+warden_write_gate_check_references(Oid relid, const Bitmapset *columns,
+								   const WardenPrincipal *principal)
+{
+	Relation	rel;
+	ListCell   *lc;
+
+	if (!warden_own_code_reaches(principal, relation_owner(relid)))
+		return;
+	rel = relation_open(relid, NoLock);
+	foreach(lc, RelationGetFKeyList(rel))
+	{
+		ForeignKeyCacheInfo *key = lfirst(lc);
+		int			i;
+
+		for (i = 0; i < key->nkeys; i++)
+		{
+			if (bms_is_member(key->conkey[i] -
+							  FirstLowInvalidHeapAttributeNumber, columns) &&
+				masked(principal, key->confrelid, key->confkey[i]))
+				refuse(key->confrelid, key->confkey[i],
+					   "asked for by a foreign key of this role's");
+		}
+	}
+	relation_close(rel, NoLock);
+}
+
 /* The owner's row rules are not the statement's and work on raw values. */
 static void
 check_write(Query *query, const WardenPrincipal *principal)
@@ -246,6 +278,10 @@ check_write(Query *query, const WardenPrincipal *principal)
 	{
 		check_assigned(principal, target->relid, perms->insertedCols);
 		check_assigned(principal, target->relid, perms->updatedCols);
+		warden_write_gate_check_references(target->relid, perms->insertedCols,
+										   principal);
+		warden_write_gate_check_references(target->relid, perms->updatedCols,
+										   principal);
 	}
 }
 

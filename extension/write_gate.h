@@ -34,6 +34,14 @@ extern void warden_write_gate_check_code(Oid relid,
 										 const WardenPrincipal *principal);
 
 /*
+ * Raises WD002 when one of the columns (as pull_varattnos counts them) of the
+ * role's own table refers to a masked column.
+ */
+extern void warden_write_gate_check_references(Oid relid,
+											   const Bitmapset *columns,
+											   const WardenPrincipal *self);
+
+/*
  * Raises WD002 for DDL that adds a foreign key to a masked column, since
  * whether a row may be inserted would tell whether the value is there, or a
  * constraint to a domain, which is checked against raw values; and for what

@@ -259,6 +259,19 @@ DROP TABLE kept;
 RESET ROLE;
 RESET warden.unlabelled_columns;
 
+-- nor does a foreign key of its own that was there before the label
+CREATE TABLE mc.referred (ssn text PRIMARY KEY, id int UNIQUE);
+INSERT INTO mc.referred VALUES ('078-05-4801', 1);
+CREATE TABLE mc.asking (ssn text REFERENCES mc.referred, id int REFERENCES mc.referred (id));
+ALTER TABLE mc.asking OWNER TO regress_masked;
+SECURITY LABEL FOR warden ON COLUMN mc.referred.ssn IS 'ssn';
+SET ROLE regress_masked;
+INSERT INTO mc.asking VALUES ('078-05-4801', 1);
+\copy mc.asking FROM /dev/null
+INSERT INTO mc.asking (id) VALUES (1);
+UPDATE mc.asking SET ssn = '078-05-4801';
+RESET ROLE;
+
 -- nor do deferred constraints show rows to code that catches them
 CREATE TABLE mc.late (id int, ssn text, UNIQUE (id, ssn) DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO mc.late VALUES (1, '078-05-4801'), (2, '078-05-4801');
