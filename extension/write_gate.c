@@ -504,6 +504,11 @@ warden_write_gate_check_ddl(Node *stmt, const WardenPrincipal *principal)
 void
 warden_write_gate_redact(ErrorData *edata)
 {
+	const WardenPrincipal *principal = warden_principal_cached();
+
+	/* Who is only observed sees rows anyhow. */
+	if (principal != NULL && principal->class == WARDEN_CLASS_OBSERVED)
+		return;
 	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
 		edata->sqlerrcode == ERRCODE_WITH_CHECK_OPTION_VIOLATION)

@@ -23,12 +23,16 @@ SELECT set_config('application_name', 'observed', true);
 NOTIFY observed;
 RESET ROLE;
 SELECT n FROM obs.person WHERE id = 1;
+-- errors are what they were, and what PL code makes of them
+SET ROLE regress_observed;
+INSERT INTO obs.person VALUES (1);
+RESET ROLE;
 
 -- the records are written by the worker: wait for them
 DO $$
 BEGIN
 	FOR i IN 1..100 LOOP
-		EXIT WHEN (SELECT count(*) FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' AND outcome <> 'running') >= 6;
+		EXIT WHEN (SELECT count(*) FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' AND outcome <> 'running') >= 7;
 		PERFORM pg_sleep(0.1);
 	END LOOP;
 END
