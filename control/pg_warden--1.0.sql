@@ -1116,7 +1116,9 @@ CREATE FUNCTION warden.check()
 		WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.role)
 		UNION ALL
 		SELECT 'agent', a.agent,
-			format('its role %s carries no label, so it is refused', a.role),
+			format(CASE WHEN EXISTS (SELECT FROM labelled l WHERE l.oid = a.role)
+				THEN 'its role %s has the class masked, which writes by itself where it logs in'
+				ELSE 'its role %s carries no label, so it is refused' END, a.role),
 			format('SELECT warden.label_role(%L, ''agent'');', r.rolname)
 		FROM warden.agents a JOIN pg_roles r ON r.oid = a.role
 		WHERE NOT EXISTS (SELECT FROM governed g WHERE g.oid = a.role AND g.class = 2)

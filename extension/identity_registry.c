@@ -188,6 +188,7 @@ warden_sql_create_agent(PG_FUNCTION_ARGS)
 	WardenAgent existing;
 	Oid			role;
 	Oid			apply_role;
+	char	   *label;
 
 	warden_admin_require(fcinfo, "create_agent", NULL);
 	role = agent_role(fcinfo);
@@ -200,8 +201,15 @@ warden_sql_create_agent(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("agent \"%s\" already exists", name),
 				 errhint("Update its row in warden.agents.")));
-	if (!warden_store_has_label(role))
+	label = warden_label_of_role(role);
+	if (label == NULL)
 		warden_principal_run_internal(set_agent_label, &role);
+	else if (strcmp(label, "masked") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("role \"%s\" has the class \"masked\", which writes by itself",
+						GetUserNameFromId(role, false)),
+				 errhint("Make it an agent's first with warden.label_role(), or name another role.")));
 	grant_to_gateway(role);
 	if (!PG_ARGISNULL(5))
 		grant_schemas(role, PG_GETARG_ARRAYTYPE_P(5));

@@ -64,6 +64,11 @@ SELECT warden.label_role('regress_chk_apply', 'masked');
 SELECT warden.label_role('regress_chk_two', 'masked');
 SELECT kind, object, problem FROM pg_temp.problems WHERE problem LIKE '%governed%';
 
+-- a class that writes by itself is no agent's
+SELECT warden.create_agent('regress-chk-two', 'regress_chk_two');
+SELECT warden.label_role('regress_chk_bot', 'masked');
+SELECT kind, object, problem, hint FROM warden.check() WHERE object = 'regress-chk';
+
 DROP VIEW pg_temp.problems;
 DELETE FROM warden.people WHERE person ILIKE 'regress chk';
 DELETE FROM warden.exemptions WHERE grantee = 'regress_chk_bot'::regrole;
