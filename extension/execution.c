@@ -609,6 +609,26 @@ warden_execution_observe(const char *what)
 		observation = what;
 }
 
+/* Reads what agents are refused since nothing in it can be masked. */
+static bool
+reads_copies(const PlannedStmt *pstmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, pstmt->rtable)
+	{
+		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+		const WardenRelation *relation;
+
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		relation = warden_policy_relation(rte->relid);
+		if (relation != NULL && relation->refused)
+			return true;
+	}
+	return false;
+}
+
 void
 warden_execution_observe_refusal(const char *message)
 {
@@ -666,6 +686,8 @@ start_observed(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 	}
 	if (!is_write(pstmt) && pstmt->rowMarks != NIL)
 		warden_execution_observe("would have been refused: row locks");
+	if (reads_copies(pstmt))
+		warden_execution_observe("would have been refused: a relation that holds copies of labelled data");
 	start(queryDesc, eflags, next);
 }
 

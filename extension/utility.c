@@ -369,9 +369,12 @@ observe(WardenUtility *u, const WardenPrincipal *principal)
 			warden_execution_observe("would have been diverted");
 			break;
 		default:
-			warden_execution_observe(reason);
+			warden_execution_observe_refusal(reason);
 			break;
 	}
+	/* what is copied shows in the record, as of an agent */
+	if (IsA(stmt, CopyStmt))
+		u->pstmt = warden_copy_rewrite(u->pstmt);
 	if (is_transparent(stmt))
 		run_statement(u);
 	else

@@ -9,7 +9,8 @@ CREATE SCHEMA obs;
 CREATE TABLE obs.person (id int PRIMARY KEY, ssn text, n int);
 INSERT INTO obs.person VALUES (1, '078-05-4801', 1), (2, '111-22-2210', 2);
 GRANT USAGE ON SCHEMA obs TO regress_observed;
-GRANT ALL ON obs.person TO regress_observed;
+CREATE MATERIALIZED VIEW obs.copied AS SELECT ssn FROM obs.person;
+GRANT ALL ON obs.person, obs.copied TO regress_observed;
 SECURITY LABEL FOR warden ON COLUMN obs.person.ssn IS 'ssn';
 SECURITY LABEL FOR warden ON ROLE regress_observed IS 'agent, observed';
 SECURITY LABEL FOR warden ON ROLE regress_observed IS 'agent, observe';
@@ -21,7 +22,15 @@ SELECT n FROM obs.person WHERE id = 1 FOR UPDATE;
 DO $$BEGIN UPDATE obs.person SET n = 4 WHERE id = 1; END$$;
 SELECT set_config('application_name', 'observed', true);
 NOTIFY observed;
+COPY obs.person TO STDOUT;
+SELECT count(*) FROM obs.copied;
+SET work_mem = '8MB';
+RESET work_mem;
+SET search_path = obs;
+CREATE TEMPORARY TABLE observed (i int);
 RESET ROLE;
+DROP TABLE observed;
+RESET search_path;
 SELECT n FROM obs.person WHERE id = 1;
 -- errors are what they were, and what PL code makes of them
 SET ROLE regress_observed;
@@ -32,7 +41,7 @@ RESET ROLE;
 DO $$
 BEGIN
 	FOR i IN 1..100 LOOP
-		EXIT WHEN (SELECT count(*) FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' AND outcome <> 'running') >= 7;
+		EXIT WHEN (SELECT count(*) FROM warden.audit_log WHERE db_role = 'regress_observed' AND command <> 'RESET' AND outcome <> 'running') >= 12;
 		PERFORM pg_sleep(0.1);
 	END LOOP;
 END
