@@ -22,6 +22,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_seclabel.h"
@@ -835,9 +836,9 @@ warden_policy_tree(Oid relid)
 	return warden_policy_tree_without(relid, InvalidOid);
 }
 
-/* Does the expression use a column of rel that is labelled, by its name? */
+/* Does the expression use a column of relid that is labelled, by its name? */
 static bool
-uses_labelled(const char *adbin, Relation rel, List *labelled)
+uses_labelled(const char *adbin, Oid relid, List *labelled)
 {
 	Bitmapset  *used = NULL;
 	int			member = -1;
@@ -846,50 +847,73 @@ uses_labelled(const char *adbin, Relation rel, List *labelled)
 	while ((member = bms_next_member(used, member)) >= 0)
 	{
 		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+		char	   *name = NULL;
 		ListCell   *lc;
 
 		if (attnum == 0)
 			return true;
+		if (attnum > 0)
+			name = get_attname(relid, attnum, true);
 		foreach(lc, labelled)
 		{
-			if (attnum > 0 &&
-				strcmp(NameStr(TupleDescAttr(RelationGetDescr(rel),
-											 attnum - 1)->attname),
-					   lfirst(lc)) == 0)
+			if (name != NULL && strcmp(name, lfirst(lc)) == 0)
 				return true;
 		}
 	}
 	return false;
 }
 
+/* The name of the column, if it is a generated one. */
+static char *
+generated_name(Oid relid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum));
+	Form_pg_attribute att;
+	char	   *result = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (att->attgenerated != '\0' && !att->attisdropped)
+		result = pstrdup(NameStr(att->attname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
  * A stored generated column shows what it was computed from, through the
- * parents of its table as well, where it can be an ordinary column.
+ * parents of its table as well, where it can be an ordinary column.  The
+ * catalog is read, and not the relation opened: whoever reads one partition
+ * need not wait for those who work on another.
  */
 static void
 add_generated_columns(WardenRelation *relation, Oid member, List *labelled)
 {
-	Relation	rel = try_relation_open(member, AccessShareLock);
-	TupleConstr *constr;
-	int			i;
+	Relation	rel = table_open(AttrDefaultRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
 
-	if (rel == NULL)
-		return;
-	constr = RelationGetDescr(rel)->constr;
-	for (i = 0; constr != NULL && i < constr->num_defval; i++)
+	ScanKeyInit(&key, Anum_pg_attrdef_adrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(member));
+	scan = systable_beginscan(rel, AttrDefaultIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  constr->defval[i].adnum - 1);
-		AttrNumber	attnum;
+		AttrNumber	attnum = ((Form_pg_attrdef) GETSTRUCT(tuple))->adnum;
+		char	   *name = generated_name(member, attnum);
 
-		if (att->attgenerated == '\0' ||
-			!uses_labelled(constr->defval[i].adbin, rel, labelled))
+		if (name == NULL ||
+			!uses_labelled(text_column(tuple, RelationGetDescr(rel),
+									   Anum_pg_attrdef_adbin),
+						   member, labelled))
 			continue;
-		attnum = get_attnum(relation->relid, NameStr(att->attname));
+		attnum = get_attnum(relation->relid, name);
 		if (attnum > 0 && find_column(relation, attnum) == NULL)
 			add_column(relation, attnum, "full", false);
 	}
-	relation_close(rel, AccessShareLock);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
 }
 
 /*
