@@ -172,7 +172,7 @@ hidden_column(Oid relid, AttrNumber attnum)
 
 	if (column == NULL)
 		return attnum == 0 || (attnum > 0 && warden_unlabelled_masked);
-	return warden_policy_type_hides(column->type);
+	return warden_policy_column_hides(column);
 }
 
 /* Replaces the columns that anybody may see by constants. */

@@ -428,7 +428,8 @@ label_strictness(const char *label)
 		(untrusted ? 1 : 0);
 }
 
-/* A different label that is no stricter counts as weakening. */
+/* A different label that is no stricter counts as weakening, and so does one
+ * that shows more to a role which policy treats apart. */
 static bool
 weakens(const char *old, const char *new)
 {
@@ -444,7 +445,8 @@ weakens(const char *old, const char *new)
 	if (old_untrusted && !new_untrusted)
 		return true;
 	return strcmp(old_type, new_type) != 0 &&
-		label_strictness(new) <= label_strictness(old);
+		(label_strictness(new) <= label_strictness(old) ||
+		 warden_policy_type_loosens(old_type, new_type));
 }
 
 static void

@@ -558,7 +558,7 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 		return (relation != NULL && relation->refused) ||
 			value_catalog(rte->relid, attnum);
 	}
-	return warden_policy_type_hides(column->type);
+	return warden_policy_column_hides(column);
 }
 
 /* The attribute numbers of a materialized view's tainted columns. */

@@ -76,7 +76,14 @@ add_calls_of_relation(Oid relid, Calls *calls)
 
 	calls->relid = relid;
 	for (i = 0; relation != NULL && i < relation->ncolumns; i++)
-		warden_policy_each_mask(relation->columns[i].type, add_calls, calls);
+	{
+		const WardenColumn *column = &relation->columns[i];
+		ListCell   *lc;
+
+		warden_policy_each_mask(column->type, add_calls, calls);
+		foreach(lc, column->others)
+			warden_policy_each_mask(lfirst(lc), add_calls, calls);
+	}
 }
 
 List *

@@ -273,6 +273,7 @@ uint64
 warden_policy_hash_labels(uint64 hash, Oid relid)
 {
 	const WardenRelation *relation = warden_policy_relation(relid);
+	ListCell   *lc;
 	int			i;
 
 	if (relation == NULL)
@@ -285,6 +286,8 @@ warden_policy_hash_labels(uint64 hash, Oid relid)
 		hash = hash_combine64(hash, ((uint64) column->attnum << 1) |
 							  column->untrusted);
 		hash = hash_text(hash, column->type);
+		foreach(lc, column->others)
+			hash = hash_text(hash, lfirst(lc));
 	}
 	return hash;
 }
@@ -432,6 +435,21 @@ warden_policy_type_hides(const char *type)
 	return false;
 }
 
+bool
+warden_policy_column_hides(const WardenColumn *column)
+{
+	ListCell   *lc;
+
+	if (warden_policy_type_hides(column->type))
+		return true;
+	foreach(lc, column->others)
+	{
+		if (warden_policy_type_hides(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 void
 warden_policy_each_mask(const char *type,
 						void (*fn) (const char *mask, const char *unless,
@@ -542,6 +560,37 @@ mask_for_role(const char *type, Oid role)
 	return result;
 }
 
+bool
+warden_policy_type_loosens(const char *old, const char *new)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			i;
+
+	load_rules();
+	for (i = 0; i < nrules; i++)
+	{
+		WardenMask	before;
+		WardenMask	after;
+
+		if (strcmp(rules[i].type, old) != 0 && strcmp(rules[i].type, new) != 0)
+			continue;
+		before = mask_for_role(old, rules[i].role);
+		after = mask_for_role(new, rules[i].role);
+		if (stricter(before, after) ||
+			(after.unless != NULL &&
+			 (before.unless == NULL ||
+			  strcmp(before.unless, after.unless) != 0)))
+			return true;
+	}
+	for (i = 0; i < nexemptions; i++)
+	{
+		if (exemptions[i].type != NULL && exemptions[i].until > now &&
+			strcmp(exemptions[i].type, new) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Is the exemption for this column?  Number and name must agree: a restore
  * renumbers columns, and an exemption must not move to another one.
@@ -609,43 +658,59 @@ user_relation(Oid relid)
 		get_rel_namespace(relid) != warden_catalog_schema();
 }
 
-/* The semantic type that decides about a column, NULL for none. */
-static const char *
-type_of_column(Oid relid, AttrNumber attnum)
+/* What two masks leave to be seen, where both hold; spec is NULL for clear. */
+static WardenMask
+both_masks(WardenMask a, WardenMask b)
 {
-	const WardenColumn *column = warden_policy_column(relid, attnum);
+	if (a.spec == NULL)
+		return b;
+	if (b.spec == NULL)
+		return a;
+	if (a.unless == NULL || b.unless == NULL ||
+		strcmp(a.unless, b.unless) != 0)
+		a.unless = b.unless = NULL;
+	return stricter(b, a) ? b : a;
+}
 
-	if (column != NULL)
-		return column->type;
-	return warden_unlabelled_masked && user_relation(relid) ? "full" : NULL;
+/*
+ * The mask of a column with all the labels that its tree has for it: a type
+ * that shows less by default can be the one that shows more to the role.
+ */
+static WardenMask
+labelled_mask_for_role(Oid role, Oid relid, const WardenColumn *column,
+					   TimestampTz *expires)
+{
+	WardenMask	mask = column_mask_for_role(role, relid, column->attnum,
+											column->type, expires);
+	ListCell   *lc;
+
+	foreach(lc, column->others)
+		mask = both_masks(mask, column_mask_for_role(role, relid,
+													 column->attnum,
+													 lfirst(lc), expires));
+	return mask;
 }
 
 WardenMask
 warden_policy_rule(const WardenPrincipal *principal, Oid relid,
 				   AttrNumber attnum, TimestampTz *expires)
 {
-	const char *type = type_of_column(relid, attnum);
+	const WardenColumn *column = warden_policy_column(relid, attnum);
+	WardenColumn unlabelled = {.attnum = attnum, .type = "full"};
 	WardenMask	mask = {NULL, NULL};
-	WardenMask	login;
 
-	if (type == NULL)
+	if (column == NULL && warden_unlabelled_masked && user_relation(relid))
+		column = &unlabelled;
+	if (column == NULL)
 		return mask;
 	load_rules();
-	mask = column_mask_for_role(principal->role, relid, attnum, type, expires);
+	mask = labelled_mask_for_role(principal->role, relid, column, expires);
 	if (!principal->login_governed || principal->login_role == principal->role)
 		return mask;
 
 	/* SET ROLE inside a session whose login is governed loosens nothing. */
-	login = column_mask_for_role(principal->login_role, relid, attnum, type,
-								 expires);
-	if (mask.spec == NULL)
-		return login;
-	if (login.spec == NULL)
-		return mask;
-	if (mask.unless == NULL || login.unless == NULL ||
-		strcmp(mask.unless, login.unless) != 0)
-		mask.unless = login.unless = NULL;
-	return stricter(login, mask) ? login : mask;
+	return both_masks(mask, labelled_mask_for_role(principal->login_role, relid,
+												   column, expires));
 }
 
 const char *
@@ -679,8 +744,8 @@ find_column(WardenRelation *relation, AttrNumber attnum)
 }
 
 /*
- * Adds a label to a column.  Where two relations of a tree disagree the
- * stricter one holds: who owns a partition must not loosen its root's label.
+ * Adds a label to a column.  Where two relations of a tree disagree both hold:
+ * who owns a partition must not loosen its root's label.
  */
 static void
 add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
@@ -692,12 +757,26 @@ add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
 	{
 		const char *old = warden_policy_type_mask(column->type);
 		const char *new = warden_policy_type_mask(type);
+		ListCell   *lc;
 
 		column->untrusted |= untrusted;
-		if (strcmp(column->type, type) != 0 && old != NULL &&
+		if (strcmp(column->type, type) == 0)
+			return;
+		if (old != NULL &&
 			(new == NULL ||
 			 warden_mask_strictness(new) > warden_mask_strictness(old)))
+		{
+			const char *weaker = column->type;
+
 			column->type = type;
+			type = weaker;
+		}
+		foreach(lc, column->others)
+		{
+			if (strcmp(lfirst(lc), type) == 0)
+				return;
+		}
+		column->others = lappend(column->others, unconstify(char *, type));
 		return;
 	}
 	if (relation->columns == NULL)
@@ -709,6 +788,7 @@ add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
 	column = &relation->columns[relation->ncolumns++];
 	column->attnum = attnum;
 	column->type = type;
+	column->others = NIL;
 	column->untrusted = untrusted;
 }
 

@@ -17,7 +17,9 @@
 typedef struct WardenColumn
 {
 	AttrNumber	attnum;
-	const char *type;			/* semantic type, "full" if not defined */
+	const char *type;			/* semantic type; of several in a tree the
+								 * one that shows least by default */
+	List	   *others;			/* the rest of them, of char * */
 	bool		untrusted;		/* label attribute */
 } WardenColumn;
 
@@ -69,6 +71,11 @@ extern bool warden_policy_calls_functions(void);
 
 /* Does the type hide what it labels from anybody, by its own mask or a rule? */
 extern bool warden_policy_type_hides(const char *type);
+extern bool warden_policy_column_hides(const WardenColumn *column);
+
+/* Would a role see more of a column if it had the label new and not old, by
+ * the rules and exemptions that there are? */
+extern bool warden_policy_type_loosens(const char *old, const char *new);
 
 /*
  * Counters that change whenever rules, or labels that this backend looked at,

@@ -205,6 +205,12 @@ SECURITY LABEL FOR warden ON COLUMN people.email IS 'none, untrusted';
 SECURITY LABEL FOR warden ON COLUMN people.email IS NULL;
 SELECT warden.label_column('people', 'email', NULL);
 RESET ROLE;
+-- nor with a type that shows less by default and more to somebody
+SELECT warden.define_type('staff', 'null');
+SELECT warden.set_mask('staff', 'clear', 'regress_plain');
+SET ROLE regress_owner;
+SECURITY LABEL FOR warden ON COLUMN people.email IS 'staff, untrusted';
+RESET ROLE;
 -- who owns neither the table nor the policy may do nothing
 CREATE ROLE regress_stranger;
 GRANT USAGE ON SCHEMA regress_labels TO regress_stranger;
@@ -291,6 +297,29 @@ SELECT * FROM tree_low;
 SELECT * FROM grandchild;
 RESET ROLE;
 
+-- who owns a partition does not make the tree clear by a label of its own
+CREATE TABLE lent (id int, ssn text) PARTITION BY LIST (id);
+CREATE TABLE lent_1 PARTITION OF lent FOR VALUES IN (1);
+CREATE TABLE lent_2 PARTITION OF lent FOR VALUES IN (2);
+INSERT INTO lent VALUES (1, '078-05-4801'), (2, '219-09-2210');
+SECURITY LABEL FOR warden ON COLUMN lent.ssn IS 'ssn';
+ALTER TABLE lent_1 OWNER TO regress_owner;
+GRANT USAGE ON SCHEMA regress_labels TO regress_owner;
+GRANT SELECT ON lent, lent_1, lent_2 TO regress_plain;
+SET ROLE regress_owner;
+SECURITY LABEL FOR warden ON COLUMN lent_1.ssn IS 'staff';
+SET ROLE regress_plain;
+SELECT * FROM lent ORDER BY id;
+SELECT * FROM lent_1;
+SELECT * FROM lent_2;
+RESET ROLE;
+-- what both types show is shown
+SELECT warden.set_mask('ssn', 'clear', 'regress_plain');
+SET ROLE regress_plain;
+SELECT * FROM lent ORDER BY id;
+RESET ROLE;
+DELETE FROM warden.mask_rules WHERE role = 'regress_plain'::regrole;
+
 -- a label outlives the relation, the column or the expression that it came
 -- through, whatever of its tree stays
 CREATE TABLE parts (id int, ssn text) PARTITION BY RANGE (id);
@@ -373,6 +402,6 @@ SELECT db_role, detail, count(*) FROM warden.audit_events
 
 \set VERBOSITY terse
 DROP SCHEMA regress_labels, regress_elsewhere CASCADE;
-DELETE FROM warden.semantic_types WHERE name = 'nickname';
+DELETE FROM warden.semantic_types WHERE name IN ('nickname', 'staff');
 SECURITY LABEL FOR warden ON ROLE regress_plain IS NULL;
 DROP ROLE regress_plain, regress_owner, regress_warden, regress_stranger;
