@@ -83,7 +83,7 @@ typedef struct DbConn
 	json_t	   *leave;			/* what it read, and the start of its text */
 	char		leave_text[256];
 	uint64_t	used;			/* when it was last given back */
-	DbOutcome  *outcome;		/* of the running call, for notices */
+	DbOutcome  *outcome;		/* of the running call */
 	struct DbConn *next;
 } DbConn;
 

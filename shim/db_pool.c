@@ -176,38 +176,15 @@ db_has_replica(const DbPool *pool)
  * ------------------------------------------------------------------------
  */
 
-/* "change=42 statement=1 risk=high" */
+/*
+ * What a statement says on its way anybody may have written, with any code: a
+ * function that is called, or a block.  What became of it is said by leave.
+ */
 static void
-parse_change_detail(DbOutcome *outcome, const char *detail)
+ignore_notice(void *arg, const PGresult *notice)
 {
-	const char *change = strstr(detail, "change=");
-	const char *risk = strstr(detail, "risk=");
-	size_t		n;
-
-	if (change != NULL)
-		outcome->change_id = strtoll(change + 7, NULL, 10);
-	if (risk == NULL)
-		return;
-	n = strspn(risk + 5, "abcdefghijklmnopqrstuvwxyz");
-	if (n >= sizeof(outcome->risk))
-		n = sizeof(outcome->risk) - 1;
-	memcpy(outcome->risk, risk + 5, n);
-	outcome->risk[n] = '\0';
-}
-
-static void
-receive_notice(void *arg, const PGresult *notice)
-{
-	DbConn	   *conn = arg;
-	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
-	const char *detail = PQresultErrorField(notice, PG_DIAG_MESSAGE_DETAIL);
-
-	if (conn->outcome == NULL || sqlstate == NULL)
-		return;
-	if (strcmp(sqlstate, "01WD1") == 0 && detail != NULL)
-		parse_change_detail(conn->outcome, detail);
-	else if (strcmp(sqlstate, "01WD2") == 0)
-		conn->outcome->truncated = true;
+	(void) arg;
+	(void) notice;
 }
 
 /* ------------------------------------------------------------------------
@@ -238,7 +215,7 @@ db_open_conn(DbPool *pool, DbTarget *target)
 		db_close_conn(conn);
 		return NULL;
 	}
-	PQsetNoticeReceiver(conn->pg, receive_notice, conn);
+	PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
 	return conn;
 }
 

@@ -250,6 +250,21 @@ def proposals(bench):
                 "the reviewer's comment is told", change)
 
 
+def pretended(bench):
+    """What a function says it is does not become the answer."""
+    bench.psql("CREATE FUNCTION pretend(state text) RETURNS text"
+               " LANGUAGE plpgsql STABLE AS $$BEGIN RAISE WARNING 'x' USING"
+               " ERRCODE = state, DETAIL = 'change=3 statement=1 risk=low';"
+               " RETURN 'real'; END$$")
+    client = bench.stdio()
+    for state in ("01WD1", "01WD2"):
+        content = client.call("query", {
+            "sql": f"SELECT pretend('{state}')"})["structuredContent"]
+        bench.equal((content["status"], content.get("rows"),
+                     content.get("truncated")), ("ok", [["real"]], False),
+                    f"a {state} of a function's own")
+
+
 def whole_numbers(bench):
     client = bench.stdio()
     number = client.call("propose_change", {
@@ -444,6 +459,5 @@ def logged(bench):
 
 
 main(masked_read, untrusted, values, parameters, formats, limits, writes,
-     misput, proposals, whole_numbers, schema, plans, identity, persons,
-     nothing_stays, audited,
-     logged)
+     misput, proposals, pretended, whole_numbers, schema, plans, identity,
+     persons, nothing_stays, audited, logged)
