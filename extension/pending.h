@@ -397,6 +397,10 @@ extern void warden_apply_lock_timeout(int limit);
 
 extern void warden_apply_set_running(bool now);
 
+/* DDL of the change itself, from wherever it comes, while it is running. */
+extern void warden_apply_note_ddl(void);
+extern bool warden_apply_made_ddl(void);
+
 /*
  * Refuse what leaves something in the session, while running
  * (pending_lasting.c).

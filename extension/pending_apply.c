@@ -116,19 +116,25 @@ require_same_reach(ApplyJob *job, WardenStatement *statement)
 	char	   *drift;
 
 	AcceptInvalidationMessages();
-	if (job->messages == SharedInvalidMessageCounter)
+	if (job->messages == SharedInvalidMessageCounter ||
+		warden_apply_made_ddl())
 		return;
 	drift = warden_capture_drift(statement, NIL);
 	if (drift != NULL)
 		refuse_drift(&job->change, statement, drift);
 }
 
-static bool
-is_dml(const WardenStatement *statement)
+/*
+ * And once more when all of them have run: one that had to wait for a table
+ * or a row may have called what was replaced meanwhile.
+ */
+static void
+require_same_reach_still(ApplyJob *job)
 {
-	RawStmt    *raw = warden_statement_parse(statement->statement);
+	ListCell   *cell;
 
-	return raw != NULL && warden_statement_is_dml(raw->stmt);
+	foreach(cell, job->statements)
+		require_same_reach(job, lfirst(cell));
 }
 
 /* Names must still mean what they meant when the change was proposed. */
@@ -224,7 +230,6 @@ run_statements(ApplyJob *job)
 	ErrorContextCallback callback;
 	int			ordinal = 0;
 	int			nest = NewGUCNestLevel();
-	bool		only_dml = true;
 	WardenSandbox sandbox;
 	ListCell   *cell;
 
@@ -247,9 +252,7 @@ run_statements(ApplyJob *job)
 		/* what one statement sets is not there for the next */
 		ordinal = statement->ordinal;
 		warden_capture_restore(job->change.context);
-		if (only_dml)
-			require_same_reach(job, statement);
-		only_dml = only_dml && is_dml(statement);
+		require_same_reach(job, statement);
 		warden_images_statement(ordinal);
 		warden_footprint_begin(lnext(job->statements, cell) != NULL);
 		rows = warden_apply_statement(&job->change, statement);
@@ -258,6 +261,7 @@ run_statements(ApplyJob *job)
 		AtEOXact_GUC(false, inner);
 	}
 	warden_sandbox_leave(&sandbox);
+	require_same_reach_still(job);
 	error_context_stack = callback.previous;
 
 	/* the statements' own SETs are undone with ours */

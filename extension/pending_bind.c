@@ -36,6 +36,8 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_func.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -483,6 +485,8 @@ check_authority(Node *stmt)
 void
 warden_apply_check_utility(Node *stmt)
 {
+	if (GetCommandLogLevel(stmt) == LOGSTMT_DDL)
+		warden_apply_note_ddl();
 	warden_lasting_check_utility(stmt);
 	check_authority(stmt);
 	switch (nodeTag(stmt))

@@ -45,6 +45,9 @@
 
 static bool running = false;
 
+/* Something of it has changed the catalogs. */
+static bool made_ddl = false;
+
 bool
 warden_apply_running(void)
 {
@@ -52,9 +55,22 @@ warden_apply_running(void)
 }
 
 void
+warden_apply_note_ddl(void)
+{
+	made_ddl = true;
+}
+
+bool
+warden_apply_made_ddl(void)
+{
+	return made_ddl;
+}
+
+void
 warden_apply_set_running(bool now)
 {
 	running = now;
+	made_ddl = false;
 	warden_principal_hold_role = now;
 }
 
