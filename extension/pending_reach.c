@@ -22,22 +22,27 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_language.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/formatting.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -191,6 +196,33 @@ reach_aggregate(Reach *reach, Oid function)
 	ReleaseSysCache(tuple);
 }
 
+/* The path with all schemas of some kind; with a body those that it names. */
+static List *
+add_schemas(List *path, const char *body)
+{
+	Relation	rel = table_open(NamespaceRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_namespace form = (Form_pg_namespace) GETSTRUCT(tuple);
+		const char *name = NameStr(form->nspname);
+
+		if (body != NULL ? strstr(body, name) != NULL :
+			OidIsValid(get_role_oid(name, true)))
+			path = list_append_unique_oid(path, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return path;
+}
+
+/*
+ * "$user" in the path of a function is the schema of whoever calls it: that of
+ * any role here, since nobody knows yet who that will be.
+ */
 static List *
 parse_path(const char *text, List *path)
 {
@@ -205,6 +237,8 @@ parse_path(const char *text, List *path)
 
 		if (OidIsValid(schema))
 			path = list_append_unique_oid(path, schema);
+		else if (strcmp(lfirst(cell), "$user") == 0)
+			path = add_schemas(path, NULL);
 	}
 	return path;
 }
@@ -258,6 +292,33 @@ runs_made_sql(Form_pg_proc form, const char *body)
 			return true;
 	}
 	return false;
+}
+
+/* A body that sets the path may look names up in any schema that it names. */
+static List *
+body_path(const char *body, List *path)
+{
+	char	   *lower = asc_tolower(body, strlen(body));
+
+	if (strstr(lower, "search_path") == NULL)
+		return path;
+	return add_schemas(add_schemas(list_copy(path), body), lower);
+}
+
+/*
+ * What a function calls has its path, too, however far from it: so that one is
+ * kept for all of them.
+ */
+static void
+reach_in_path(Reach *reach, const char *body, List *path)
+{
+	List	   *outer = reach->path;
+
+	if (path != outer)
+		reach->wider = list_concat_unique_oid(reach->wider, path);
+	reach->path = path;
+	warden_reach_text(reach, body);
+	reach->path = outer;
 }
 
 /* The types that it takes and returns. */
@@ -316,9 +377,8 @@ reach_body(Reach *reach, HeapTuple tuple, Form_pg_proc form)
 		warden_reach_dynamic(reach, describe_function(form->oid));
 	if (form->prolang == ClanguageId || form->prolang == INTERNALlanguageId)
 		return;
-	reach->path = function_path(tuple, path);
-	warden_reach_text(reach, source);
-	reach->path = path;
+	reach_in_path(reach, source,
+				  body_path(source, function_path(tuple, path)));
 }
 
 static char *
@@ -467,7 +527,7 @@ reach_block(Reach *reach, DoStmt *stmt)
 		else
 			body = strVal(option->arg);
 	}
-	warden_reach_text(reach, body);
+	reach_in_path(reach, body, body_path(body, reach->path));
 	if (strcmp(language, "plpgsql") != 0 || warden_reach_executes(body) ||
 		warden_reach_hides_names(body))
 		warden_reach_dynamic(reach, pstrdup("its block"));
@@ -578,12 +638,12 @@ hash_states(List *states)
 	return warden_capture_hash(all.data);
 }
 
-void
-warden_reach_state(const char *text, const char *parameters, const char *path,
-				   WardenReached *reached)
+/* With names looked up in a path; returns the schemas of others in use. */
+static List *
+reach_once(const char *text, RawStmt *raw, const char *parameters,
+		   List *path, WardenReached *reached)
 {
-	Reach	   *reach = create_reach(parse_path(path, NIL));
-	RawStmt    *raw = warden_statement_parse(text);
+	Reach	   *reach = create_reach(path);
 	List	   *casts = warden_look_casts();
 	List	   *states = NIL;
 	bool		read = false;
@@ -611,6 +671,25 @@ warden_reach_state(const char *text, const char *parameters, const char *path,
 	reached->literals = reach->literals;
 	reached->dynamic = reach->dynamic;
 	reached->set_off = reach->dynamic_set_off;
+	return reach->wider;
+}
+
+void
+warden_reach_state(const char *text, const char *parameters, const char *path,
+				   WardenReached *reached)
+{
+	List	   *schemas = parse_path(path, NIL);
+	RawStmt    *raw = warden_statement_parse(text);
+	int			known;
+
+	do
+	{
+		known = list_length(schemas);
+		schemas = list_concat_unique_oid(schemas,
+										 reach_once(text, raw, parameters,
+													list_copy(schemas),
+													reached));
+	} while (list_length(schemas) > known);
 }
 
 List *

@@ -28,6 +28,7 @@ typedef struct Reach
 	List	   *objects;		/* of ReachedObject *, in order of finding */
 	List	   *relations;		/* those that are relations */
 	List	   *path;			/* OIDs of schemas */
+	List	   *wider;			/* those of the paths that functions have */
 	bool		reads;			/* only what a reader of relations sets off */
 	bool		analyses;		/* statistics are computed */
 	bool		set_off;		/* relations are being followed by now */

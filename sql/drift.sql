@@ -336,6 +336,42 @@ SELECT warden.approve(2784, NULL);
 SELECT warden.approve(2785, NULL);
 \c - :superuser
 
+--
+-- "$user" in the path of a function is the schema of whoever applies it, a body
+-- sets another path, and what a function calls has the path of its caller
+--
+SET client_min_messages = error;
+CREATE SCHEMA regress_writer;
+GRANT USAGE, CREATE ON SCHEMA regress_writer TO regress_maker;
+GRANT USAGE ON SCHEMA regress_writer TO regress_writer;
+SET ROLE regress_writer;
+CREATE FUNCTION regress_d.helper() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION regress_d.helped() RETURNS int LANGUAGE plpgsql STABLE SET search_path = "$user", regress_d
+	AS 'BEGIN RETURN helper(); END';
+CREATE FUNCTION regress_d.callee() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN helper(); END';
+CREATE FUNCTION regress_d.caller() RETURNS int LANGUAGE plpgsql STABLE SET search_path = regress_writer, regress_d
+	AS 'BEGIN RETURN regress_d.callee(); END';
+CREATE FUNCTION regress_d.elsewhere() RETURNS int LANGUAGE plpgsql STABLE
+	AS $$BEGIN PERFORM set_config('search_path', 'regress_writer, regress_d', true); RETURN helper(); END$$;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2786;
+\c - regress_bot
+UPDATE regress_d.z SET id = regress_d.helped() WHERE id = 1;
+SELECT warden.propose('UPDATE regress_d.z SET id = regress_d.elsewhere() WHERE id = 1', 'path', NULL),
+	warden.propose('DO $$BEGIN SET LOCAL search_path = regress_writer, regress_d; PERFORM helper(); END$$', 'path', NULL),
+	warden.propose('UPDATE regress_d.z SET id = regress_d.caller() WHERE id = 1', 'path', NULL);
+\c - :superuser
+SET ROLE regress_maker;
+CREATE FUNCTION regress_writer.helper() RETURNS int LANGUAGE sql STABLE AS 'SELECT 666';
+\c - regress_ann
+SELECT warden.approve(2786, NULL);
+SELECT warden.approve(2787, NULL);
+SELECT warden.approve(2788, NULL);
+SELECT warden.approve(2789, NULL);
+\c - :superuser
+SET client_min_messages = error;
+DROP SCHEMA regress_writer CASCADE;
+
 SET client_min_messages = error;
 DROP SCHEMA regress_d CASCADE;
 DROP FUNCTION public.regress_event();
