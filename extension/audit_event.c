@@ -12,8 +12,9 @@
  * its outcome is held back until that is over, or its message in a transaction
  * block, or the next statement begins; an error meanwhile takes its place.
  *
- * On a standby there is no store.  Events become JSON lines of the server
- * log, as far as warden.standby_audit allows statements there at all.
+ * On a standby there is no store, nor in a database without the extension,
+ * where agents are refused.  Events become JSON lines of the server log, as far
+ * as warden.standby_audit allows statements there at all.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -38,6 +39,7 @@
 #include "audit_queue.h"
 #include "audit_record.h"
 #include "audit_worker.h"
+#include "catalog.h"
 #include "guc.h"
 #include "message.h"
 #include "nesting.h"
@@ -52,7 +54,7 @@ typedef enum StatementState
 
 /* The statement that is open or held. */
 static StatementState state = STATEMENT_NONE;
-static bool on_standby = false; /* it was logged, not queued */
+static bool in_log = false; /* it was logged, not queued */
 static WardenTicket ticket;
 static instr_time started;
 
@@ -81,6 +83,13 @@ PG_FUNCTION_INFO_V1(warden_sql_list_audit_open);
  * Intent and outcome
  * ---------------------------------------------------------------------- */
 
+/* Nothing, or nothing that a worker could write to. */
+static bool
+has_no_store(void)
+{
+	return RecoveryInProgress() || warden_catalog_known_missing();
+}
+
 /* What is held becomes what is recorded. */
 static void
 release(void)
@@ -90,7 +99,7 @@ release(void)
 	if (state != STATEMENT_HELD)
 		return;
 	state = STATEMENT_NONE;
-	if (!on_standby)
+	if (!in_log)
 	{
 		warden_queue_put_outcome(&ticket, held.data, held_len);
 		return;
@@ -110,9 +119,10 @@ close_at_exit(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 }
 
 static void
-open_on_standby(const WardenRecord *record)
+open_in_log(const WardenRecord *record)
 {
-	if (warden_standby_audit != WARDEN_STANDBY_LOG)
+	if (RecoveryInProgress() &&
+		warden_standby_audit != WARDEN_STANDBY_LOG)
 		ereport(
 			ERROR,
 			(errcode(WARDEN_ERRCODE_STANDBY),
@@ -121,7 +131,7 @@ open_on_standby(const WardenRecord *record)
 			 errhint(
 				 "Connect to the primary, or ask an administrator to set warden.standby_audit to log.")));
 	warden_audit_log_line(record);
-	on_standby = true;
+	in_log = true;
 	state = STATEMENT_OPEN;
 }
 
@@ -136,7 +146,7 @@ open_in_queue(const WardenRecord *record, bool wait)
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   warden_audit_timeout);
 	warden_queue_put_intent(&ticket, data.data, data.len, deadline, wait);
-	on_standby = false;
+	in_log = false;
 	state = STATEMENT_OPEN;
 	pfree(data.data);
 	if (wait)
@@ -174,8 +184,8 @@ warden_audit_intent(const WardenIntent *intent)
 	expected_change = 0;
 	active_in = warden_message_serial();
 	INSTR_TIME_SET_CURRENT(started);
-	if (RecoveryInProgress())
-		open_on_standby(&record);
+	if (has_no_store())
+		open_in_log(&record);
 	else
 		/* transaction control reads nothing: it need not wait for the disk */
 		open_in_queue(&record,
@@ -331,7 +341,7 @@ record_at_once(const char *kind, const char *statement, const char *command,
 	warden_fill_at_once(&record, statement, command,
 						strcmp(kind, "rollback") == 0);
 	warden_fill_outcome(&record, outcome, sqlstate, message, 0);
-	if (RecoveryInProgress())
+	if (has_no_store())
 	{
 		warden_audit_log_line(&record);
 		return;

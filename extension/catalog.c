@@ -113,6 +113,12 @@ warden_catalog_installed(void)
 	return installed;
 }
 
+bool
+warden_catalog_known_missing(void)
+{
+	return known && !installed;
+}
+
 Oid
 warden_catalog_schema(void)
 {

@@ -11,6 +11,9 @@
 /* CREATE EXTENSION pg_warden has been run in this database. */
 extern bool warden_catalog_installed(void);
 
+/* It has not, as far as is known without looking into a catalog. */
+extern bool warden_catalog_known_missing(void);
+
 /* The schema "warden" and the extension's owner; InvalidOid when absent. */
 extern Oid	warden_catalog_schema(void);
 extern Oid	warden_catalog_owner(void);

@@ -319,6 +319,25 @@ $node->append_conf('postgresql.conf', "warden.audit = 'sync'");
 $node->reload;
 
 #
+# A database without the extension has no store
+#
+$node->safe_psql('postgres', 'CREATE DATABASE bare TEMPLATE template0');
+my $bare = -s $node->logfile;
+(undef, undef, $err) = warden_psql($node, 'support_agent',
+    "BEGIN;\nSELECT 'refused';\nSELECT 'too late';\nROLLBACK;",
+    dbname => 'bare', on_error_stop => 0);
+like($err, qr/WD001.*25P02/s, 'agents are refused there');
+my $lines = slurp_file($node->logfile, $bare);
+is(() = $lines =~ /pg_warden audit: .*"kind":"intent".*"statement":"BEGIN"/g,
+    1, 'what they sent is in the log');
+like($lines, qr/pg_warden audit: .*SELECT 'refused'.*"outcome":"refused"/,
+    'with what became of it');
+like($lines, qr/pg_warden audit: .*SELECT 'too late'.*"outcome":"error"/,
+    'in a failed transaction too');
+unlike($lines, qr/dropped .* audit records/, 'and not thrown away');
+$node->safe_psql('postgres', 'DROP DATABASE bare');
+
+#
 # The worker is in nobody's way
 #
 warden_ok($node, 'support_agent', $read, '2', 'the worker is there');
