@@ -260,8 +260,13 @@ ALTER TABLE warden.mask_rules ENABLE ALWAYS TRIGGER check_policy_row;
 
 -- A restore inserts the built-in types too: the trigger makes an update of it.
 SELECT pg_catalog.pg_extension_config_dump('warden.semantic_types', '');
-SELECT pg_catalog.pg_extension_config_dump('warden.mask_rules', '');
-SELECT pg_catalog.pg_extension_config_dump('warden.exemptions', '');
+-- What names a role or a table that is gone is dumped as a number, and another
+-- one can have it where it is restored.
+SELECT pg_catalog.pg_extension_config_dump('warden.mask_rules',
+	'WHERE role::pg_catalog.oid IN (SELECT r.oid FROM pg_catalog.pg_roles r)');
+SELECT pg_catalog.pg_extension_config_dump('warden.exemptions',
+	'WHERE grantee::pg_catalog.oid IN (SELECT r.oid FROM pg_catalog.pg_roles r)
+	AND (relation IS NULL OR relation::pg_catalog.oid IN (SELECT c.oid FROM pg_catalog.pg_class c))');
 SELECT pg_catalog.pg_extension_config_dump('warden.exemptions_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.allowed_functions', '');
 
@@ -1227,7 +1232,8 @@ COMMENT ON FUNCTION warden.check() IS 'what is wrong with the registry, labels a
 
 SELECT pg_catalog.pg_extension_config_dump('warden.agents', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.delegations', '');
-SELECT pg_catalog.pg_extension_config_dump('warden.people', '');
+SELECT pg_catalog.pg_extension_config_dump('warden.people',
+	'WHERE role::pg_catalog.oid IN (SELECT r.oid FROM pg_catalog.pg_roles r)');
 SELECT pg_catalog.pg_extension_config_dump('warden.identity_issuers', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.identity_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('warden.identity_subjects', '');

@@ -36,6 +36,14 @@ SECURITY LABEL FOR warden ON COLUMN names.name IS 'name';
 SECURITY LABEL FOR warden ON COLUMN names.nick IS 'gone';
 GRANT SELECT ON names TO support_agent;
 DROP FUNCTION pin_mask;
+CREATE ROLE doomed;
+SELECT warden.set_mask('ssn', 'clear', 'doomed');
+SELECT warden.grant_exemption('doomed', 'ssn', 'infinity', 'test');
+CREATE TABLE doomed ();
+SELECT warden.grant_exemption('support_agent', 'doomed', 'infinity', 'test');
+SELECT warden.add_person('Doomed', 'doomed');
+DROP TABLE doomed;
+DROP ROLE doomed;
 GRANT SELECT ON codes TO support_agent;
 SQL
 my ($code, $out, $err) = warden_psql($from, 'support_agent',
@@ -78,7 +86,12 @@ is( $to->safe_psql(
         'postgres',
         q{SELECT warden.grant_exemption('support_agent', 'codes', 'infinity', 'test')}
     ),
-    '2', 'numbers of exemptions go on');
+    '4', 'numbers of exemptions go on');
+is( $to->safe_psql(
+        'postgres',
+        q{SELECT string_agg(kind, ',') FROM warden.check() WHERE problem ~ 'exist'}
+    ),
+    '', 'nothing is there for a role or table that was gone');
 is( $to->safe_psql(
         'postgres',
         'SELECT status, agent, statement_count FROM warden.pending_changes'),
