@@ -1095,7 +1095,7 @@ CREATE FUNCTION warden.check()
 	LANGUAGE SQL STABLE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH labelled AS (
+	WITH RECURSIVE labelled AS (
 		SELECT l.objoid AS oid, l.label FROM pg_shseclabel l
 		WHERE l.provider = 'warden' AND l.classoid = 'pg_authid'::regclass
 	), governed AS (
@@ -1113,6 +1113,23 @@ CREATE FUNCTION warden.check()
 		FROM pg_seclabel l
 		JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
 		WHERE l.provider = 'warden' AND l.classoid = 'pg_class'::regclass
+	), tree AS (
+		SELECT c.relid FROM columns c
+		UNION
+		SELECT CASE t.relid WHEN i.inhparent THEN i.inhrelid ELSE i.inhparent END
+		FROM tree t JOIN pg_inherits i ON t.relid IN (i.inhparent, i.inhrelid)
+	), code AS (
+		SELECT DISTINCT d.refobjid::regprocedure AS function,
+			coalesce(t.tgrelid, o.conrelid, x.indrelid, f.adrelid, y.polrelid) AS relid
+		FROM pg_depend d
+		LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+		LEFT JOIN pg_constraint o ON d.classid = 'pg_constraint'::regclass AND o.oid = d.objid
+		LEFT JOIN pg_index x ON d.classid = 'pg_class'::regclass AND x.indexrelid = d.objid
+		LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+			AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = f.adrelid
+				AND a.attnum = f.adnum AND a.attgenerated <> '')
+		LEFT JOIN pg_policy y ON d.classid = 'pg_policy'::regclass AND y.oid = d.objid
+		WHERE d.refclassid = 'pg_proc'::regclass
 	), report AS (
 		SELECT 'agent' AS kind, a.agent AS object,
 			format('its role %s does not exist any more', a.role) AS problem,
@@ -1173,6 +1190,26 @@ CREATE FUNCTION warden.check()
 					OR pg_has_role(r.oid, 'warden_gateway', 'MEMBER')))
 			AND NOT EXISTS (SELECT FROM loading s WHERE s.setrole = r.oid
 				AND s.setdatabase = p.database AND s.ours)
+		UNION ALL
+		SELECT 'table', c.oid::regclass::text,
+			format('the masked role %s %s, and may not: its code could see raw rows', g.rolname,
+				CASE WHEN c.relowner = g.oid THEN 'owns it' ELSE 'holds TRIGGER on it' END),
+			CASE WHEN c.relowner = g.oid
+				THEN format('ALTER TABLE %s OWNER TO another role; its statements on it are refused until then.', c.oid::regclass)
+				ELSE format('REVOKE TRIGGER ON %s FROM the role; its statements on it are refused until then.', c.oid::regclass) END
+		FROM tree t
+		JOIN pg_class c ON c.oid = t.relid
+		JOIN governed g ON g.class = 1 AND (c.relowner = g.oid
+			OR has_table_privilege(g.oid, c.oid, 'TRIGGER'))
+		UNION ALL
+		SELECT 'function', k.function::text,
+			format('it runs on raw rows of %s and belongs to the masked role %s, which can replace it',
+				k.relid::regclass, g.rolname),
+			format('ALTER FUNCTION %s OWNER TO another role.', k.function)
+		FROM code k
+		JOIN tree t ON t.relid = k.relid
+		JOIN pg_proc p ON p.oid = k.function
+		JOIN governed g ON g.class = 1 AND g.oid = p.proowner
 		UNION ALL
 		SELECT 'column', format('%s.%I', c.relid::regclass, c.attname),
 			format('its label names the type %s, which is not defined: it is masked as full', c.type),

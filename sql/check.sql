@@ -43,6 +43,21 @@ SELECT warden.label_column('chk.copied', 'ssn', NULL);
 SELECT warden.label_column('chk.person', 'id', 'regress_unknown');
 ALTER TABLE chk.person RENAME note TO remark;
 SELECT warden.add_person('regress chk', 'regress_chk_two');
+CREATE ROLE regress_chk_masked;
+SELECT warden.label_role('regress_chk_masked', 'masked');
+CREATE TABLE chk.parts (id int, ssn text) PARTITION BY LIST (id);
+CREATE TABLE chk.part PARTITION OF chk.parts DEFAULT;
+SELECT warden.label_column('chk.parts', 'ssn', 'ssn');
+CREATE TABLE chk.owned (id int, ssn text);
+SELECT warden.label_column('chk.owned', 'ssn', 'ssn');
+ALTER TABLE chk.owned OWNER TO regress_chk_masked;
+GRANT TRIGGER ON chk.part TO regress_chk_masked;
+CREATE FUNCTION chk.looks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION chk.same(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+ALTER FUNCTION chk.looks() OWNER TO regress_chk_masked;
+ALTER FUNCTION chk.same(text) OWNER TO regress_chk_masked;
+CREATE TRIGGER looks BEFORE UPDATE ON chk.part FOR EACH ROW EXECUTE FUNCTION chk.looks();
+CREATE INDEX ON chk.parts (chk.same(ssn));
 SET ROLE regress_chk_admin;
 SELECT kind, CASE kind WHEN 'exemption' THEN '#' ELSE object END AS object, problem
   FROM warden.check()
@@ -76,4 +91,5 @@ DELETE FROM warden.agents WHERE agent LIKE 'regress-chk%';
 SELECT warden.label_role('regress_chk_apply', NULL);
 DROP SCHEMA chk CASCADE;
 DROP ROLE regress_chk_admin, regress_chk_bot, regress_chk_strong,
-    regress_chk_login, regress_chk_apply, regress_chk_one, regress_chk_two;
+    regress_chk_login, regress_chk_apply, regress_chk_one, regress_chk_two,
+    regress_chk_masked;
