@@ -5,7 +5,8 @@
  * A label holds for the whole tree, wherever in it it was put.  So what takes
  * a relation or a column out of the tree, which its owner may do, could take a
  * label from others, which only warden_admin may: before it does, the label
- * is given to what stays.
+ * is given to what stays.  pg_upgrade brings labels over as they are, before
+ * our own tables are all there.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -17,6 +18,7 @@
 #include "access/transam.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_inherits.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -140,7 +142,7 @@ is_new(Oid relid)
 void
 warden_label_tree_link(Oid child, Oid parent)
 {
-	if (!warden_catalog_installed())
+	if (IsBinaryUpgrade || !warden_catalog_installed())
 		return;
 	if (is_linked(child, parent))
 	{
@@ -167,7 +169,8 @@ warden_label_tree_drop(Oid relid, AttrNumber attnum)
 	List	   *others;
 	ListCell   *lc;
 
-	if (relid < FirstNormalObjectId || !warden_catalog_installed())
+	if (IsBinaryUpgrade || relid < FirstNormalObjectId ||
+		!warden_catalog_installed())
 		return;
 	others = warden_policy_neighbours(relid);
 	if (others == NIL || warden_policy_relation(relid) == NULL)
@@ -218,7 +221,7 @@ warden_label_tree_altered(Oid relid, AttrNumber attnum)
 	Relation	rel;
 	bool		generated;
 
-	if (relid < FirstNormalObjectId || attnum <= 0 ||
+	if (IsBinaryUpgrade || relid < FirstNormalObjectId || attnum <= 0 ||
 		!warden_catalog_installed())
 		return;
 	rel = relation_open(relid, NoLock);
