@@ -123,6 +123,20 @@ relation_owner(Oid relid)
 	return owner;
 }
 
+/* Is one of its labels one that hides, from this role or another? */
+static bool
+has_hiding_label(const WardenRelation *relation)
+{
+	int			i;
+
+	for (i = 0; i < relation->ncolumns; i++)
+	{
+		if (warden_policy_type_hides(relation->columns[i].type))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Holds the relation what is masked, or can not be, for the principal?  Where
  * a column without a label counts as one, what a session keeps for itself does
@@ -131,6 +145,7 @@ relation_owner(Oid relid)
 static bool
 holds_masked(Oid relid, const WardenPrincipal *principal)
 {
+	const WardenRelation *relation;
 	AttrNumber	attnum;
 
 	switch (get_rel_relkind(relid))
@@ -143,7 +158,8 @@ holds_masked(Oid relid, const WardenPrincipal *principal)
 		default:
 			return false;
 	}
-	if (warden_policy_relation(relid) != NULL)
+	relation = warden_policy_relation(relid);
+	if (relation != NULL && (relation->refused || has_hiding_label(relation)))
 		return true;
 	if (!warden_unlabelled_masked ||
 		isTempNamespace(get_rel_namespace(relid)))

@@ -272,6 +272,20 @@ INSERT INTO mc.asking (id) VALUES (1);
 UPDATE mc.asking SET ssn = '078-05-4801';
 RESET ROLE;
 
+-- it owns what was looked at and found clear
+CREATE TABLE mc.clear (id int, word text);
+SECURITY LABEL FOR warden ON COLUMN mc.clear.id IS 'none';
+SECURITY LABEL FOR warden ON COLUMN mc.clear.word IS 'none, untrusted';
+ALTER TABLE mc.clear OWNER TO regress_masked;
+SET warden.unlabelled_columns = masked;
+SET ROLE regress_masked;
+INSERT INTO mc.clear VALUES (1, 'one') RETURNING *;
+ALTER TABLE mc.clear ADD CHECK (word <> '');
+ALTER TABLE mc.clear ADD note text;
+UPDATE mc.clear SET word = 'two';
+RESET ROLE;
+RESET warden.unlabelled_columns;
+
 -- nor do deferred constraints show rows to code that catches them
 CREATE TABLE mc.late (id int, ssn text, UNIQUE (id, ssn) DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO mc.late VALUES (1, '078-05-4801'), (2, '078-05-4801');
