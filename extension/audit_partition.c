@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/tablespace.h"
 #include "executor/spi.h"
@@ -297,17 +298,41 @@ warden_partition_drop(Oid relid)
 	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 }
 
-/* An extension that is dropped takes them along. */
-void
-warden_partition_check_drop(Oid relid)
+static void
+refuse_removal(void)
 {
-	if (warden_allow_drop || warden_principal_internal() ||
-		get_rel_relkind(relid) != RELKIND_RELATION ||
-		!get_rel_relispartition(relid) ||
-		get_rel_namespace(relid) != warden_catalog_schema())
-		return;
 	ereport(ERROR,
 			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 			 errmsg("the audit trail is protected"),
 			 errhint("Drop what is old with warden.drop_audit_before(). A superuser can drop the extension after SET warden.allow_drop = on; agents are refused in this database afterwards.")));
+}
+
+/* An extension that is dropped takes them along. */
+void
+warden_partition_check_drop(Oid relid)
+{
+	if (!warden_allow_drop && !warden_principal_internal() &&
+		get_rel_relkind(relid) == RELKIND_RELATION &&
+		get_rel_relispartition(relid) &&
+		get_rel_namespace(relid) == warden_catalog_schema())
+		refuse_removal();
+}
+
+void
+warden_partition_check_alter(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		Oid relid;
+
+		if (lfirst_node(AlterTableCmd, lc)->subtype != AT_DetachPartition ||
+			warden_allow_drop || warden_principal_internal())
+			continue;
+		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+		if (OidIsValid(relid) &&
+			relid == warden_catalog_relation("audit_events"))
+			refuse_removal();
+	}
 }

@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "nodes/pg_list.h"
+#include "nodes/parsenodes.h"
 #include "utils/relcache.h"
 
 /* Holds the records with from <= stored_at < upto. */
@@ -44,5 +44,8 @@ extern void warden_partition_drop(Oid relid);
 
 /* Refuses DROP TABLE of a partition, whoever sends it. */
 extern void warden_partition_check_drop(Oid relid);
+
+/* Refuses to detach one: the trail would go on without it, from record 1. */
+extern void warden_partition_check_alter(const AlterTableStmt *stmt);
 
 #endif /* WARDEN_AUDIT_PARTITION_H */

@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "audit_event.h"
+#include "audit_partition.h"
 #include "copy.h"
 #include "divert.h"
 #include "execution.h"
@@ -79,6 +80,8 @@ warden_utility_run_ungoverned(WardenUtility *u)
 	Node	   *stmt = u->pstmt->utilityStmt;
 
 	note_held(stmt);
+	if (IsA(stmt, AlterTableStmt))
+		warden_partition_check_alter((AlterTableStmt *) stmt);
 	if (IsA(stmt, VariableSetStmt) && warden_nesting_toplevel(u->pstmt))
 		run_role_change(u);
 	else

@@ -85,6 +85,10 @@ UPDATE :part SET agent = 'other';
 DELETE FROM :part WHERE false;
 TRUNCATE :part;
 DROP TABLE :part;
+ALTER TABLE warden.audit_events DETACH PARTITION :part;
+ALTER TABLE warden.audit_events DETACH PARTITION :part CONCURRENTLY;
+DO $$ BEGIN EXECUTE format('ALTER TABLE warden.audit_events DETACH PARTITION %s',
+	(SELECT max(inhrelid)::regclass FROM pg_inherits WHERE inhparent = 'warden.audit_events'::regclass)); END $$;
 SET session_replication_role = replica;
 DELETE FROM :part;
 RESET session_replication_role;
