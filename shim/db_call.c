@@ -747,21 +747,34 @@ change_user(DbConn *conn, const DbRequest *request)
 	return !same;
 }
 
-/* Sends the call.  Where that fails the outcome says so, without a conn. */
+static bool
+leaves_a_statement(const DbRequest *request)
+{
+	bool		prepare = false;
+
+	for (int i = 0; i < request->step_count; i++)
+		prepare = prepare || request->steps[i].prepare;
+	return prepare;
+}
+
+/*
+ * Sends the call.  Where that fails the outcome says so, without a conn.  A
+ * pooler's connection may have the name of a statement from another's call.
+ */
 static void
 begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request,
 	  bool use_names)
 {
 	char		key[2 * LEAVE_KEY_BYTES + 1];
+	bool		prepare = leaves_a_statement(request);
 	bool		reset = change_user(conn, request) || !conn->clean ||
-		db_names_are_old(&conn->names);
+		db_names_are_old(&conn->names) || (prepare && !conn->direct);
 
 	memset(ticket, 0, sizeof(*ticket));
 	ticket->pool = pool;
 	ticket->conn = conn;
 	ticket->use_names = use_names && conn->direct;
-	for (int i = 0; i < request->step_count; i++)
-		ticket->prepared = ticket->prepared || request->steps[i].prepare;
+	ticket->prepared = prepare;
 	ticket->wait = (Wait) {
 		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
 		.watch_fd = request->watch_fd,.limit = pool->max_receive,

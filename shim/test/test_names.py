@@ -240,6 +240,11 @@ def pooler(bench):
         bench.equal(got, [[["pooled"]]] * 12, "two servers on one connection")
         bench.equal({name for name, _ in sent}, {UNNAMED},
                     "behind a pooler there are no names")
+        servers[1].token = servers[0].token
+        rows(servers[0], "SELECT 1")
+        bench.equal(["plan" in server.call("explain", {"sql": "SELECT 1"})[
+            "structuredContent"] for server in reversed(servers)],
+            [True, True], "and that of explain is in nobody's way")
     finally:
         process.terminate()
         process.wait()
