@@ -182,11 +182,16 @@ put_rows_text(Buf *out, const Rows *rows, const char *format, size_t max_bytes,
 	buf_free(&text);
 }
 
-/* The rows come before the text: how many fit decides what that shows. */
+/*
+ * The rows come before the text: how many fit decides what that shows.  Where
+ * not even the first one does, there is nothing to go on from.
+ */
 static void
 answer_rows(McpCall *call, const char *database, const char *format,
 			const DbOutcome *outcome)
 {
+	static const DbError too_large = {"54000", "the first row is too large",
+	NULL, "Select fewer columns, or parts of them by substr().", 0};
 	size_t		max = (size_t) tools_context(call)->cf->max_result;
 	Buf		   *out = &call->out;
 	Rows		rows;
@@ -204,6 +209,12 @@ answer_rows(McpCall *call, const char *database, const char *format,
 	put_columns(call, database, outcome);
 	buf_puts(out, ",\"rows\":");
 	rows_put_json(out, &rows, max);
+	if (rows.count == 0 && db_rows(outcome) > 0 && buf_ok(out))
+	{
+		rows_close(&rows);
+		tools_fail(call, &too_large);
+		return;
+	}
 	truncated = outcome->truncated || rows.count < db_rows(outcome);
 	buf_puts(out, ",\"row_count\":");
 	buf_int(out, rows.columns > 0 ? rows.count : db_affected(outcome));
@@ -281,6 +292,14 @@ put_plan(Buf *out, const DbOutcome *outcome)
 static void
 answer_plan(McpCall *call, const DbOutcome *outcome)
 {
+	static const DbError empty = {"42601", "the statement is empty", NULL,
+	"Send one SQL statement.", 0};
+
+	if (db_rows(outcome) == 0)
+	{
+		tools_fail(call, &empty);
+		return;
+	}
 	tools_begin(call);
 	put_plan(&call->out, outcome);
 	tools_structure(call, "ok");

@@ -151,6 +151,9 @@ def limits(bench):
     content = result["structuredContent"]
     bench.check(content.get("truncated") and 250 < content["row_count"] < 330,
                 "bytes are limited as well", str(content)[:200])
+    result = client.call("query", {"sql": "SELECT repeat('x', 70000), 1"})
+    bench.equal(result["structuredContent"].get("sqlstate"), "54000",
+                "a row that is larger than that is no empty result")
     result = client.call("query", {
         "sql": "SELECT repeat('x', 10000) FROM customers LIMIT 900"})
     bench.equal(result["structuredContent"].get("sqlstate"), "54000",
@@ -348,6 +351,9 @@ def plans(bench):
     result = client.call("explain", {"sql": "SELECT 1; SELECT 2"})
     bench.equal(result["structuredContent"].get("sqlstate"), "42601",
                 "one statement only")
+    result = client.call("explain", {"sql": "-- nothing"})
+    bench.equal(result["structuredContent"].get("sqlstate"), "42601",
+                "and not none")
 
 
 def identity(bench):
