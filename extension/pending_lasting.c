@@ -109,12 +109,18 @@ refuse_lasting(const char *what)
 			 errhint("Leave it out.")));
 }
 
-/* CREATE TABLE AS or EXPLAIN of EXECUTE: what the session's owner prepared. */
+/*
+ * CREATE TABLE AS or EXPLAIN of EXECUTE, or the one of the other: what the
+ * session's owner prepared.
+ */
 static void
 check_execute(Query *query)
 {
-	if (IsA(query, Query) && query->utilityStmt != NULL &&
-		IsA(query->utilityStmt, ExecuteStmt))
+	Node	   *stmt = IsA(query, Query) ? query->utilityStmt : NULL;
+
+	if (stmt != NULL && IsA(stmt, CreateTableAsStmt))
+		check_execute((Query *) ((CreateTableAsStmt *) stmt)->query);
+	if (stmt != NULL && IsA(stmt, ExecuteStmt))
 		refuse_lasting("EXECUTE of a prepared statement");
 }
 

@@ -164,7 +164,8 @@ FROM (VALUES
 	(22, 'SECURITY LABEL FOR warden ON COLUMN regress_a.labelled.a IS NULL'),
 	(23, 'EXECUTE regress_a'),
 	(24, 'CREATE TABLE regress_a.executed AS EXECUTE regress_a'),
-	(25, 'EXPLAIN ANALYZE EXECUTE regress_a')) AS attack (n, sql)
+	(25, 'EXPLAIN ANALYZE EXECUTE regress_a'),
+	(26, 'EXPLAIN ANALYZE CREATE TABLE regress_a.explained AS EXECUTE regress_a')) AS attack (n, sql)
 ORDER BY n;
 SELECT warden.propose($do$DO $$DECLARE
 	c refcursor; r record;
@@ -177,28 +178,28 @@ END$$$do$, 'cursors of others', '');
 \o
 \c - regress_a_ann
 \o /dev/null
-SELECT warden.approve(id, 'ok') FROM generate_series(17101, 17126) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17101, 17127) id;
 \c - regress_a_bob
-SELECT warden.approve(id, 'ok') FROM generate_series(17101, 17126) id;
+SELECT warden.approve(id, 'ok') FROM generate_series(17101, 17127) id;
 \o
 PREPARE regress_a AS SELECT 1 AS a;
 SELECT format('CALL warden.apply(%s) -- %s', id, title) FROM warden.pending_changes
-	WHERE id BETWEEN 17101 AND 17125 ORDER BY id
+	WHERE id BETWEEN 17101 AND 17126 ORDER BY id
 \gexec
 DEALLOCATE regress_a;
 BEGIN;
 DECLARE mine CURSOR WITH HOLD FOR SELECT 'for my eyes';
 COMMIT;
-CALL warden.apply(17126);
-SELECT * FROM warden.preview(17126);
+CALL warden.apply(17127);
+SELECT * FROM warden.preview(17127);
 CLOSE mine;
 BEGIN;
 DECLARE mine CURSOR FOR SELECT 'for my eyes';
-CALL warden.apply(17126);
+CALL warden.apply(17127);
 ROLLBACK;
-CALL warden.apply(17126);
+CALL warden.apply(17127);
 SELECT status, last_sqlstate, count(*) FROM warden.pending_changes
-	WHERE id BETWEEN 17101 AND 17126 GROUP BY 1, 2 ORDER BY 2;
+	WHERE id BETWEEN 17101 AND 17127 GROUP BY 1, 2 ORDER BY 2;
 
 --
 -- What would act later, elsewhere or on everything with the rights that a
