@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include <openssl/crypto.h>
+
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
@@ -558,6 +560,14 @@ warden_binding_begin(WardenBinding *made)
 						made->agent.role, true);
 }
 
+/* Its memory goes back when the transaction ends, with what is in it. */
+static void
+forget_credential(void)
+{
+	if (binding->jwt != NULL)
+		OPENSSL_cleanse(binding->jwt, strlen(binding->jwt));
+}
+
 /* Settings first: their hooks look at the binding. */
 void
 warden_binding_end(void)
@@ -576,6 +586,7 @@ warden_binding_end(void)
 		warden_principal_allow_role_change = false;
 	}
 	PG_END_TRY();
+	forget_credential();
 	binding = NULL;
 	warden_shared_end();
 	warden_principal_reset();
@@ -654,7 +665,10 @@ static void
 forget_transaction(void)
 {
 	if (binding != NULL)
+	{
+		forget_credential();
 		warden_principal_reset();
+	}
 	binding = NULL;
 	facts = NULL;
 

@@ -23,7 +23,7 @@ typedef struct WardenBinding
 
 	/* What was accepted, and the registry's state when it was. */
 	uint8		token_digest[WARDEN_DIGEST_LENGTH];
-	bool		by_token;		/* else by a JWT, which has no row */
+	char	   *jwt;			/* NULL: by a token, which has a row */
 	TimestampTz expires_at;
 	uint64		generation;
 } WardenBinding;

@@ -336,7 +336,6 @@ make_binding(const WardenToken *token, const WardenAgent *agent,
 	made->subid = GetCurrentSubTransactionId();
 	warden_store_digest(leave_key, strlen(leave_key), made->leave_digest);
 	memcpy(made->token_digest, token->digest, sizeof(made->token_digest));
-	made->by_token = token->id != 0;
 	made->expires_at = token->expires_at;
 	made->generation = generation;
 	identity->bound = true;
@@ -383,6 +382,8 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 	bool		asserted;
 	bool		accepted;
 	uint64		generation;
+	char	   *jwt = NULL;
+	WardenBinding *made;
 
 	warden_redact_call();
 	require_gateway(fcinfo);
@@ -401,6 +402,8 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 		if (accepted)
 			warden_shared_begin(agent.agent, requested, agent.role, true);
 	} while (accepted && generation != warden_store_generation());
+	if (accepted && token.id == 0)
+		jwt = MemoryContextStrdup(TopTransactionContext, credential);
 	OPENSSL_cleanse(credential, strlen(credential));
 	if (!accepted)
 		refuse_credential(credential_fault(&token, &agent));
@@ -409,8 +412,10 @@ warden_sql_enter(PG_FUNCTION_ARGS)
 
 	person = choose_person(&token, &agent, requested, &asserted);
 	warden_limits_refuse_calls(&agent);
-	warden_binding_begin(make_binding(&token, &agent, person, asserted,
-									  &request, leave_key, generation));
+	made = make_binding(&token, &agent, person, asserted, &request, leave_key,
+						generation);
+	made->jwt = jwt;
+	warden_binding_begin(made);
 	OPENSSL_cleanse(leave_key, strlen(leave_key));
 	PG_RETURN_VOID();
 }

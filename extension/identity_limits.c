@@ -148,20 +148,40 @@ warden_identity_claim(void)
 		(void) claim_direct_agent();
 }
 
+/* The JWT comes to the same by issuers, keys and subjects as they are now. */
+static bool
+jwt_still_accepted(const WardenBinding *binding)
+{
+	const WardenIdentity *identity = &binding->identity;
+	WardenToken token;
+
+	memset(&token, 0, sizeof(token));
+	return warden_store_jwt(binding->jwt, &token) &&
+		token.missing_scope == NULL &&
+		strcmp(token.agent, identity->agent) == 0 &&
+		strcmp(token.on_behalf_of,
+			   identity->asserted ? "" : identity->on_behalf_of) == 0;
+}
+
 /* The rows of the registry by which the backend was bound, as they are now. */
 static bool
 still_accepted(const WardenBinding *binding)
 {
+	const WardenIdentity *identity = &binding->identity;
 	WardenAgent agent;
 	WardenToken token;
 
 	if (!warden_store_agent(binding->agent.agent, &agent) || !agent.enabled ||
 		!agent.labelled || agent.role != binding->agent.role)
 		return false;
-	return !binding->by_token ||
-		(warden_store_token(binding->token_digest, &token) &&
-		 !token.revoked && token.expires_at > GetCurrentTimestamp() &&
-		 strcmp(token.agent, agent.agent) == 0);
+	if (identity->asserted &&
+		!warden_store_delegated(agent.agent, identity->on_behalf_of))
+		return false;
+	if (binding->jwt != NULL)
+		return jwt_still_accepted(binding);
+	return warden_store_token(binding->token_digest, &token) &&
+		!token.revoked && token.expires_at > GetCurrentTimestamp() &&
+		strcmp(token.agent, agent.agent) == 0;
 }
 
 /*

@@ -420,6 +420,50 @@ issued_after('NULL');
 accepted(rs256(iat => $now - 101), undef, 'support/ann@example.com',
     'once more');
 
+# ---- a transaction that stays open -----------------------------------------
+
+my $wire = wire_connect($node, 'gateway');
+
+sub goes_on
+{
+    my ($claims, $person, $done, $expected, $name) = @_;
+    my $for = $person // '';
+
+    wire_answers($wire, wire_query('BEGIN'));
+    wire_answers($wire,
+        wire_query("SELECT warden.enter('" . rs256(%$claims)
+              . "', '$for', '{}', 'k')"));
+    $node->safe_psql('postgres', $done);
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    is(join(',', wire_answers($wire, wire_query('SELECT 7'))), $expected, $name);
+    wire_answers($wire, wire_query("SELECT warden.leave('k')"));
+    wire_answers($wire, wire_query('ROLLBACK'));
+    return;
+}
+
+my $sold = "UPDATE warden.identity_subjects SET issued_after = now()"
+  . " WHERE subject = 'client-1'";
+my $off = "UPDATE warden.identity_issuers SET enabled = false"
+  . " WHERE issuer = '$issuer'";
+
+goes_on({}, undef, 'SELECT 1', '7', 'while nothing has changed');
+goes_on({}, undef, "SELECT warden.disable_agent('support');"
+      . " SELECT warden.enable_agent('support')", '7',
+    'or what has changed is as before');
+goes_on({}, undef, $sold, 'WD001', 'not when it was taken back');
+issued_after('NULL');
+goes_on({}, undef, $off, 'WD001', 'nor when its issuer is disabled');
+$node->safe_psql('postgres', $off =~ s/false/true/r);
+goes_on({ sub => '"anybody-7"' }, 'eve@example.com',
+    "DELETE FROM warden.delegations WHERE agent = 'support'", 'WD001',
+    'nor when the agent may act for that person no more');
+$node->safe_psql('postgres',
+    q{SELECT warden.allow_delegation('support', '*@example.com')});
+goes_on({ sub => '"anybody-7"' }, 'eve@example.com', $sold, '7',
+    'others\' subjects do not matter');
+issued_after('NULL');
+close $wire;
+
 # ---- two patterns are no answer; what is withdrawn is gone -----------------
 
 $node->safe_psql('postgres', <<"SQL");
