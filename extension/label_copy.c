@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_rewrite.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -139,7 +140,7 @@ warden_label_copy_rule(Oid rule)
 	int			i;
 
 	if (query == NULL || get_rel_relkind(view) != RELKIND_VIEW ||
-		!warden_catalog_installed())
+		IsBinaryUpgrade || !warden_catalog_installed())
 		return;
 	readers = add_readers(NIL, view);
 	/* the list grows while it is worked through */

@@ -112,6 +112,15 @@ SELECT * FROM rep.copied ORDER BY id;
 SELECT * FROM rep.chosen;
 RESET ROLE;
 
+-- a copy of what a view showed when it was made stays one when the view changes
+CREATE VIEW rep.shown AS SELECT id, ssn FROM rep.person_view;
+CREATE MATERIALIZED VIEW rep.kept AS SELECT id, ssn, 1 AS one FROM rep.shown;
+CREATE OR REPLACE VIEW rep.shown AS SELECT id, 'x'::text AS ssn FROM rep.person_view;
+GRANT SELECT ON rep.kept TO regress_rep_agent;
+SET ROLE regress_rep_agent;
+SELECT * FROM rep.kept;
+RESET ROLE;
+
 DELETE FROM warden.agents WHERE agent = 'regress-rep';
 DROP SCHEMA rep CASCADE;
 SECURITY LABEL FOR warden ON ROLE regress_rep_agent IS NULL;
