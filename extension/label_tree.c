@@ -158,6 +158,29 @@ warden_label_tree_link(Oid child, Oid parent)
 }
 
 /*
+ * Does the relation, or that column of it, bring labels into its tree?  What
+ * has none of its own and is computed from nothing does not.
+ */
+static bool
+brings_labels(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	bool		result = false;
+	int			i;
+
+	for (i = 0; !result && i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+
+		if (!att->attisdropped && (attnum == 0 || attnum == att->attnum))
+			result = att->attgenerated != '\0' ||
+				warden_label_of_column(relid, att->attnum) != NULL;
+	}
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
  * Called before a relation (attnum 0) or a column of one is dropped.  Others of
  * its tree may stay, or keep the column: what was hidden there by the label
  * that goes stays hidden.
@@ -173,7 +196,14 @@ warden_label_tree_drop(Oid relid, AttrNumber attnum)
 		!warden_catalog_installed())
 		return;
 	others = warden_policy_neighbours(relid);
-	if (others == NIL || warden_policy_relation(relid) == NULL)
+	if (others == NIL)
+		return;
+
+	/* Mostly a partition, whose root has the label: not to look at them all. */
+	if ((attnum != 0 || list_length(others) == 1) &&
+		!brings_labels(relid, attnum))
+		return;
+	if (warden_policy_relation(relid) == NULL)
 		return;
 	column = attnum != 0 ? warden_policy_column(relid, attnum) : NULL;
 	foreach(lc, others)
