@@ -706,7 +706,11 @@ CREATE VIEW warden.tokens WITH (security_barrier) AS
 		t.expires_at, t.revoked_at,
 		t.revoked_at IS NULL
 			AND t.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()
-			AND a.enabled AS valid
+			AND a.enabled
+			AND EXISTS (SELECT FROM pg_catalog.pg_shseclabel l
+				WHERE l.provider OPERATOR(pg_catalog.=) 'warden'
+				AND l.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
+				AND l.objoid OPERATOR(pg_catalog.=) a.role) AS valid
 	FROM warden.agent_tokens t
 	JOIN warden.agents a ON a.agent OPERATOR(pg_catalog.=) t.agent;
 COMMENT ON VIEW warden.tokens IS 'tokens without what they are checked against';

@@ -32,9 +32,12 @@ SELECT warden.label_column('chk.copied', 'ssn', 'ssn');
 SELECT warden.add_person('Regress Chk', 'regress_chk_one');
 SELECT warden.grant_exemption('regress_chk_bot', 'chk.person.note', 'infinity', 'test') > 0 AS granted;
 SELECT * FROM pg_temp.problems;
+SELECT warden.issue_token('regress-chk') AS token \gset
+SELECT valid FROM warden.tokens WHERE agent = 'regress-chk';
 
 -- and each of these is
 SELECT warden.label_role('regress_chk_bot', NULL);
+SELECT valid FROM warden.tokens WHERE agent = 'regress-chk';
 ALTER ROLE regress_chk_strong REPLICATION;
 ALTER ROLE regress_chk_login CREATEROLE;
 ALTER ROLE regress_chk_apply SUPERUSER;
