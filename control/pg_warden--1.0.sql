@@ -1141,6 +1141,17 @@ CREATE FUNCTION warden.check()
 		FROM warden.agents a
 		WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.role)
 		UNION ALL
+		SELECT 'mask', format('%s%s', m.type, ' for ' || m.role),
+			format('its function %s does not exist any more: all values are hidden', m.function),
+			format('SELECT warden.set_mask(%L, mask%s);', m.type, ', ' || quote_literal(m.role))
+		FROM (SELECT s.name AS type, NULL::text AS role, s.mask FROM warden.semantic_types s
+			UNION ALL
+			SELECT r.semantic_type, r.role::text, r.mask FROM warden.mask_rules r) s,
+			LATERAL (SELECT s.type, s.role, substring(s.mask FROM '^\s*func\s*\(\s*(.*?)\s*\)\s*$') AS function) m
+		WHERE NOT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+			WHERE ARRAY[n.nspname, p.proname]::text[] = parse_ident(m.function))
+			AND m.function IS NOT NULL
+		UNION ALL
 		SELECT 'agent', a.agent,
 			format(CASE WHEN EXISTS (SELECT FROM labelled l WHERE l.oid = a.role)
 				THEN 'its role %s has the class masked, which writes by itself where it logs in'

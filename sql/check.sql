@@ -87,6 +87,15 @@ SELECT warden.create_agent('regress-chk-two', 'regress_chk_two');
 SELECT warden.label_role('regress_chk_bot', 'masked');
 SELECT kind, object, problem, hint FROM warden.check() WHERE object = 'regress-chk';
 
+-- a mask whose function is gone hides all
+CREATE FUNCTION chk.shout(text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS 'SELECT upper($1)';
+SELECT warden.define_type('regress_shout', 'func(chk.shout)');
+SELECT warden.set_mask('ssn', 'func(chk.shout)', 'regress_chk_one');
+SELECT object FROM warden.check() WHERE kind = 'mask';
+DROP FUNCTION chk.shout(text);
+SELECT object, problem, hint FROM warden.check() WHERE kind = 'mask';
+DELETE FROM warden.semantic_types WHERE name = 'regress_shout';
+DELETE FROM warden.mask_rules WHERE role = 'regress_chk_one'::regrole;
 DROP VIEW pg_temp.problems;
 DELETE FROM warden.people WHERE person ILIKE 'regress chk';
 DELETE FROM warden.exemptions WHERE grantee = 'regress_chk_bot'::regrole;
