@@ -35,7 +35,9 @@ enum
 	Anum_keys_issuer = 1,
 	Anum_keys_kid,
 	Anum_keys_algorithm,
-	Anum_keys_spki
+	Anum_keys_spki,
+	Anum_keys_set_at,
+	Anum_keys_set_by
 };
 
 enum
@@ -126,8 +128,20 @@ signed_by(WardenScan *scan, HeapTuple tuple, const WardenJwt *jwt)
 							 VARSIZE_ANY_EXHDR(spki));
 }
 
+/* Whoever put a key on file can sign with it, for all that is known here. */
+static Oid
+set_by(WardenScan *scan, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value = warden_scan_column(scan, tuple, Anum_keys_set_by,
+										   &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
 static bool
-signature_holds(const WardenJwt *jwt, const Issuer *issuer)
+signature_holds(const WardenJwt *jwt, const Issuer *issuer,
+				WardenToken *result)
 {
 	WardenScan	scan;
 	ScanKeyData keys[2];
@@ -144,7 +158,11 @@ signature_holds(const WardenJwt *jwt, const Issuer *issuer)
 		return false;
 	while (!holds && tried++ < MAX_KEYS_TRIED &&
 		   HeapTupleIsValid(tuple = warden_scan_next(&scan)))
+	{
 		holds = signed_by(&scan, tuple, jwt);
+		if (holds)
+			result->issued_by = set_by(&scan, tuple);
+	}
 	warden_scan_end(&scan);
 	return holds;
 }
@@ -296,7 +314,7 @@ find_fault(const char *jwt, WardenJwt *parsed, Issuer *issuer,
 		return "It is no JWT of an algorithm that is accepted.";
 	if (!find_issuer(parsed, issuer))
 		return "The JWT's issuer is not on file, or disabled.";
-	if (!signature_holds(parsed, issuer))
+	if (!signature_holds(parsed, issuer, result))
 		return "The JWT is not signed by a key on file of its issuer.";
 	if (!warden_jwt_lists(parsed, "aud", issuer->audience))
 		return "The JWT is for another audience.";

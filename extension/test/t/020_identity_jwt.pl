@@ -374,6 +374,18 @@ my ($write_code, undef, $write_err) =
 is($write_code, 0, 'scope query propose: a write is recorded')
   || diag($write_err);
 
+# Whoever put the key on file could have signed it, and so approves nothing.
+$node->safe_psql('postgres', <<'SQL');
+GRANT warden_reviewer TO refresher;
+SELECT warden.add_person('rob', 'refresher');
+SQL
+my $change = $node->safe_psql('postgres',
+    'SELECT max(id) FROM warden.pending_changes');
+warden_fails($node, 'refresher', "SELECT warden.approve($change, 'mine')",
+    'WD007', 'who has set the key is taken for the issuer');
+warden_ok($node, 'shop_reviewer', "SELECT warden.approve($change, 'ok')",
+    'proposed', 'another reviewer does, as the first of two');
+
 my $flipped = $signature;
 substr($flipped, 5, 1) = substr($flipped, 5, 1) eq 'A' ? 'B' : 'A';
 refused("$head.$body.$flipped", 'a flipped bit in the signature');
