@@ -26,7 +26,10 @@
 #include "metrics.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -50,6 +53,9 @@
 /* Small results come in this many reads; only more are counted. */
 #define FREE_READS 2
 
+/* libpq makes room for so many bytes before it reads. */
+#define LEAST_READ 8192
+
 /* of pg_type, and never any other */
 #define TYPE_TEXT 25
 #define TYPE_JSONB 3802
@@ -71,7 +77,9 @@ typedef struct Wait
 	uint64_t	tell_again;
 	size_t		received;
 	size_t		limit;
-	int			backlog;
+	size_t		base;			/* that a TCP connection had received before */
+	size_t		backlog;		/* of another one: what was not read yet */
+	size_t		read;			/* at least */
 	int			reads;
 	bool		too_large;
 } Wait;
@@ -167,24 +175,61 @@ tell(const DbConn *conn, Wait *wait)
 	return true;
 }
 
+/* What a TCP connection has received since it was opened; false for others. */
+static bool
+received_by_tcp(int fd, size_t *bytes)
+{
+	struct tcp_info info;
+	socklen_t	len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+		len < offsetof(struct tcp_info, tcpi_bytes_received) +
+		sizeof(info.tcpi_bytes_received))
+		return false;
+	*bytes = (size_t) info.tcpi_bytes_received;
+	return true;
+}
+
 /*
- * Counts what arrived since the last look.  Bytes that arrive while libpq
- * reads are missed, so this is a floor: a guard against results that would
- * fill the memory, not an exact limit.
+ * Of another connection: what arrived since the last look.  Bytes that arrive
+ * while libpq reads are missed, which are most of them where the server is
+ * faster; at least so many were read each time.  So this is a floor.
  */
 static void
 count_arrivals(DbConn *conn, Wait *wait, bool before)
 {
-	int			queued = 0;
+	size_t		queued;
+	int			n = 0;
 
-	if (wait->limit == 0 || wait->reads <= FREE_READS ||
-		ioctl(PQsocket(conn->pg), FIONREAD, &queued) != 0)
+	if (ioctl(PQsocket(conn->pg), FIONREAD, &n) != 0)
 		return;
+	queued = (size_t) n;
+	if (before)
+		wait->read += queued < LEAST_READ ? queued : LEAST_READ;
 	if (before && queued > wait->backlog)
-		wait->received += (size_t) (queued - wait->backlog);
+		wait->received += queued - wait->backlog;
 	wait->backlog = queued;
-	if (before && wait->received > wait->limit)
-		wait->too_large = true;
+	if (wait->read > wait->received)
+		wait->received = wait->read;
+}
+
+/* A guard against results that would fill the memory. */
+static void
+count_received(DbConn *conn, Wait *wait, bool before)
+{
+	size_t		total;
+
+	if (wait->limit == 0 || wait->reads <= FREE_READS)
+		return;
+	if (received_by_tcp(PQsocket(conn->pg), &total))
+	{
+		if (wait->base == 0)
+			wait->base = total;
+		wait->received = total - wait->base;
+	}
+	else
+		count_arrivals(conn, wait, before);
+	wait->too_large = wait->received > wait->limit;
 }
 
 static bool
@@ -227,10 +272,10 @@ await_input(DbPool *pool, DbConn *conn, Wait *wait)
 	if (fds[0].revents == 0)
 		return true;
 	wait->reads++;
-	count_arrivals(conn, wait, true);
+	count_received(conn, wait, true);
 	if (wait->too_large || !PQconsumeInput(conn->pg))
 		return false;
-	count_arrivals(conn, wait, false);
+	count_received(conn, wait, false);
 	return true;
 }
 

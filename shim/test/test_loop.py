@@ -3,11 +3,14 @@
 import ctypes
 import http.client
 import json
+import os
 import pathlib
 import re
 import resource
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 
@@ -434,6 +437,22 @@ def tall(bench):
                 time.time() - began)
 
 
+def too_large(bench):
+    """Counted also where PostgreSQL is faster than we are."""
+    server = bench.http("--max-result", "1048576")
+    burners = [subprocess.Popen([sys.executable, "-c", "while 1: pass"])
+               for _ in range(os.cpu_count())]
+    try:
+        states = [server.call("query", {
+            "sql": "SELECT repeat('x', 10000) FROM generate_series(1, 1000)"})[
+                "structuredContent"].get("sqlstate") for _ in range(10)]
+        bench.equal(set(states), {"54000"}, "10 MB where 4 may be received")
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
 def pipelined(bench):
     """Requests that come at once, while other calls are under way."""
     server = bench.http("--pool", "4")
@@ -526,5 +545,5 @@ def stuck_at_the_end(bench):
 
 main(short, parts, lost, beside_slow_ones, places, resets, crowd,
      cancelled_in_the_queue, cut_while_waiting, watched_in_the_queue,
-     half_closed, kept_blocks, wide, tall, pipelined, without_descriptors,
+     half_closed, kept_blocks, wide, tall, too_large, pipelined, without_descriptors,
      stuck_at_the_end)
