@@ -1001,13 +1001,14 @@ add_generated_columns(WardenRelation *relation, Oid member, List *labelled)
  * refused while a column that comes from a labelled one has none.
  */
 static void
-check_copies(WardenRelation *relation, Relation rel)
+check_copies(WardenRelation *relation)
 {
+	Relation	rel = try_relation_open(relation->relid, AccessShareLock);
 	List	   *sources = NIL;
 	List	   *tainted;
 	ListCell   *lc;
 
-	if (rel->rd_rel->relkind != RELKIND_MATVIEW)
+	if (rel == NULL)
 		return;
 	tainted = warden_lineage_matview(rel, &sources);
 	foreach(lc, sources)
@@ -1028,23 +1029,27 @@ check_copies(WardenRelation *relation, Relation rel)
 					 quote_qualified_identifier(schema,
 												RelationGetRelationName(rel)),
 					 quote_identifier(NameStr(attribute->attname)));
-		return;
+		break;
 	}
+	relation_close(rel, AccessShareLock);
 }
 
-/* Fills an entry whose relid is set. */
+/*
+ * Fills an entry whose relid is set.  A table is not opened: its labels are
+ * asked for by who reads its statistics too, and need not wait for its lock.
+ */
 static void
 build_relation(WardenRelation *relation)
 {
-	Relation	rel = try_relation_open(relation->relid, AccessShareLock);
+	char		relkind = get_rel_relkind(relation->relid);
 	List	   *tree;
 	List	   *labelled = NIL;
 	ListCell   *lc;
 
-	if (rel == NULL)
+	if (relkind == '\0')
 		return;
 	watch(relation->relid);
-	switch (rel->rd_rel->relkind)
+	switch (relkind)
 	{
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
@@ -1060,12 +1065,12 @@ build_relation(WardenRelation *relation)
 				tree = NIL;
 			foreach(lc, tree)
 				add_generated_columns(relation, lfirst_oid(lc), labelled);
-			check_copies(relation, rel);
+			if (relkind == RELKIND_MATVIEW)
+				check_copies(relation);
 			break;
 		default:
 			break;
 	}
-	relation_close(rel, AccessShareLock);
 }
 
 static void
