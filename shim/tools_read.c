@@ -191,7 +191,7 @@ answer_rows(McpCall *call, const char *database, const char *format,
 			const DbOutcome *outcome)
 {
 	static const DbError too_large = {"54000", "the first row is too large",
-	NULL, "Select fewer columns, or parts of them by substr().", 0};
+	NULL, "Select fewer columns, or parts of them by substr().", 0, NULL};
 	size_t		max = (size_t) tools_context(call)->cf->max_result;
 	Buf		   *out = &call->out;
 	Rows		rows;
@@ -293,7 +293,7 @@ static void
 answer_plan(McpCall *call, const DbOutcome *outcome)
 {
 	static const DbError empty = {"42601", "the statement is empty", NULL,
-	"Send one SQL statement.", 0};
+	"Send one SQL statement.", 0, NULL};
 
 	if (db_rows(outcome) == 0)
 	{
