@@ -321,11 +321,11 @@ warden_partition_check_drop(Oid relid)
 void
 warden_partition_check_alter(const AlterTableStmt *stmt)
 {
-	ListCell *lc;
+	ListCell   *lc;
 
 	foreach(lc, stmt->cmds)
 	{
-		Oid relid;
+		Oid			relid;
 
 		if (lfirst_node(AlterTableCmd, lc)->subtype != AT_DetachPartition ||
 			warden_allow_drop || warden_principal_internal())

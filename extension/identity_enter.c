@@ -227,7 +227,7 @@ authenticate(const char *credential, WardenToken *token, WardenAgent *agent)
 	return valid;
 }
 
-/* Why it is not accepted: for who reads the server log, never for the client. */
+/* Why it is not accepted: for the server log, never for the client. */
 static const char *
 credential_fault(const WardenToken *token, const WardenAgent *agent)
 {

@@ -242,7 +242,7 @@ check_mask(const char *type, const char *mask, const char *unless, int elevel)
 	return check_labelled_columns(type, mask, unless, elevel);
 }
 
-/* As the table's constraint has it, which also keeps rows from elsewhere out. */
+/* As the table's constraint has it, which rows from elsewhere meet. */
 static void
 check_type_name(const char *name)
 {

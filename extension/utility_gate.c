@@ -303,11 +303,24 @@ selects_into(SelectStmt *select)
 	return select->intoClause != NULL;
 }
 
+static bool
+modifies_in_with(const CachedPlanSource *source)
+{
+	ListCell   *lc;
+
+	foreach(lc, source->query_list)
+	{
+		if (lfirst_node(Query, lc)->hasModifyingCTE)
+			return true;
+	}
+	return false;
+}
+
 /*
  * EXPLAIN EXECUTE.  The protocol prepares statements of every kind, and core
  * explains what it finds, by no way that leads past here: a table would be made
- * and filled by ANALYZE.  An EXECUTE that was prepared could be of itself, which
- * core follows until its stack is used up, and the server goes down with it.
+ * and filled by ANALYZE.  An EXECUTE that was prepared could be of itself,
+ * which core follows until its stack is used up, and the server goes down.
  */
 static WardenVerdict
 decide_explain_execute(const ExecuteStmt *execute, bool analyze,
@@ -322,7 +335,8 @@ decide_explain_execute(const ExecuteStmt *execute, bool analyze,
 	switch (nodeTag(raw->stmt))
 	{
 		case T_SelectStmt:
-			if (analyze && selects_into((SelectStmt *) raw->stmt))
+			if (analyze && (selects_into((SelectStmt *) raw->stmt) ||
+							modifies_in_with(prepared->plansource)))
 				return refuse_analyze(reason, hint);
 			return WARDEN_RUN;
 		case T_CreateTableAsStmt:

@@ -29,7 +29,7 @@ extern WardenVerdict warden_utility_verdict(Node *stmt, const char **reason,
 											const char **hint);
 
 /* The EXECUTE whose statement an EXPLAIN explains, or NULL. */
-extern ExecuteStmt *warden_utility_explained_execute(const ExplainStmt *explain);
+extern ExecuteStmt *warden_utility_explained_execute(const ExplainStmt *stmt);
 
 /* Raises WD002 with that reason. */
 pg_noreturn extern void warden_utility_refuse(Node *stmt, const char *reason,

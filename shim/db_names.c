@@ -7,10 +7,10 @@
  * second time it gets a name.  Places are taken over from statements that came
  * once only.  What is long, or tells the time, gets no name.
  *
- * PostgreSQL keeps what it made of a statement's words when it read them, though
- * they may mean something else by now: a parameter has the type of a column that
- * has another one since, the label of an enum was renamed, 'x'::regtype was made
- * anew.  So all names are given up from time to time.
+ * PostgreSQL keeps what it made of a statement's words when it read them,
+ * though they may mean something else by now: a parameter has the type of a
+ * column that has another one since, the label of an enum was renamed,
+ * 'x'::regtype was made anew.  So all names are given up from time to time.
  */
 #include "db_internal.h"
 

@@ -290,7 +290,8 @@ tools_fail(McpCall *call, const DbError *error)
 void
 tools_invalid(McpCall *call, const char *message, const char *hint)
 {
-	DbError		error = {SQLSTATE_INVALID_PARAMETER, message, NULL, hint, 0, NULL};
+	DbError		error = {SQLSTATE_INVALID_PARAMETER, message, NULL, hint, 0,
+	NULL};
 
 	tools_fail(call, &error);
 }

@@ -6,10 +6,10 @@
  * listener is told is read under its own credential, as a call on a worker,
  * so it learns of its own changes only.  Where nothing notifies, the changes
  * that are watched are looked at again and again, all of a credential's in
- * one call, and what stayed the same is not told.  That is how further databases
- * are looked at in any case, and changes of which a look failed.  The first look
- * comes when a stream is opened: it shows whether the credential is any good,
- * and if it is not, its streams end.
+ * one call, and what stayed the same is not told.  That is how further
+ * databases are looked at in any case, and changes of which a look failed.  The
+ * first look comes when a stream is opened: it shows whether the credential is
+ * any good, and if it is not, its streams end.
  */
 #include "watch.h"
 
