@@ -125,7 +125,8 @@ is( trail(
            WHERE outcome = 'audit_dropped'}),
     '1', 'and says that something was dropped');
 is( tampered(
-        "ALTER TABLE warden.audit_events DETACH PARTITION $names[1]"),
+        "SET LOCAL warden.allow_drop = on;
+         ALTER TABLE warden.audit_events DETACH PARTITION $names[1]"),
     'removed', 'what goes without being signed for is missed');
 
 my $reader = $node->background_psql('postgres');
