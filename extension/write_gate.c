@@ -131,7 +131,7 @@ has_hiding_label(const WardenRelation *relation)
 
 	for (i = 0; i < relation->ncolumns; i++)
 	{
-		if (warden_policy_type_hides(relation->columns[i].type))
+		if (warden_policy_column_hides(&relation->columns[i]))
 			return true;
 	}
 	return false;
