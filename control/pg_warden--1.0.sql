@@ -1754,9 +1754,9 @@ CREATE TABLE warden.pending_changes (
 	context jsonb NOT NULL,
 	approvals integer NOT NULL DEFAULT 0,
 	required_approvals integer NOT NULL CHECK (required_approvals > 0),
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp(),
 	expires_at timestamptz NOT NULL
-		DEFAULT pg_catalog.now() OPERATOR(pg_catalog.+) '7 days'::interval,
+		DEFAULT pg_catalog.statement_timestamp() OPERATOR(pg_catalog.+) '7 days'::interval,
 	decided_at timestamptz,
 	applied_at timestamptz,
 	applied_by regrole,

@@ -41,7 +41,7 @@ static const char spent_sql[] =
 	"   ORDER BY c.id USING OPERATOR(pg_catalog.>)"
 	"   LIMIT a.changes_per_hour) latest"
 	"  WHERE latest.created_at OPERATOR(pg_catalog.>)"
-	"   (pg_catalog.now() OPERATOR(pg_catalog.-) '1 hour'::interval))"
+	"   (pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) '1 hour'::interval))"
 	" FROM warden.agents a WHERE a.agent OPERATOR(pg_catalog.=) $1";
 
 /* In a snapshot of now; false where the agent has gone. */

@@ -429,6 +429,14 @@ DELETE FROM regress_h.items WHERE id = 1;
 --
 \c - :superuser
 UPDATE warden.agents SET changes_per_hour = NULL WHERE agent = 'hard bot';
+-- a change is of the time of its statement: an old transaction gives no more
+\c - regress_h_bot
+BEGIN;
+DELETE FROM regress_h.items WHERE id = 1;
+SELECT created_at > now() AS of_its_own_time, expires_at - created_at AS open
+	FROM warden.my_changes ORDER BY id DESC LIMIT 1;
+ROLLBACK;
+\c - :superuser
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 7001;
 \c - regress_h_gate
 \o /dev/null
