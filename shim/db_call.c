@@ -25,36 +25,11 @@
 #include "log.h"
 #include "metrics.h"
 
-#include <errno.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
 
 #define LEAVE_KEY_BYTES 16
-
-/* Seconds for which a replica that is not there is not tried again. */
-#define REPLICA_PAUSE 5
-
-/* How long a connection that was just used counts as alive. */
-#define TRUSTED_NS (20 * 1000 * 1000)
-
-/* How often those who wait with us are told that we still do. */
-#define TELL_NS (2 * SECOND)
-
-/* When a statement that was cancelled and goes on is cancelled again. */
-#define CANCEL_AGAIN_NS (300 * 1000 * 1000)
-
-/* Small results come in this many reads; only more are counted. */
-#define FREE_READS 2
-
-/* libpq makes room for so many bytes before it reads. */
-#define LEAST_READ 8192
 
 /* of pg_type, and never any other */
 #define TYPE_TEXT 25
@@ -62,27 +37,6 @@
 
 /* Commands of a call: at most eight, and one more for each that gets a name. */
 #define MAX_COMMANDS 16
-
-/* what a wait for PostgreSQL ends on, besides input */
-typedef struct Wait
-{
-	const atomic_bool *cancelled;
-	int			wake_fd;
-	int			watch_fd;
-	uint64_t	deadline;
-	uint64_t	give_up;		/* after a cancel was sent, else 0 */
-	uint64_t	cancel_again;
-	void		(*tell) (void *arg);
-	void	   *tell_arg;
-	uint64_t	tell_again;
-	size_t		received;
-	size_t		limit;
-	size_t		base;			/* that a TCP connection had received before */
-	size_t		backlog;		/* of another one: what was not read yet */
-	size_t		read;			/* at least */
-	int			reads;
-	bool		too_large;
-} Wait;
 
 /* How far the reading of a call's answer has come. */
 typedef enum Reading
@@ -112,7 +66,7 @@ struct DbTicket
 {
 	DbPool	   *pool;
 	DbConn	   *conn;			/* NULL once it is all read */
-	Wait		wait;
+	DbWait		wait;
 	bool		use_names;
 	bool		prepared;		/* a step leaves a statement behind */
 	DbName	   *fresh[MAX_COMMANDS];	/* what was sent the first time */
@@ -122,256 +76,6 @@ struct DbTicket
 	int			index;			/* of the command whose result comes next */
 	DbOutcome	outcome;
 };
-
-/* ------------------------------------------------------------------------
- * Waiting
- * ------------------------------------------------------------------------
- */
-
-/*
- * May be called again: the server ignores a cancel that comes while it looks
- * for the next message of the pipeline.
- */
-static void
-send_cancel(DbPool *pool, DbConn *conn, Wait *wait)
-{
-	char		message[256];
-	uint64_t	now = metrics_clock();
-
-	if (wait->give_up == 0)
-		wait->give_up = now + (uint64_t) pool->cancel_timeout * SECOND;
-	wait->cancel_again = now + CANCEL_AGAIN_NS;
-	wait->tell = NULL;
-	if (!PQcancel(conn->cancel, message, sizeof(message)))
-		wait->give_up = 1;		/* gone: do not wait for it */
-}
-
-static int
-milliseconds_left(const Wait *wait)
-{
-	uint64_t	end = wait->give_up == 0 ? wait->deadline :
-		wait->give_up < wait->cancel_again ? wait->give_up : wait->cancel_again;
-	uint64_t	now = metrics_clock();
-
-	if (wait->tell != NULL && wait->tell_again < end)
-		end = wait->tell_again;
-	return end <= now ? 0 : (int) ((end - now) / 1000000 + 1);
-}
-
-/*
- * True if it was time to.  Who has not badged in is told nothing: that may get
- * another answer than one with events ahead of it.
- */
-static bool
-tell(const DbConn *conn, Wait *wait)
-{
-	uint64_t	now = metrics_clock();
-
-	if (wait->tell == NULL || now < wait->tell_again)
-		return false;
-	if (conn->outcome != NULL && conn->outcome->entered)
-		wait->tell(wait->tell_arg);
-	wait->tell_again = now + TELL_NS;
-	return true;
-}
-
-/* What a TCP connection has received since it was opened; false for others. */
-static bool
-received_by_tcp(int fd, size_t *bytes)
-{
-	struct tcp_info info;
-	socklen_t	len = sizeof(info);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
-		len < offsetof(struct tcp_info, tcpi_bytes_received) +
-		sizeof(info.tcpi_bytes_received))
-		return false;
-	*bytes = (size_t) info.tcpi_bytes_received;
-	return true;
-}
-
-/*
- * Of another connection: what arrived since the last look.  Bytes that arrive
- * while libpq reads are missed, which are most of them where the server is
- * faster; at least so many were read each time.  So this is a floor.
- */
-static void
-count_arrivals(DbConn *conn, Wait *wait, bool before)
-{
-	size_t		queued;
-	int			n = 0;
-
-	if (ioctl(PQsocket(conn->pg), FIONREAD, &n) != 0)
-		return;
-	queued = (size_t) n;
-	if (before)
-		wait->read += queued < LEAST_READ ? queued : LEAST_READ;
-	if (before && queued > wait->backlog)
-		wait->received += queued - wait->backlog;
-	wait->backlog = queued;
-	if (wait->read > wait->received)
-		wait->received = wait->read;
-}
-
-/* A guard against results that would fill the memory. */
-static void
-count_received(DbConn *conn, Wait *wait, bool before)
-{
-	size_t		total;
-
-	if (wait->limit == 0 || wait->reads <= FREE_READS)
-		return;
-	if (received_by_tcp(PQsocket(conn->pg), &total))
-	{
-		if (wait->base == 0)
-			wait->base = total;
-		wait->received = total - wait->base;
-	}
-	else
-		count_arrivals(conn, wait, before);
-	wait->too_large = wait->received > wait->limit;
-}
-
-static bool
-was_cancelled(const Wait *wait)
-{
-	return wait->cancelled != NULL && atomic_load(wait->cancelled);
-}
-
-/*
- * Waits for input, a cancellation, a hang-up or the end of the time.  False
- * when the connection has to be given up.
- */
-static bool
-await_input(DbPool *pool, DbConn *conn, Wait *wait)
-{
-	bool		cancelling = wait->give_up != 0;
-	struct pollfd fds[3] = {
-		{PQsocket(conn->pg), POLLIN, 0},
-		{cancelling ? -1 : wait->wake_fd, POLLIN, 0},
-		{cancelling ? -1 : wait->watch_fd, POLLRDHUP, 0}
-	};
-	int			n = poll(fds, 3, milliseconds_left(wait));
-	eventfd_t	stale;
-
-	if (n < 0)
-		return errno == EINTR;
-	if (tell(conn, wait) && n == 0)
-		return true;
-	if (n == 0)
-	{
-		if (cancelling && metrics_clock() >= wait->give_up)
-			return false;
-		send_cancel(pool, conn, wait);
-		return true;
-	}
-	if (!cancelling && (fds[2].revents != 0 || was_cancelled(wait)))
-		send_cancel(pool, conn, wait);
-	else if (fds[1].revents != 0)
-		eventfd_read(wait->wake_fd, &stale);	/* meant for an earlier call */
-	if (fds[0].revents == 0)
-		return true;
-	wait->reads++;
-	count_received(conn, wait, true);
-	if (wait->too_large || !PQconsumeInput(conn->pg))
-		return false;
-	count_received(conn, wait, false);
-	return true;
-}
-
-/* ------------------------------------------------------------------------
- * Rollback and lease
- * ------------------------------------------------------------------------
- */
-
-static bool
-send_text(DbConn *conn, const char *sql)
-{
-	return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
-}
-
-/* Right after a failed call, so that nothing stays locked. */
-static bool
-send_rollback(DbConn *conn)
-{
-	conn->rolling_back = true;
-	return send_text(conn, SQL_ROLLBACK) && PQpipelineSync(conn->pg) == 1;
-}
-
-/* Reads the answer to a rollback; true if the connection is clean. */
-static bool
-finish_rollback(DbPool *pool, DbConn *conn)
-{
-	Wait		wait = {.wake_fd = -1,.watch_fd = -1};
-	bool		lost = false;
-
-	wait.deadline = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
-	while (conn->rolling_back && !lost)
-	{
-		PGresult   *res;
-
-		if (PQisBusy(conn->pg))
-		{
-			lost = !await_input(pool, conn, &wait);
-			continue;
-		}
-		lost = PQstatus(conn->pg) != CONNECTION_OK;
-		res = PQgetResult(conn->pg);
-		if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
-			conn->rolling_back = false;
-		PQclear(res);
-	}
-	return !lost && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
-}
-
-/*
- * A server that went away has left a message or a hang-up behind.  Under load
- * nobody looks: the connection was fine some milliseconds ago.
- */
-static bool
-is_quiet(DbConn *conn)
-{
-	struct pollfd fd = {PQsocket(conn->pg), POLLIN, 0};
-
-	return metrics_clock() - conn->used < TRUSTED_NS || poll(&fd, 1, 0) == 0;
-}
-
-static DbConn *
-lease(DbPool *pool, DbTarget *target)
-{
-	DbConn	   *conn;
-
-	while ((conn = db_take_idle(pool, target)) != NULL)
-	{
-		if (finish_rollback(pool, conn) && is_quiet(conn))
-			return conn;
-		db_close_conn(conn);
-	}
-	if (target == pool->replica && metrics_clock() < target->down_until)
-		return NULL;
-	conn = db_open_conn(pool, target);
-	if (conn == NULL)
-		target->down_until = metrics_clock() + REPLICA_PAUSE * SECOND;
-	return conn;
-}
-
-static void
-give_back(DbPool *pool, DbConn *conn)
-{
-	conn->used = metrics_clock();
-	db_put_idle(pool, conn);
-}
-
-bool
-db_reachable(DbPool *pool)
-{
-	DbConn	   *conn = lease(pool, &pool->targets[0]);
-
-	if (conn == NULL)
-		return false;
-	give_back(pool, conn);
-	return true;
-}
 
 /* ------------------------------------------------------------------------
  * One call
@@ -449,7 +153,7 @@ note_sent(DbTicket *ticket, Command command, int ok)
 static bool
 send_plain(DbTicket *ticket, Command command, const char *sql)
 {
-	return note_sent(ticket, command, send_text(ticket->conn, sql));
+	return note_sent(ticket, command, db_send_text(ticket->conn, sql));
 }
 
 static bool
@@ -758,9 +462,9 @@ part(DbTicket *ticket, bool usable)
 	if (outcome->change_id != 0)
 		forget_fresh(ticket);
 	if (usable && outcome->status != DB_DONE)
-		usable = send_rollback(conn);
+		usable = db_send_rollback(conn);
 	if (usable)
-		give_back(ticket->pool, conn);
+		db_give_back(ticket->pool, conn);
 	else
 		db_close_conn(conn);
 	if (outcome->status == DB_DONE && outcome->result == NULL)
@@ -820,13 +524,7 @@ begin(DbTicket *ticket, DbPool *pool, DbConn *conn, const DbRequest *request,
 	ticket->conn = conn;
 	ticket->use_names = use_names && conn->direct;
 	ticket->prepared = prepare;
-	ticket->wait = (Wait) {
-		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
-		.watch_fd = request->watch_fd,.limit = pool->max_receive,
-		.deadline = metrics_clock() + (uint64_t) pool->call_timeout * SECOND,
-		.tell = request->tell,.tell_arg = request->tell_arg,
-		.tell_again = metrics_clock() + TELL_NS
-	};
+	db_wait_begin(&ticket->wait, pool, request);
 	conn->outcome = &ticket->outcome;
 	if (!auth_random_hex(key, LEAVE_KEY_BYTES))
 	{
@@ -853,7 +551,7 @@ wait_for_rest(DbTicket *ticket)
 		reading = read_arrived(ticket);
 		if (reading != READING_MORE)
 			part(ticket, reading == READING_DONE);
-		else if (!await_input(ticket->pool, ticket->conn, &ticket->wait))
+		else if (!db_wait_input(ticket->pool, ticket->conn, &ticket->wait))
 		{
 			fail_lost(ticket);
 			part(ticket, false);
@@ -867,7 +565,7 @@ try_call(DbPool *pool, DbTarget *target, const DbRequest *request,
 		 bool use_names, DbOutcome *outcome)
 {
 	DbTicket	ticket;
-	DbConn	   *conn = lease(pool, target);
+	DbConn	   *conn = db_lease(pool, target);
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (conn == NULL)
@@ -935,15 +633,9 @@ db_start(DbPool *pool, const DbRequest *request)
 		return NULL;
 	ticket = malloc(sizeof(*ticket));
 	if (ticket != NULL)
-		conn = db_take_idle(pool, target);
+		conn = db_lease_idle(pool, target);
 	if (conn == NULL)
 	{
-		free(ticket);
-		return NULL;
-	}
-	if (conn->rolling_back || !is_quiet(conn))
-	{
-		db_put_idle(pool, conn);
 		free(ticket);
 		return NULL;
 	}
@@ -976,7 +668,7 @@ db_advance(DbTicket *ticket)
 	else
 		reading = read_arrived(ticket);
 	if (reading == READING_MORE)
-		return ticket->wait.reads < FREE_READS ? DB_WAITING : DB_SLOW;
+		return ticket->wait.reads < DB_FREE_READS ? DB_WAITING : DB_SLOW;
 	part(ticket, reading == READING_DONE);
 	return DB_READY;
 }
@@ -986,8 +678,8 @@ db_finish(DbTicket *ticket, int wake_fd, int watch_fd, DbOutcome *outcome)
 {
 	ticket->wait.wake_fd = wake_fd;
 	ticket->wait.watch_fd = watch_fd;
-	if (ticket->conn != NULL && was_cancelled(&ticket->wait))
-		send_cancel(ticket->pool, ticket->conn, &ticket->wait);
+	if (ticket->conn != NULL && db_wait_was_cancelled(&ticket->wait))
+		db_wait_cancel(ticket->pool, ticket->conn, &ticket->wait);
 	wait_for_rest(ticket);
 	*outcome = ticket->outcome;
 	outcome->borrowed = true;

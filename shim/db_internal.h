@@ -1,7 +1,7 @@
 /*
  * db_internal.h
- *		Shared by the files of a call, db_call.c, db_pool.c (connections) and
- *		db_names.c (prepared statements), and by db_plain.c.
+ *		Shared by the files of a call, db_call.c, db_pool.c (connections),
+ *		db_wait.c and db_names.c (prepared statements), and by db_plain.c.
  */
 #ifndef DB_INTERNAL_H
 #define DB_INTERNAL_H
@@ -109,9 +109,59 @@ extern PGconn *db_connect(const char *dsn, long timeout);
 extern DbConn *db_open_conn(DbPool *pool, DbTarget *target);
 extern void db_close_conn(DbConn *conn);
 
-/* An idle connection, taken off the list, or NULL; and its way back. */
-extern DbConn *db_take_idle(DbPool *pool, DbTarget *target);
-extern void db_put_idle(DbPool *pool, DbConn *conn);
+/*
+ * A connection that is outside a transaction and alive, a new one if need be,
+ * or NULL; and its way back.  The idle one is for who may not wait: NULL where
+ * there is none that can be used at once.
+ */
+extern DbConn *db_lease(DbPool *pool, DbTarget *target);
+extern DbConn *db_lease_idle(DbPool *pool, DbTarget *target);
+extern void db_give_back(DbPool *pool, DbConn *conn);
+
+extern bool db_send_text(DbConn *conn, const char *sql);
+
+/* Right after a failed call, so that nothing stays locked; lease reads on. */
+extern bool db_send_rollback(DbConn *conn);
+
+/* Small results come in this many reads; only more are counted. */
+#define DB_FREE_READS 2
+
+/* what a wait for PostgreSQL ends on, besides input */
+typedef struct DbWait
+{
+	const atomic_bool *cancelled;
+	int			wake_fd;
+	int			watch_fd;
+	uint64_t	deadline;
+	uint64_t	give_up;		/* after a cancel was sent, else 0 */
+	uint64_t	cancel_again;
+	void		(*tell) (void *arg);
+	void	   *tell_arg;
+	uint64_t	tell_again;
+	size_t		received;
+	size_t		limit;
+	size_t		base;			/* that a TCP connection had received before */
+	size_t		backlog;		/* of another one: what was not read yet */
+	size_t		read;			/* at least */
+	int			reads;
+	bool		too_large;
+} DbWait;
+
+extern void db_wait_begin(DbWait *wait, const DbPool *pool,
+						  const DbRequest *request);
+
+/*
+ * Waits for input, a cancellation, a hang-up or the end of the time.  False
+ * when the connection has to be given up.
+ */
+extern bool db_wait_input(DbPool *pool, DbConn *conn, DbWait *wait);
+
+/*
+ * May be called again: the server ignores a cancel that comes while it looks
+ * for the next message of the pipeline.
+ */
+extern void db_wait_cancel(DbPool *pool, DbConn *conn, DbWait *wait);
+extern bool db_wait_was_cancelled(const DbWait *wait);
 
 /* The statement's place, NULL if it has none. */
 extern DbName *db_names_find(DbNames *names, const char *sql, int param_count);

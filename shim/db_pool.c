@@ -1,16 +1,25 @@
 /*
  * db_pool.c
- *		Connections to PostgreSQL: where to, those that are idle, and what was
- *		learned of each database.  The lock is never held across a libpq call.
+ *		Connections to PostgreSQL: where to, those that are idle, their lease,
+ *		and what was learned of each database.  The lock is never held across a
+ *		libpq call.
  */
 #include "db_internal.h"
 
+#include "db_sql.h"
 #include "log.h"
 #include "metrics.h"
 #include "pg_types.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Seconds for which a replica that is not there is not tried again. */
+#define REPLICA_PAUSE 5
+
+/* How long a connection that was just used counts as alive. */
+#define TRUSTED_NS (20 * 1000 * 1000)
 
 /* A result may take up this many times max_result in libpq's memory. */
 #define RECEIVE_FACTOR 4
@@ -219,8 +228,8 @@ db_open_conn(DbPool *pool, DbTarget *target)
 	return conn;
 }
 
-DbConn *
-db_take_idle(DbPool *pool, DbTarget *target)
+static DbConn *
+take_idle(DbPool *pool, DbTarget *target)
 {
 	DbConn	   *conn;
 
@@ -232,13 +241,117 @@ db_take_idle(DbPool *pool, DbTarget *target)
 	return conn;
 }
 
-void
-db_put_idle(DbPool *pool, DbConn *conn)
+static void
+put_idle(DbPool *pool, DbConn *conn)
 {
 	pthread_mutex_lock(&pool->lock);
 	conn->next = conn->target->idle;
 	conn->target->idle = conn;
 	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Lease
+ * ------------------------------------------------------------------------
+ */
+
+bool
+db_send_text(DbConn *conn, const char *sql)
+{
+	return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+bool
+db_send_rollback(DbConn *conn)
+{
+	conn->rolling_back = true;
+	return db_send_text(conn, SQL_ROLLBACK) && PQpipelineSync(conn->pg) == 1;
+}
+
+/* Reads the answer to a rollback; true if the connection is clean. */
+static bool
+finish_rollback(DbPool *pool, DbConn *conn)
+{
+	DbWait		wait = {.wake_fd = -1,.watch_fd = -1};
+	bool		lost = false;
+
+	wait.deadline = metrics_clock() + (uint64_t) pool->cancel_timeout * SECOND;
+	while (conn->rolling_back && !lost)
+	{
+		PGresult   *res;
+
+		if (PQisBusy(conn->pg))
+		{
+			lost = !db_wait_input(pool, conn, &wait);
+			continue;
+		}
+		lost = PQstatus(conn->pg) != CONNECTION_OK;
+		res = PQgetResult(conn->pg);
+		if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
+			conn->rolling_back = false;
+		PQclear(res);
+	}
+	return !lost && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
+}
+
+/*
+ * A server that went away has left a message or a hang-up behind.  Under load
+ * nobody looks: the connection was fine some milliseconds ago.
+ */
+static bool
+is_quiet(DbConn *conn)
+{
+	struct pollfd fd = {PQsocket(conn->pg), POLLIN, 0};
+
+	return metrics_clock() - conn->used < TRUSTED_NS || poll(&fd, 1, 0) == 0;
+}
+
+DbConn *
+db_lease(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn;
+
+	while ((conn = take_idle(pool, target)) != NULL)
+	{
+		if (finish_rollback(pool, conn) && is_quiet(conn))
+			return conn;
+		db_close_conn(conn);
+	}
+	if (target == pool->replica && metrics_clock() < target->down_until)
+		return NULL;
+	conn = db_open_conn(pool, target);
+	if (conn == NULL)
+		target->down_until = metrics_clock() + REPLICA_PAUSE * SECOND;
+	return conn;
+}
+
+DbConn *
+db_lease_idle(DbPool *pool, DbTarget *target)
+{
+	DbConn	   *conn = take_idle(pool, target);
+
+	if (conn == NULL || (!conn->rolling_back && is_quiet(conn)))
+		return conn;
+	put_idle(pool, conn);
+	return NULL;
+}
+
+void
+db_give_back(DbPool *pool, DbConn *conn)
+{
+	conn->used = metrics_clock();
+	put_idle(pool, conn);
+}
+
+bool
+db_reachable(DbPool *pool)
+{
+	DbConn	   *conn = db_lease(pool, &pool->targets[0]);
+
+	if (conn == NULL)
+		return false;
+	db_give_back(pool, conn);
+	return true;
 }
 
 /* ------------------------------------------------------------------------

@@ -66,6 +66,8 @@ extern void tools_answer(McpCall *call, ToolsRun *run,
 /* The JSON object in the first column of a row; NULL if there is none. */
 extern json_t *tools_load_object(const DbOutcome *outcome, int row);
 
+#define SQLSTATE_INVALID_PARAMETER "22023"
+
 /* An error result in the shape that every output schema has. */
 extern void tools_fail(McpCall *call, const DbError *error);
 extern void tools_invalid(McpCall *call, const char *message,
