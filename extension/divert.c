@@ -14,17 +14,21 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/cmdtag.h"
 #include "tcop/pquery.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/portal.h"
+#include "utils/rel.h"
 
 #include "compat.h"
 #include "divert.h"
@@ -200,6 +204,26 @@ relax_views(Node *node, void *context)
 		perms->requiredPerms &= ~WRITE_RIGHTS;
 	}
 	return query_tree_walker((Query *) node, relax_views, context, 0);
+}
+
+void
+warden_divert_parsed(Query *query)
+{
+	Relation	target;
+	bool		ruled;
+
+	if (query->resultRelation == 0)
+		return;
+	target = relation_open(rt_fetch(query->resultRelation,
+									query->rtable)->relid, NoLock);
+	ruled = target->rd_rules != NULL;
+	if (ruled && QueryRewrite(copyObject(query)) == NIL)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a rule of \"%s\" does nothing instead of this write",
+						RelationGetRelationName(target)),
+				 errhint("Write to the table that holds the rows.")));
+	relation_close(target, NoLock);
 }
 
 void

@@ -13,6 +13,13 @@
 #include "tcop/utility.h"
 
 /*
+ * Called when a query of an agent has been parsed.  Refuses a write of which
+ * rules leave nothing: it has no plan, so nothing else would see it, and it
+ * would be gone without a change or a record.
+ */
+extern void warden_divert_parsed(Query *query);
+
+/*
  * Called before an agent's write is planned: the planner checks the rights on
  * a view that is written to, which is too early for a write that will not
  * run.  Decides them as for a proposal instead.

@@ -35,6 +35,7 @@
 
 #include "compat.h"
 #include "audit_partition.h"
+#include "divert.h"
 #include "execution.h"
 #include "failure.h"
 #include "function_gate.h"
@@ -83,6 +84,8 @@ warden_post_parse_analyze(ParseState *pstate, Query *query,
 
 		if (principal->class == WARDEN_CLASS_GATEWAY || principal->bound)
 			warden_gateway_parsed(principal, query, pstate->p_sourcetext);
+		if (principal->class == WARDEN_CLASS_AGENT)
+			warden_divert_parsed(query);
 	}
 	if (prev_post_parse_analyze != NULL)
 		prev_post_parse_analyze(pstate, query, jstate);

@@ -191,6 +191,25 @@ SELECT change_id, ordinal, command, statement, jsonb_path_query_array(parameters
 	FROM warden.change_statements WHERE change_id BETWEEN 2091 AND 2095 ORDER BY 1, 2;
 
 --
+-- Rules that leave nothing of a write: no plan, change or record would be left
+--
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.idle (id int);
+CREATE VIEW regress_shop.idles AS SELECT * FROM regress_shop.idle;
+CREATE RULE nothing AS ON INSERT TO regress_shop.idle DO INSTEAD NOTHING;
+CREATE RULE nothing AS ON DELETE TO regress_shop.idles DO INSTEAD NOTHING;
+GRANT SELECT ON regress_shop.idle, regress_shop.idles TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2094;
+\c - regress_bot
+INSERT INTO regress_shop.idle VALUES (1);
+DELETE FROM regress_shop.idles;
+PREPARE idle AS INSERT INTO regress_shop.idle VALUES (1);
+DO $$BEGIN INSERT INTO regress_shop.idle VALUES (1); END$$;
+UPDATE regress_shop.idles SET id = 1 WHERE id = 2;
+\c - :superuser
+
+--
 -- How people read what is named in parts of several kinds
 --
 SET client_min_messages = error;
