@@ -274,7 +274,7 @@ warden_divert_query(QueryDesc *queryDesc, int eflags,
 }
 
 void
-warden_divert_explain(QueryDesc *queryDesc)
+warden_divert_rights(QueryDesc *queryDesc)
 {
 	queryDesc->plannedstmt = plan_without_write_rights(queryDesc->plannedstmt);
 }

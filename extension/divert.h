@@ -36,10 +36,11 @@ extern void warden_divert_query(QueryDesc *queryDesc, int eflags,
 								ExecutorStart_hook_type next);
 
 /*
- * What may be proposed may be explained before: the rights to write are not
- * asked for then either.  For EXPLAIN that does not run it.
+ * What may be proposed may be explained before, and so may be read what a rule
+ * reads beside it: the rights to write are not asked for then either.  For
+ * what writes nothing.
  */
-extern void warden_divert_explain(QueryDesc *queryDesc);
+extern void warden_divert_rights(QueryDesc *queryDesc);
 
 /* A QueryDesc that warden_divert_query started. */
 extern bool warden_divert_started(QueryDesc *queryDesc);

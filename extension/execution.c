@@ -543,6 +543,9 @@ start_toplevel_read(QueryDesc *queryDesc, int eflags,
 					  queryDesc->params);
 		audited = queryDesc;
 	}
+	/* what a rule reads beside a write has that write's rights in it */
+	if (!queryDesc->plannedstmt->canSetTag)
+		warden_divert_rights(queryDesc);
 	start(queryDesc, eflags, next);
 	if (!secret_statement)
 		note_columns(queryDesc);
@@ -571,7 +574,7 @@ start_agent(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 	{
 		if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		{
-			warden_divert_explain(queryDesc);
+			warden_divert_rights(queryDesc);
 			start(queryDesc, eflags, next);
 		}
 		else if (toplevel)

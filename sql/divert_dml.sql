@@ -210,6 +210,26 @@ UPDATE regress_shop.idles SET id = 1 WHERE id = 2;
 \c - :superuser
 
 --
+-- A rule that reads beside a write needs no right to write, either
+--
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.shown (id int, name text);
+CREATE RULE shown AS ON INSERT TO regress_shop.shown DO ALSO SELECT new.id;
+CREATE RULE locks AS ON UPDATE TO regress_shop.shown DO ALSO SELECT id FROM regress_shop.shown FOR UPDATE;
+GRANT SELECT ON regress_shop.shown TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2095;
+\c - regress_bot
+INSERT INTO regress_shop.shown VALUES (1, 'a');
+UPDATE regress_shop.shown SET name = 'b' WHERE id = 1;
+\c - :superuser
+SELECT id, status FROM warden.pending_changes WHERE id = 2095;
+REVOKE SELECT ON regress_shop.shown FROM regress_bot;
+\c - regress_bot
+INSERT INTO regress_shop.shown VALUES (1, 'a');
+\c - :superuser
+
+--
 -- How people read what is named in parts of several kinds
 --
 SET client_min_messages = error;
