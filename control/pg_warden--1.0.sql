@@ -2128,7 +2128,7 @@ CREATE FUNCTION warden.effective_status(status text, expires_at timestamptz)
 	RETURNS text
 	LANGUAGE SQL STABLE PARALLEL SAFE
 	RETURN CASE WHEN status IN ('proposed', 'approved')
-				AND expires_at <= pg_catalog.now()
+				AND expires_at <= pg_catalog.statement_timestamp()
 			THEN 'expired' ELSE status END;
 REVOKE ALL ON FUNCTION warden.effective_status(text, timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION warden.effective_status(text, timestamptz) IS 'the state of a change now: expiry is a matter of time, not of an update';
@@ -2160,7 +2160,7 @@ CREATE VIEW warden.open_changes AS
 		c.digest, c.created_at, c.expires_at, c.attempts, c.last_error
 	FROM warden.pending_changes c
 	WHERE c.status IN ('proposed', 'approved', 'applying', 'unknown')
-		AND (c.expires_at > pg_catalog.now()
+		AND (c.expires_at > pg_catalog.statement_timestamp()
 			OR c.status IN ('applying', 'unknown'));
 COMMENT ON VIEW warden.open_changes IS 'the reviewers'' queue: changes that wait for a decision, an apply or a resolution';
 REVOKE ALL ON warden.open_changes FROM PUBLIC;
@@ -2170,7 +2170,7 @@ REVOKE ALL ON warden.open_changes FROM PUBLIC;
 CREATE VIEW warden.my_changes WITH (security_barrier) AS
 	SELECT c.id,
 		CASE WHEN c.status IN ('proposed', 'approved')
-				AND c.expires_at <= pg_catalog.now()
+				AND c.expires_at <= pg_catalog.statement_timestamp()
 			THEN 'expired' ELSE c.status END AS status,
 		c.agent, c.on_behalf_of, c.title, c.reason, c.risk,
 		c.statement_count,

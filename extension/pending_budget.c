@@ -33,7 +33,7 @@ static const char spent_sql[] =
 	"  WHERE c.agent OPERATOR(pg_catalog.=) $1"
 	"  AND (c.status IN ('applying', 'unknown')"
 	"   OR (c.status IN ('proposed', 'approved')"
-	"   AND c.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()))),"
+	"   AND c.expires_at OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp()))),"
 	" a.changes_per_hour OPERATOR(pg_catalog.<=)"
 	" (SELECT pg_catalog.count(*) FROM"
 	"  (SELECT c.created_at FROM warden.pending_changes c"

@@ -67,6 +67,7 @@ ALTER TABLE warden.pending_changes ENABLE ALWAYS TRIGGER guard_change;
 \c - regress_r_ann
 BEGIN;
 SELECT FROM pg_sleep(0.6);
+SELECT id FROM warden.open_changes WHERE id = 2210;
 SELECT warden.approve(2210, 'too late');
 ROLLBACK;
 \c - :superuser
