@@ -213,6 +213,35 @@ warden_review_view_option(const char *name)
 		strcmp(name, "check_option") == 0;
 }
 
+static bool
+gives_check_option(ViewStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, "check_option") == 0)
+			return true;
+	}
+	return stmt->withCheckOption != NO_CHECK_OPTION;
+}
+
+static const char *
+lost_option(Relation view, ViewStmt *stmt)
+{
+	if (view->rd_rel->relkind != RELKIND_VIEW)
+		return NULL;
+	if (RelationIsSecurityView(view) &&
+		!option_is_on(stmt->options, "security_barrier"))
+		return "security_barrier";
+	if (RelationHasSecurityInvoker(view) &&
+		!option_is_on(stmt->options, "security_invoker"))
+		return "security_invoker";
+	if (RelationHasCheckOption(view) && !gives_check_option(stmt))
+		return "check_option";
+	return NULL;
+}
+
 /* The options of the view that is replaced go with it. */
 static void
 review_lost_options(WardenReviewContext *context, ViewStmt *stmt)
@@ -220,23 +249,16 @@ review_lost_options(WardenReviewContext *context, ViewStmt *stmt)
 	Oid			relid = RangeVarGetRelid(stmt->view, NoLock, true);
 	Relation	view = OidIsValid(relid) ?
 	try_relation_open(relid, AccessShareLock) : NULL;
-	bool		barrier;
-	bool		invoker;
+	const char *lost;
 
 	if (view == NULL)
 		return;
-	barrier = view->rd_rel->relkind == RELKIND_VIEW &&
-		RelationIsSecurityView(view) &&
-		!option_is_on(stmt->options, "security_barrier");
-	invoker = view->rd_rel->relkind == RELKIND_VIEW &&
-		RelationHasSecurityInvoker(view) &&
-		!option_is_on(stmt->options, "security_invoker");
+	lost = lost_option(view, stmt);
 	relation_close(view, AccessShareLock);
-	if (barrier || invoker)
+	if (lost != NULL)
 		warden_review_add(context, "security.view_options", -1,
-						  psprintf("takes %s from view %s",
-								   barrier ? "security_barrier" :
-								   "security_invoker", stmt->view->relname),
+						  psprintf("takes %s from view %s", lost,
+								   stmt->view->relname),
 						  "Give the new definition the option as well.");
 }
 

@@ -17,6 +17,7 @@ CREATE TABLE s.people (id int PRIMARY KEY, ssn text, note text);
 CREATE VIEW s.small_view AS SELECT id FROM s.small;
 CREATE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small;
 CREATE VIEW s.invoker WITH (security_invoker) AS SELECT id FROM s.small;
+CREATE VIEW s.checked AS SELECT id FROM s.small WITH CHECK OPTION;
 CREATE TABLE s.traced (id int);
 CREATE FUNCTION s.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER t BEFORE INSERT ON s.traced FOR EACH ROW EXECUTE FUNCTION s.f();
@@ -160,6 +161,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('security.view_options', 'ALTER VIEW s.barrier SET (security_barrier = false)', 'ALTER TABLE s.small SET (fillfactor = 90)'),
 ('security.view_options', 'ALTER VIEW s.invoker RESET (security_invoker)', 'ALTER VIEW s.small_view ALTER id SET DEFAULT 1'),
 ('security.view_options', 'CREATE OR REPLACE VIEW s.barrier AS SELECT id FROM s.small', 'CREATE OR REPLACE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small'),
+('security.view_options', 'CREATE OR REPLACE VIEW s.checked AS SELECT id FROM s.small', 'CREATE OR REPLACE VIEW s.checked AS SELECT id FROM s.small WITH CHECK OPTION'),
 ('security.view_options', 'CREATE OR REPLACE VIEW s.invoker WITH (security_barrier) AS SELECT id FROM s.small', 'CREATE OR REPLACE VIEW s.small_view AS SELECT id FROM s.small'),
 ('sequence.alter', 'ALTER SEQUENCE s.seq RESTART', 'CREATE SEQUENCE s.n'),
 ('table.drop', 'DROP TABLE s.lone', 'CREATE TABLE s.n (a int); DROP TABLE s.n'),
