@@ -206,24 +206,19 @@ relax_views(Node *node, void *context)
 	return query_tree_walker((Query *) node, relax_views, context, 0);
 }
 
-void
-warden_divert_parsed(Query *query)
+bool
+warden_divert_leaves_nothing(Query *query)
 {
 	Relation	target;
 	bool		ruled;
 
-	if (query->resultRelation == 0)
-		return;
+	if (likely(query->resultRelation == 0))
+		return false;
 	target = relation_open(rt_fetch(query->resultRelation,
 									query->rtable)->relid, NoLock);
 	ruled = target->rd_rules != NULL;
-	if (ruled && QueryRewrite(copyObject(query)) == NIL)
-		ereport(ERROR,
-				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
-				 errmsg("a rule of \"%s\" does nothing instead of this write",
-						RelationGetRelationName(target)),
-				 errhint("Write to the table that holds the rows.")));
 	relation_close(target, NoLock);
+	return ruled && QueryRewrite(copyObject(query)) == NIL;
 }
 
 void

@@ -13,11 +13,10 @@
 #include "tcop/utility.h"
 
 /*
- * Called when a query of an agent has been parsed.  Refuses a write of which
- * rules leave nothing: it has no plan, so nothing else would see it, and it
- * would be gone without a change or a record.
+ * A parsed write of which rules leave nothing: it has no plan, so nothing else
+ * would see it, and it would be gone without a change or a record.
  */
-extern void warden_divert_parsed(Query *query);
+extern bool warden_divert_leaves_nothing(Query *query);
 
 /*
  * Called before an agent's write is planned: the planner checks the rights on

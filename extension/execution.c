@@ -665,6 +665,50 @@ warden_execution_observe_call(const char *function)
 						 0, 0);
 }
 
+/* A write that has no plan to record it with: it is over as well. */
+static void
+observe_nothing(Query *query, const char *source)
+{
+	static const char note[] = "would have been refused: a rule does nothing instead of the write";
+	WardenIntent intent = {0};
+
+	if (warden_nesting_inside())
+	{
+		warden_execution_observe(note);
+		return;
+	}
+	close_audited();
+	warden_identity_claim();
+	warden_plan_reads_begin();
+	intent.statement = warden_statement_text(source, query->stmt_location,
+											 query->stmt_len);
+	intent.command = GetCommandTagName(CreateCommandTag((Node *) query));
+	warden_audit_intent(&intent);
+	warden_audit_outcome("ok", 0, note, 0, 0);
+}
+
+void
+warden_execution_parsed(const WardenPrincipal *principal, Query *query,
+						const char *source)
+{
+	bool		observed = principal->class == WARDEN_CLASS_OBSERVED;
+	Oid			relid;
+
+	if (!warden_divert_leaves_nothing(query))
+		return;
+	if (observed)
+	{
+		observe_nothing(query, source);
+		return;
+	}
+	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
+	ereport(ERROR,
+			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+			 errmsg("a rule of \"%s\" does nothing instead of this write",
+					get_rel_name(relid)),
+			 errhint("Write to the table that holds the rows.")));
+}
+
 /*
  * An observed agent's statement runs as before; its record says what it would
  * have met.

@@ -52,6 +52,14 @@ extern void warden_execution_observe(const char *what);
 /* The same of a refusal by that message, which is copied. */
 extern void warden_execution_observe_refusal(const char *message);
 
+/*
+ * A query of an agent has been parsed.  Refuses a write of which rules leave
+ * nothing, since no plan will come of it, and records it where the agent is
+ * observed.
+ */
+extern void warden_execution_parsed(const WardenPrincipal *principal,
+									Query *query, const char *source);
+
 /* Records an observed agent's call by the fastpath protocol. */
 extern void warden_execution_observe_call(const char *function);
 

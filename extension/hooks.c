@@ -35,7 +35,6 @@
 
 #include "compat.h"
 #include "audit_partition.h"
-#include "divert.h"
 #include "execution.h"
 #include "failure.h"
 #include "function_gate.h"
@@ -84,8 +83,8 @@ warden_post_parse_analyze(ParseState *pstate, Query *query,
 
 		if (principal->class == WARDEN_CLASS_GATEWAY || principal->bound)
 			warden_gateway_parsed(principal, query, pstate->p_sourcetext);
-		if (principal->class == WARDEN_CLASS_AGENT)
-			warden_divert_parsed(query);
+		if (warden_principal_agents_class(principal->class))
+			warden_execution_parsed(principal, query, pstate->p_sourcetext);
 	}
 	if (prev_post_parse_analyze != NULL)
 		prev_post_parse_analyze(pstate, query, jstate);

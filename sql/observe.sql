@@ -10,7 +10,9 @@ CREATE TABLE obs.person (id int PRIMARY KEY, ssn text, n int);
 INSERT INTO obs.person VALUES (1, '078-05-4801', 1), (2, '111-22-2210', 2);
 GRANT USAGE ON SCHEMA obs TO regress_observed;
 CREATE MATERIALIZED VIEW obs.copied AS SELECT ssn FROM obs.person;
-GRANT ALL ON obs.person, obs.copied TO regress_observed;
+CREATE TABLE obs.idle (id int);
+CREATE RULE nothing AS ON INSERT TO obs.idle DO INSTEAD NOTHING;
+GRANT ALL ON obs.person, obs.copied, obs.idle TO regress_observed;
 SECURITY LABEL FOR warden ON COLUMN obs.person.ssn IS 'ssn';
 SECURITY LABEL FOR warden ON ROLE regress_observed IS 'agent, observed';
 SECURITY LABEL FOR warden ON ROLE regress_observed IS 'agent, observe';
@@ -60,6 +62,9 @@ SET search_path = obs;
 SET client_min_messages = error;
 DISCARD PLANS;
 PREPARE TRANSACTION 'regress_observed';
+-- no plan comes of these
+INSERT INTO obs.idle VALUES (1); INSERT INTO obs.idle VALUES (2);
+DO $$BEGIN INSERT INTO obs.idle VALUES (3); END$$;
 \c - :superuser
 SET client_min_messages = warning;
 SELECT warden.flush_audit();
