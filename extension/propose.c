@@ -162,7 +162,7 @@ has_set_config(Node *node, void *context)
 static const char *
 select_bar(SelectStmt *select)
 {
-	if (select->intoClause != NULL)
+	if (warden_statement_into(select) != NULL)
 		return NULL;
 	if (has_set_config((Node *) select, NULL))
 		return "settings can not be part of a change";

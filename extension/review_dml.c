@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "review_private.h"
+#include "statement.h"
 
 /* A statement that touches more rows than this deserves a second look. */
 #define MANY_ROWS		1000.0
@@ -693,19 +694,23 @@ writes_in_with(WithClause *with)
 static bool
 review_select(WardenReviewContext *context, SelectStmt *stmt)
 {
-	if (stmt->intoClause != NULL)
+	IntoClause *into = warden_statement_into(stmt);
+
+	if (into != NULL)
 	{
 		ReviewTable table;
 		char	   *source;
 
-		warden_review_table(context, stmt->intoClause->rel, &table);
+		warden_review_table(context, into->rel, &table);
 		source = warden_review_labelled_source((Node *) stmt,
-											   (Node *) stmt->targetList);
+											   stmt->op == SETOP_NONE ?
+											   (Node *) stmt->targetList :
+											   (Node *) stmt);
 		if (source != NULL)
 			warden_review_flow(context, source, &table, NULL);
-		warden_review_created(context, stmt->intoClause->rel->relname);
+		warden_review_created(context, into->rel->relname);
 	}
-	if (stmt->intoClause != NULL || writes_in_with(stmt->withClause))
+	if (into != NULL || writes_in_with(stmt->withClause))
 		warden_review_calls(context, (Node *) stmt);
 	else
 		warden_review_add(context, "code.call", -1,

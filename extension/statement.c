@@ -61,6 +61,14 @@ warden_statement_is_dml(Node *stmt)
 		IsA(stmt, DeleteStmt) || IsA(stmt, MergeStmt);
 }
 
+IntoClause *
+warden_statement_into(SelectStmt *select)
+{
+	while (select->op != SETOP_NONE)
+		select = select->larg;
+	return select->intoClause;
+}
+
 /*
  * AS is a reserved word and can not be part of PREPARE's name or type list,
  * so the query begins after the first token that is spelled so.

@@ -39,6 +39,9 @@ extern char *warden_statement_text(const char *source, int location,
 /* INSERT, UPDATE, DELETE or MERGE, raw. */
 extern bool warden_statement_is_dml(Node *stmt);
 
+/* SELECT INTO, or NULL: the leftmost of a set operation has the INTO. */
+extern IntoClause *warden_statement_into(SelectStmt *select);
+
 /* Raw parse tree of a text that is exactly one statement, else NULL. */
 extern RawStmt *warden_statement_parse(const char *text);
 

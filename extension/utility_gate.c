@@ -24,6 +24,7 @@
 #include "function_gate.h"
 #include "principal.h"
 #include "proposable.h"
+#include "statement.h"
 #include "utility_gate.h"
 #include "warden.h"
 
@@ -294,15 +295,6 @@ refuse_analyze(const char **reason, const char **hint)
 				  "Use EXPLAIN without ANALYZE, or propose the write.");
 }
 
-/* SELECT INTO: the leftmost of a set operation has the INTO. */
-static bool
-selects_into(SelectStmt *select)
-{
-	while (select->op != SETOP_NONE)
-		select = select->larg;
-	return select->intoClause != NULL;
-}
-
 static bool
 modifies_in_with(const CachedPlanSource *source)
 {
@@ -335,8 +327,9 @@ decide_explain_execute(const ExecuteStmt *execute, bool analyze,
 	switch (nodeTag(raw->stmt))
 	{
 		case T_SelectStmt:
-			if (analyze && (selects_into((SelectStmt *) raw->stmt) ||
-							modifies_in_with(prepared->plansource)))
+			if (analyze &&
+				(warden_statement_into((SelectStmt *) raw->stmt) != NULL ||
+				 modifies_in_with(prepared->plansource)))
 				return refuse_analyze(reason, hint);
 			return WARDEN_RUN;
 		case T_CreateTableAsStmt:
