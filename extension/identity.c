@@ -345,6 +345,7 @@ warden_identity_may_be(const char *patterns, const char *person)
 	return warden_store_matches(patterns, person);
 }
 
+/* The shim knows this error from another one by the name of the function. */
 void
 warden_identity_require_propose(void)
 {

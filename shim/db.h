@@ -69,6 +69,7 @@ typedef struct DbOutcome
 	struct pg_result *failure;
 	struct pg_result *result;	/* of the last step */
 	bool		entered;		/* enter accepted the credential */
+	bool		lacks_scope;	/* it is good, but for less: "scope=..." */
 	bool		truncated;
 	long long	change_id;		/* 0: nothing was diverted or proposed */
 	char		risk[16];

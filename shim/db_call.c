@@ -326,6 +326,23 @@ is_stale(const Sent *sent, const char *sqlstate)
 	return strcmp(sqlstate, "26000") == 0;
 }
 
+/*
+ * Whether it is the scope of a credential that does not suffice.  What a
+ * statement calls may raise the same, word for word; but only C says where in C
+ * an error comes from.
+ */
+static bool
+is_about_scope(const Sent *sent, const DbError *error, const PGresult *res)
+{
+	const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+
+	return strcmp(error->sqlstate, "WD001") == 0 && error->detail != NULL &&
+		strncmp(error->detail, "scope=", 6) == 0 &&
+		(sent->command == COMMAND_ENTER ||
+		 (function != NULL &&
+		  strcmp(function, "warden_identity_require_propose") == 0));
+}
+
 static void
 take_failure(DbOutcome *outcome, const Sent *sent, PGresult *res)
 {
@@ -333,6 +350,7 @@ take_failure(DbOutcome *outcome, const Sent *sent, PGresult *res)
 	if (sent->command == COMMAND_ENTER &&
 		strcmp(outcome->error.sqlstate, "WD001") == 0)
 		outcome->status = DB_REFUSED;
+	outcome->lacks_scope = is_about_scope(sent, &outcome->error, res);
 	outcome->stale = is_stale(sent, outcome->error.sqlstate);
 }
 

@@ -61,24 +61,14 @@ has_state(const DbOutcome *outcome, const char *sqlstate)
 		strcmp(outcome->error.sqlstate, sqlstate) == 0;
 }
 
-/* The credential is good, and its scope is too small: "scope=query propose". */
-static bool
-lacks_scope(const DbOutcome *outcome)
-{
-	return has_state(outcome, "WD001") && outcome->error.detail != NULL &&
-		strncmp(outcome->error.detail, "scope=", 6) == 0;
-}
-
 /*
- * The scope to ask for.  What comes from enter is an administrator's text, for
- * which a header has no room for quotes; after it an agent could have written
- * anything there.
+ * The scope to ask for, behind "scope=": an administrator's text, for which a
+ * header has no room for quotes.
  */
 static void
 set_scope(McpCall *call, const DbOutcome *outcome)
 {
-	const char *text = outcome->status == DB_REFUSED ?
-		outcome->error.detail + 6 : "query propose";
+	const char *text = outcome->error.detail + 6;
 	size_t		n = 0;
 
 	for (; *text != '\0' && n < sizeof(call->scope) - 1; text++)
@@ -96,7 +86,7 @@ answer_by_status(McpCall *call, const DbOutcome *outcome)
 {
 	int			code = 0;
 
-	if (lacks_scope(outcome))
+	if (outcome->lacks_scope)
 		code = MCP_FORBIDDEN;
 	else if (outcome->status == DB_REFUSED)
 		code = MCP_UNAUTHORIZED;
@@ -116,7 +106,7 @@ answer_by_status(McpCall *call, const DbOutcome *outcome)
 static McpVerdict
 verdict_of(const DbOutcome *outcome)
 {
-	if (outcome->entered || lacks_scope(outcome))
+	if (outcome->entered || outcome->lacks_scope)
 		return MCP_ACCEPTED;
 	return outcome->status == DB_REFUSED ? MCP_REFUSED : MCP_UNJUDGED;
 }
