@@ -113,8 +113,8 @@ verdict_of(const DbOutcome *outcome)
 
 /*
  * What a replica could not do and did not do: a write, a read that it may not
- * record, or anything while it is not there.  A call that was lost on its way
- * is not among them.
+ * record or that was in the way of what it replays, or anything while it is not
+ * there.  A call that was lost on its way is not among them.
  */
 static bool
 is_for_primary(const DbOutcome *outcome)
@@ -123,7 +123,7 @@ is_for_primary(const DbOutcome *outcome)
 
 	return outcome->status != DB_DONE &&
 		(strcmp(sqlstate, "WD010") == 0 || strcmp(sqlstate, "25006") == 0 ||
-		 strcmp(sqlstate, "08001") == 0);
+		 strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "08001") == 0);
 }
 
 static void

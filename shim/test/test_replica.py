@@ -28,6 +28,10 @@ def replica(bench):
                         "a write goes on to the primary")
             bench.equal(rows(client, "SELECT * FROM nope").get("sqlstate"),
                         "42P01", "an error stays an error")
+            bench.equal(rows(client, "DO $$ BEGIN IF pg_is_in_recovery() THEN "
+                             "RAISE serialization_failure; END IF; END $$")
+                        .get("status"), "ok",
+                        "a conflict with recovery: the primary")
         finally:
             cluster.server(bench.env, folder, "-m", "immediate", "stop")
 
