@@ -744,8 +744,8 @@ begin_request(HttpCall *hc, const char *path, const char *method)
 	if (strcmp(path, HTTP_MCP_PATH) == 0)
 		return strcmp(method, "POST") == 0 ? check_post(hc) :
 			handle_mcp_other(hc, method);
-	if (strcmp(method, "GET") == 0)
-		return handle_get(hc, path);
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		return handle_get(hc, path);	/* the library leaves out the body */
 	return respond_text(hc, 404, "text/plain", "not found\n");
 }
 

@@ -102,6 +102,9 @@ def methods(bench):
                 "PUT: 405")
     bench.equal(server.raw("GET", "/nope")[0], 404, "another path: 404")
     bench.equal(server.raw("GET", "/healthz")[2], b"ok\n", "healthz")
+    bench.equal([server.raw("HEAD", path)[::2] for path in
+                 ("/healthz", "/readyz", "/metrics", "/nope")],
+                [(200, b""), (200, b""), (200, b""), (404, b"")], "HEAD")
     bench.equal([server.raw("GET", "/readyz")[0] for _ in range(3)],
                 [200, 200, 200], "readyz")
     server.call("whoami")
