@@ -7,13 +7,14 @@
  * past the end of a smaller one, and these are everybody's bytes.  Its reader
  * also takes some 150 instructions for every byte, a third of all that a call
  * cost here.  What is accepted is what jansson accepts with
- * JSON_REJECT_DUPLICATES, JSON_ALLOW_NUL and JSON_DECODE_ANY; a fuzzer holds
- * one against the other.
+ * JSON_REJECT_DUPLICATES, JSON_ALLOW_NUL and JSON_DECODE_ANY, and numbers of
+ * any size; a fuzzer holds one against the other.
  * Recursion ends at JSON_UTIL_MAX_DEPTH.
  */
 #include "json_util.h"
 
 #include <errno.h>
+#include <float.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,39 +276,46 @@ skip_number(Reader *r, bool *integer)
 	return true;
 }
 
+/* Whether a double gives back all the digits of a number in its range. */
+static bool
+double_holds(const char *number)
+{
+	int			digits = 0;
+
+	for (; *number != '\0' && (*number | 0x20) != 'e'; number++)
+		if (*number >= (digits > 0 ? '0' : '1') && *number <= '9')
+			digits++;
+	return digits <= DBL_DIG;
+}
+
+/* What neither of jansson's numbers holds is kept as it was written. */
 static json_t *
 read_number(Reader *r)
 {
 	const char *start = r->at;
 	const char *digits;
 	bool		integer;
-	json_t	   *value;
+	long long	whole = 0;
+	double		real = 0;
 
 	if (!skip_number(r, &integer))
 		return no_value(r);
 	buf_reset(&r->text);
+	buf_append(&r->text, JSON_UTIL_NUMBER, sizeof(JSON_UTIL_NUMBER) - 1);
 	buf_append(&r->text, start, (size_t) (r->at - start));
 	if (!buf_ok(&r->text))
 		return made(r, NULL);
-	digits = buf_cstr(&r->text);
+	digits = buf_cstr(&r->text) + sizeof(JSON_UTIL_NUMBER) - 1;
 	errno = 0;
-	if (integer)
-		value = json_integer(strtoll(digits, NULL, 10));
-	else
-	{
-		/* the process never leaves the C locale, so the point is a point */
-		double		real = strtod(digits, NULL);
 
-		if (errno == ERANGE && real > -1.0 && real < 1.0)
-			errno = 0;			/* as good as 0 */
-		value = json_real(real);
-	}
-	if (errno == ERANGE)
-	{
-		json_decref(value);
-		return no_value(r);
-	}
-	return made(r, value);
+	/* the process never leaves the C locale, so the point is a point */
+	if (integer)
+		whole = strtoll(digits, NULL, 10);
+	else
+		real = strtod(digits, NULL);
+	if (errno == ERANGE || (!integer && !double_holds(digits)))
+		return made(r, json_stringn_nocheck(buf_cstr(&r->text), r->text.len));
+	return made(r, integer ? json_integer(whole) : json_real(real));
 }
 
 static json_t *

@@ -9,6 +9,23 @@
 #include <string.h>
 
 const char *
+json_util_number(const json_t *value)
+{
+	size_t		n = sizeof(JSON_UTIL_NUMBER) - 1;
+
+	if (!json_is_string(value) || json_string_length(value) <= n ||
+		memcmp(json_string_value(value), JSON_UTIL_NUMBER, n) != 0)
+		return NULL;
+	return json_string_value(value) + n;
+}
+
+bool
+json_util_is_text(const json_t *value)
+{
+	return json_is_string(value) && json_util_number(value) == NULL;
+}
+
+const char *
 json_util_string(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
@@ -93,6 +110,8 @@ json_util_write(Buf *out, const json_t *value)
 		write_object(out, value);
 	else if (json_is_array(value))
 		write_array(out, value);
+	else if (json_util_number(value) != NULL)
+		buf_puts(out, json_util_number(value));
 	else if (json_is_string(value))
 		buf_json_string(out, json_string_value(value),
 						json_string_length(value));

@@ -39,6 +39,19 @@ extern json_t *json_util_load_message(const char *text, size_t len,
 									  size_t max_values, JsonFault *fault)
 			__attribute__((warn_unused_result));
 
+/*
+ * A number that neither an integer nor a double holds is a string that begins
+ * with this, which is not UTF-8: no string that was read does.  To
+ * json_util_string it is none, and json_util_write writes the number.
+ */
+#define JSON_UTIL_NUMBER "\0\xff"
+
+/* The number as it was written; NULL for anything else. */
+extern const char *json_util_number(const json_t *value);
+
+/* A string, and not such a number. */
+extern bool json_util_is_text(const json_t *value);
+
 /* Borrowed string of `key`; NULL when absent, no string, or with a NUL. */
 extern const char *json_util_string(const json_t *object, const char *key);
 

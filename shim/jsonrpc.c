@@ -35,9 +35,12 @@ invalid_text(JsonRpcMessage *msg, JsonFault fault)
 static bool
 id_is_usable(const json_t *id)
 {
+	const char *number = json_util_number(id);
+
 	if (json_is_integer(id))
 		return true;
-	return json_is_string(id) && json_string_length(id) <= JSONRPC_MAX_ID;
+	return json_is_string(id) && json_string_length(id) <= JSONRPC_MAX_ID &&
+		(number == NULL || strpbrk(number, ".eE") == NULL);
 }
 
 static bool
@@ -120,10 +123,7 @@ jsonrpc_begin(Buf *out, const json_t *id)
 	if (id == NULL)
 		return;
 	buf_puts(out, "\"id\":");
-	if (json_is_integer(id))
-		buf_int(out, json_integer_value(id));
-	else
-		buf_json_string(out, json_string_value(id), json_string_length(id));
+	json_util_write(out, id);
 	buf_putc(out, ',');
 }
 

@@ -4,6 +4,8 @@
  */
 #include "mcp_internal.h"
 
+#include "json_util.h"
+
 #include <string.h>
 
 /* The header's value, trimmed, and decoded from =?base64?...?= */
@@ -49,7 +51,7 @@ mcp_check_name_header(McpCall *call, const McpHeaders *headers)
 	if (method == NULL || method->name_param == NULL)
 		return true;
 	value = json_object_get(call->msg.params, method->name_param);
-	if (!json_is_string(value))
+	if (!json_util_is_text(value))
 		return true;			/* the handler says what is wrong with it */
 	return mcp_check_header(call, headers->name, json_string_value(value),
 							json_string_length(value), "Mcp-Name");

@@ -35,7 +35,7 @@ mcp_log_call(const McpCall *call, const char *name)
 	snprintf(ms, sizeof(ms), "%.3f",
 			 (double) (metrics_clock() - call->started) / 1e6);
 	buf_init(&id);
-	if (json_is_string(call->msg.id))
+	if (json_util_is_text(call->msg.id))
 		buf_puts(&id, json_string_value(call->msg.id));
 	else if (call->msg.id != NULL)
 		json_util_write(&id, call->msg.id);

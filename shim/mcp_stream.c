@@ -35,7 +35,7 @@ list_is_valid(const json_t *list)
 		return false;
 	json_array_foreach(list, i, item)
 	{
-		if (!json_is_string(item))
+		if (!json_util_is_text(item))
 			return false;
 	}
 	return true;

@@ -332,7 +332,7 @@ must_be(const json_t *schema, const json_t *value)
 	const char *type = json_string_value(json_object_get(schema, "type"));
 	const json_t *most;
 
-	if (strcmp(type, "string") == 0 && !json_is_string(value))
+	if (strcmp(type, "string") == 0 && !json_util_is_text(value))
 		return "a string";
 	if (strcmp(type, "boolean") == 0 && !json_is_boolean(value))
 		return "true or false";

@@ -30,7 +30,7 @@ typedef struct QueryParams
 static bool
 is_written(const json_t *param)
 {
-	return !json_is_string(param) && !json_is_null(param);
+	return !json_util_is_text(param) && !json_is_null(param);
 }
 
 /*
@@ -53,7 +53,7 @@ fill_params(const json_t *list, QueryParams *params)
 	json_array_foreach(list, i, value)
 	{
 		params->values[i] = json_string_value(value);
-		if (json_is_string(value) &&
+		if (json_util_is_text(value) &&
 			strlen(params->values[i]) != json_string_length(value))
 			return false;
 		if (is_written(value))

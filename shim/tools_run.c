@@ -39,7 +39,9 @@ put_request(Buf *out, const McpCall *call, const ToolsRun *run)
 	buf_json_cstr(out, call->tool != NULL ? call->tool->name :
 				  call->method->name);
 	buf_puts(out, ",\"request_id\":");
-	if (json_is_string(call->msg.id))
+	if (json_util_number(call->msg.id) != NULL)
+		buf_json_cstr(out, json_util_number(call->msg.id));
+	else if (json_is_string(call->msg.id))
 		buf_json_cstr(out, json_string_value(call->msg.id));
 	else
 	{

@@ -11,6 +11,27 @@
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Whether there is a number in it that jansson does not read, or rounds. */
+static int
+keeps_numbers(json_t *value)
+{
+	size_t		i;
+	const char *key;
+	json_t	   *member;
+
+	json_array_foreach(value, i, member)
+	{
+		if (keeps_numbers(member))
+			return 1;
+	}
+	json_object_foreach(value, key, member)
+	{
+		if (keeps_numbers(member))
+			return 1;
+	}
+	return json_util_number(value) != NULL;
+}
+
 /*
  * Ours has a limit of its own for nesting, and minds NUL bytes behind the end,
  * which jansson takes for the end.
@@ -23,7 +44,7 @@ compare_with_jansson(const char *text, size_t size)
 	json_t	   *theirs = json_loadb(text, size, JSON_REJECT_DUPLICATES |
 									JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
 
-	if (fault != JSON_FAULT_DEPTH && memchr(text, '\0', size) == NULL &&
+	if (fault != JSON_FAULT_DEPTH && !keeps_numbers(ours) && memchr(text, '\0', size) == NULL &&
 		((ours == NULL) != (theirs == NULL) ||
 		 (ours != NULL && !json_equal(ours, theirs))))
 		abort();

@@ -84,6 +84,17 @@ def parameters(bench):
     bench.equal(result["structuredContent"].get("rows"),
                 [[True, "0.1", {"price": [1.1, 1e-7]}, 100]],
                 "numbers are what was sent")
+    large = 123456789012345678901234567890
+    result = client.call("query", {
+        "sql": "SELECT $1::numeric, $2::jsonb, $3::numeric - 0.1",
+        "params": [large, {"n": large}, 0.12345678901234568]})
+    bench.equal(result["structuredContent"].get("rows"),
+                [[str(large), {"n": large}, "0.02345678901234568"]],
+                "whatever their size")
+    for wrong in ({"sql": large}, {"sql": "SELECT 1", "max_rows": large},
+                  {"sql": "SELECT 1", "params": large}):
+        bench.equal(client.call("query", wrong)["structuredContent"]
+                    .get("sqlstate"), "22023", "where no such number belongs")
 
 
 def formats(bench):

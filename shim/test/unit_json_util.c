@@ -40,8 +40,8 @@ test_load(void)
 	CHECK(fault_of("\"\\u0000\"", 8) == JSON_FAULT_NONE);
 	CHECK(fault_of("\"a\0b\"", 5) == JSON_FAULT_SYNTAX);
 	CHECK(fault_of("{}\0x", 4) == JSON_FAULT_SYNTAX);
-	CHECK(fault_of("1e999", 5) == JSON_FAULT_SYNTAX);
-	CHECK(fault_of("99999999999999999999", 20) == JSON_FAULT_SYNTAX);
+	CHECK(fault_of("1e999", 5) == JSON_FAULT_NONE);
+	CHECK(fault_of("99999999999999999999", 20) == JSON_FAULT_NONE);
 	CHECK(fault_of("[1,]", 4) == JSON_FAULT_SYNTAX);
 	CHECK(fault_of("NaN", 3) == JSON_FAULT_SYNTAX);
 }
@@ -104,13 +104,18 @@ test_getters(void)
 	json_decref(value);
 }
 
-/* What is read is written in as few digits as say the same. */
+/*
+ * What is read is written in as few digits as say the same, or as it was where
+ * nothing holds it.
+ */
 static void
 test_write(void)
 {
 	static const char *const texts[] = {
 		"[0.1,19.99,-2.5,1e-07,1.7976931348623157e+308,2.2250738585072014e-308]",
 		"[0.30000000000000004,9007199254740993,-9223372036854775808]",
+		"[9223372036854775808,-123456789012345678901234567890,1e400,-1E-400]",
+		"{\"id\":0.12345678901234567890,\"a\":1234567890.1234567}",
 		"{\"b\":{\"a\":[true,false,null,\"\\u0001\\u0000\\\\\xe2\x82\xac\"]},\"a\":[]}",
 	};
 	JsonFault	fault;
@@ -127,6 +132,23 @@ test_write(void)
 		json_decref(value);
 	}
 	buf_free(&out);
+}
+
+static void
+test_numbers(void)
+{
+	static const char text[] = "[1e400,\"\\u0000\",\"1\",1,0.000123456789012345]";
+	JsonFault	fault;
+	json_t	   *value = json_util_load(text, sizeof(text) - 1, &fault);
+
+	CHECK_TEXT(json_util_number(json_array_get(value, 0)), "1e400");
+	for (size_t i = 1; i < 5; i++)
+		CHECK(json_util_number(json_array_get(value, i)) == NULL);
+	CHECK(!json_util_is_text(json_array_get(value, 0)));
+	CHECK(json_util_is_text(json_array_get(value, 1)));
+	CHECK(json_util_is_text(json_array_get(value, 2)));
+	CHECK(json_is_real(json_array_get(value, 4)));
+	json_decref(value);
 }
 
 static void
@@ -162,5 +184,6 @@ main(void)
 	test_size();
 	test_getters();
 	test_write();
+	test_numbers();
 	UNIT_EXIT();
 }

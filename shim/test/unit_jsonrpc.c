@@ -60,6 +60,8 @@ test_invalid(void)
 			JSONRPC_INVALID_REQUEST);
 	INVALID("{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"p\"}",
 			JSONRPC_INVALID_REQUEST);
+	INVALID("{\"jsonrpc\":\"2.0\",\"id\":1e400,\"method\":\"p\"}",
+			JSONRPC_INVALID_REQUEST);
 	INVALID("{\"jsonrpc\":\"2.0\",\"id\":[],\"method\":\"p\"}",
 			JSONRPC_INVALID_REQUEST);
 	INVALID("{\"jsonrpc\":\"2.0\",\"id\":true,\"method\":\"p\"}",
@@ -85,6 +87,9 @@ test_ids(void)
 			   "\"error\":{\"code\":-1,\"message\":\"m\"}}");
 	check_echo("{\"jsonrpc\":\"2.0\",\"id\":\"a\\\"\\u0000\",\"method\":\"p\"}",
 			   "{\"jsonrpc\":\"2.0\",\"id\":\"a\\\"\\u0000\","
+			   "\"error\":{\"code\":-1,\"message\":\"m\"}}");
+	check_echo("{\"jsonrpc\":\"2.0\",\"id\":123456789012345678901,\"method\":7}",
+			   "{\"jsonrpc\":\"2.0\",\"id\":123456789012345678901,"
 			   "\"error\":{\"code\":-1,\"message\":\"m\"}}");
 	check_echo("{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"p\"}",
 			   "{\"jsonrpc\":\"2.0\","
