@@ -127,6 +127,63 @@ json_util_write(Buf *out, const json_t *value)
 		out->failed = true;
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+write_sorted_object(Buf *out, const json_t *object)
+{
+	const char **names = malloc((json_object_size(object) + 1) *
+								sizeof(*names));
+	size_t		n = 0;
+	const char *name;
+	json_t	   *value;
+
+	if (names == NULL)
+	{
+		out->failed = true;
+		return;
+	}
+	json_object_foreach((json_t *) object, name, value)
+		names[n++] = name;
+	qsort(names, n, sizeof(*names), compare_names);
+	buf_putc(out, '{');
+	for (size_t i = 0; i < n; i++)
+	{
+		buf_puts(out, i > 0 ? "," : "");
+		buf_json_cstr(out, names[i]);
+		buf_putc(out, ':');
+		json_util_write_sorted(out, json_object_get(object, names[i]));
+	}
+	buf_putc(out, '}');
+	free(names);
+}
+
+void
+json_util_write_sorted(Buf *out, const json_t *value)
+{
+	size_t		i;
+	json_t	   *member;
+
+	if (json_is_object(value))
+		write_sorted_object(out, value);
+	else if (json_is_array(value))
+	{
+		buf_putc(out, '[');
+		json_array_foreach(value, i, member)
+		{
+			buf_puts(out, i > 0 ? "," : "");
+			json_util_write_sorted(out, member);
+		}
+		buf_putc(out, ']');
+	}
+	else
+		json_util_write(out, value);
+}
+
 /* One value of a template, from behind its %; returns what comes after it. */
 static const char *
 put_value(Buf *out, const char *at, bool quoted, va_list *args)

@@ -65,6 +65,9 @@ extern json_t *json_util_object(const json_t *object, const char *key);
 /* Writes the value compactly. */
 extern void json_util_write(Buf *out, const json_t *value);
 
+/* The same with the members of objects in the order of their names. */
+extern void json_util_write_sorted(Buf *out, const json_t *value);
+
 /*
  * Writes JSON by a template, in which ' stands for a quote and %s, %d, %ld and
  * %lld take what they take in printf: within quotes the text of %s is escaped,

@@ -2,6 +2,9 @@
  * mcp_state.c
  *		The sealed state of input_required results, by which a server asks a
  *		client for something and forgets the call.
+ *
+ * It may come back more than once until its time is over: a client whose answer
+ * was lost asks again.  What is opened by it must do no harm then.
  */
 #include "mcp_internal.h"
 
@@ -14,7 +17,8 @@
 
 /*
  * Over everything that must be the same when the state comes back: who, which
- * request, until when.  Appends hex digits.
+ * request, until when.  In which order a client writes members is its own
+ * affair.  Appends hex digits.
  */
 static void
 put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
@@ -36,7 +40,7 @@ put_seal(Buf *out, const McpCall *call, const char *body, size_t len)
 
 		buf_putc(&text, '\n');
 		if (value != NULL)
-			json_util_write(&text, value);
+			json_util_write_sorted(&text, value);
 	}
 	buf_putc(&text, '\n');
 	buf_append(&text, body, len);

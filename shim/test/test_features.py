@@ -230,7 +230,8 @@ def review_links(bench):
     client = bench.http("--review-url", "https://review.example/{change_id}")
     capable = {"elicitation": {"url": {}}}
     params = {"name": "query", "arguments": {
-        "sql": "UPDATE tickets SET body = 'link' WHERE id = 1"}}
+        "sql": "UPDATE tickets SET body = 'link' WHERE id = 1",
+        "max_rows": 5}}
 
     def call(server=client, **more):
         return server.request("tools/call", {**params, **more}, modern=True,
@@ -246,6 +247,7 @@ def review_links(bench):
     number = int(url.rsplit("/", 1)[1])
     answers = {"review": {"action": "accept"}}
     count = bench.psql("SELECT count(*) FROM warden.pending_changes")
+    params["arguments"] = dict(reversed(params["arguments"].items()))
     result = call(requestState=state, inputResponses=answers)["result"]
     bench.equal((result["structuredContent"].get("status"),
                  result["structuredContent"].get("change_id")),

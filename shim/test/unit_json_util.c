@@ -135,6 +135,22 @@ test_write(void)
 }
 
 static void
+test_sorted(void)
+{
+	static const char text[] = "{\"b\":[{\"d\":1e400,\"c\":2}],\"a\":\"x\",\"\":null}";
+	JsonFault	fault;
+	json_t	   *value = json_util_load(text, sizeof(text) - 1, &fault);
+	Buf			out;
+
+	buf_init(&out);
+	json_util_write_sorted(&out, value);
+	CHECK_TEXT(buf_cstr(&out),
+			   "{\"\":null,\"a\":\"x\",\"b\":[{\"c\":2,\"d\":1e400}]}");
+	buf_free(&out);
+	json_decref(value);
+}
+
+static void
 test_numbers(void)
 {
 	static const char text[] = "[1e400,\"\\u0000\",\"1\",1,0.000123456789012345]";
@@ -185,5 +201,6 @@ main(void)
 	test_getters();
 	test_write();
 	test_numbers();
+	test_sorted();
 	UNIT_EXIT();
 }
