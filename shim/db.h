@@ -166,6 +166,9 @@ extern long long db_affected(const DbOutcome *outcome);
 /* Name of a type that pg_types knows or that was resolved, else NULL. */
 extern const char *db_type_name(DbPool *pool, const char *database,
 								unsigned type);
+
+/* Whether that name, if any, is new enough not to be asked for. */
+extern bool db_knows_type(DbPool *pool, const char *database, unsigned type);
 extern void db_learn_type(DbPool *pool, const char *database, unsigned type,
 						  const char *name);
 

@@ -23,8 +23,9 @@
 
 typedef struct LearnedType
 {
-	unsigned	oid;
+	unsigned	oid;			/* 0: the type has another name now */
 	char	   *name;
+	uint64_t	asked;			/* when it was last said to be this */
 } LearnedType;
 
 typedef struct DbTarget

@@ -21,6 +21,9 @@
 /* How long a connection that was just used counts as alive. */
 #define TRUSTED_NS (20 * 1000 * 1000)
 
+/* A type may be renamed: how long its name is believed. */
+#define TYPE_NS (10 * SECOND)
+
 /* A result may take up this many times max_result in libpq's memory. */
 #define RECEIVE_FACTOR 4
 
@@ -359,20 +362,45 @@ db_reachable(DbPool *pool)
  * ------------------------------------------------------------------------
  */
 
+/* Under the lock; NULL if it was not learned. */
+static LearnedType *
+learned_type(DbTarget *target, unsigned type)
+{
+	for (size_t i = 0; i < target->type_count; i++)
+		if (target->types[i].oid == type)
+			return &target->types[i];
+	return NULL;
+}
+
 const char *
 db_type_name(DbPool *pool, const char *database, unsigned type)
 {
-	DbTarget   *target = db_find_target(pool, database);
+	const LearnedType *learned;
 	const char *name = pg_type_name(type);
 
 	if (name != NULL)
 		return name;
 	pthread_mutex_lock(&pool->lock);
-	for (size_t i = 0; name == NULL && i < target->type_count; i++)
-		if (target->types[i].oid == type)
-			name = target->types[i].name;
+	learned = learned_type(db_find_target(pool, database), type);
+	if (learned != NULL)
+		name = learned->name;
 	pthread_mutex_unlock(&pool->lock);
 	return name;
+}
+
+bool
+db_knows_type(DbPool *pool, const char *database, unsigned type)
+{
+	const LearnedType *learned;
+	bool		known = pg_type_name(type) != NULL;
+
+	if (known)
+		return true;
+	pthread_mutex_lock(&pool->lock);
+	learned = learned_type(db_find_target(pool, database), type);
+	known = learned != NULL && metrics_clock() - learned->asked < TYPE_NS;
+	pthread_mutex_unlock(&pool->lock);
+	return known;
 }
 
 /* Learned names are never dropped, so that callers may keep the pointer. */
@@ -381,18 +409,23 @@ db_learn_type(DbPool *pool, const char *database, unsigned type,
 			  const char *name)
 {
 	DbTarget   *target = db_find_target(pool, database);
+	LearnedType *slot;
 
-	if (db_type_name(pool, database, type) != NULL)
-		return;
 	pthread_mutex_lock(&pool->lock);
-	if (target->type_count < DB_MAX_TYPES)
+	slot = learned_type(target, type);
+	if (slot != NULL && strcmp(slot->name, name) != 0)
 	{
-		LearnedType *slot = &target->types[target->type_count];
-
-		slot->oid = type;
-		slot->name = strdup(name);
+		slot->oid = 0;
+		slot = NULL;
+	}
+	if (slot == NULL && target->type_count < DB_MAX_TYPES)
+	{
+		slot = &target->types[target->type_count];
+		*slot = (LearnedType) {type, strdup(name), 0};
 		if (slot->name != NULL)
 			target->type_count++;
 	}
+	if (slot != NULL)
+		slot->asked = metrics_clock();
 	pthread_mutex_unlock(&pool->lock);
 }

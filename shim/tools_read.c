@@ -77,8 +77,8 @@ fill_params(const json_t *list, QueryParams *params)
 }
 
 /*
- * Names of types that are not built in are asked for once, as the agent, in a
- * call of their own.
+ * Names of types that are not built in are asked for from time to time, as the
+ * agent, in a call of their own.
  */
 static void
 learn_types(McpCall *call, const char *database, const DbOutcome *outcome)
@@ -93,7 +93,7 @@ learn_types(McpCall *call, const char *database, const DbOutcome *outcome)
 
 	buf_init(&oids);
 	for (int i = 0; i < db_columns(outcome); i++)
-		if (db_type_name(pool, database, db_column_type(outcome, i)) == NULL)
+		if (!db_knows_type(pool, database, db_column_type(outcome, i)))
 			buf_printf(&oids, "%c%u", oids.len > 0 ? ',' : '{',
 					   db_column_type(outcome, i));
 	if (oids.len == 0)

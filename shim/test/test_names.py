@@ -127,6 +127,24 @@ def changed(bench):
                 "a table that is gone")
 
 
+def renamed(bench):
+    """A type gets another name than the shim has learned."""
+    server = bench.http()
+
+    def name():
+        return call(server, "SELECT '(1)'::public.pair AS p")["columns"][0]["type"] \
+            if bench.psql("SELECT to_regtype('pair')") else \
+            call(server, "SELECT '(1)'::public.couple AS p")["columns"][0]["type"]
+
+    bench.psql("CREATE TYPE pair AS (a int)")
+    bench.equal([name(), name()], ["pair", "pair"], "a type's name is learned")
+    bench.psql("ALTER TYPE pair RENAME TO couple")
+    until = time.monotonic() + 20
+    while name() != "couple" and time.monotonic() < until:
+        time.sleep(0.5)
+    bench.equal(name(), "couple", "and forgotten when it has another one")
+
+
 def retyped(bench):
     """A column gets another type than a prepared parameter has."""
     bench.psql("CREATE TABLE retyped (a int, b date, c int);"
@@ -257,5 +275,5 @@ def quiet(bench):
 
 
 if __name__ == "__main__":
-    main(again, many, identities, changed, retyped, moments, masks, attempts, pooler,
-         quiet)
+    main(again, many, identities, changed, renamed, retyped, moments, masks,
+         attempts, pooler, quiet)
