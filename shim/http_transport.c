@@ -370,7 +370,12 @@ respond_empty(HttpCall *hc, unsigned status)
 static enum MHD_Result
 respond_answer(HttpCall *hc)
 {
-	Buf			body = hc->call.out;
+	Buf			body;
+
+	/* cancelled in the queue, and not by its client */
+	if (hc->call.out.len == 0 && hc->http->stopping)
+		refuse_late(hc);
+	body = hc->call.out;
 
 	/* half an answer is none: the line is cut */
 	if (!buf_ok(&body))

@@ -534,16 +534,26 @@ def drains(bench):
                 [[None if answers[0]["structuredContent"]["rows"][0][0] is None
                   else "", 26]],
                 "after running calls got their answer", answers)
-    server = bench.http("--drain-timeout", "1")
+    server = bench.http("--drain-timeout", "1", "--pool", "1")
     thread = threading.Thread(target=lambda: server.post(tool(
         "query", {"sql": "SELECT pg_sleep(25)"})))
     thread.start()
     wait_for(lambda: is_running(bench, "pg_sleep(25)"))
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(
+        server.post(tool("whoami"))))
+    waiting.start()
+    wait_for(lambda: b"warden_mcp_queue_length 1" in
+             server.raw("GET", "/metrics")[2])
     started = time.time()
     bench.equal(server.terminate(), 0, "even when one takes too long")
     bench.check(time.time() - started < 6, "which is cancelled")
     thread.join(10)
     bench.check(not is_running(bench, "pg_sleep(25)"), "in PostgreSQL too")
+    waiting.join(10)
+    bench.equal([(status, "error" in messages[0])
+                 for status, _, messages in answers if messages],
+                [(503, True)], "what still waited for its turn is refused")
 
 
 def late_calls(bench):
