@@ -125,7 +125,8 @@ typedef struct McpHost
 	void	   *context;
 
 	/* a stream was opened; not on a worker, and the stream may end any time */
-	void		(*listening) (void *listener, const char *credential);
+	void		(*listening) (void *listener, const char *credential,
+							  const json_t *person);
 	void	   *listener;
 
 	/* a client answered what the host had asked it; NULL: it asks nothing */
@@ -342,13 +343,19 @@ extern bool mcp_state_open(McpCall *call, Buf *state, bool *present);
  * ------------------------------------------------------------------------
  */
 
+/* The member of _meta that names whom a call, or a stream, is for. */
+#define MCP_PERSON "warden/onBehalfOf"
+
+/* Whether the call names that one, or nobody if that is NULL. */
+extern bool mcp_names_person(const McpCall *call, const json_t *person);
+
 /*
- * Tells listeners that asked for it, those of one credential or, where that is
- * NULL, of all; task is the members of a DetailedTask.
+ * Tells listeners that asked for it, those of whom `as` is or, where that is
+ * NULL, all; task is the members of a DetailedTask.
  */
-extern void mcp_publish_resource(Mcp *mcp, const char *credential,
+extern void mcp_publish_resource(Mcp *mcp, const McpCall *as,
 								 const char *uri);
-extern void mcp_publish_task(Mcp *mcp, const char *credential,
+extern void mcp_publish_task(Mcp *mcp, const McpCall *as,
 							 const char *task_id, const char *task);
 
 /*
@@ -361,7 +368,7 @@ extern bool mcp_leave_stream(McpCall *call);
 extern void mcp_close_streams(Mcp *mcp);
 
 /* Ends the streams of a credential that is not accepted. */
-extern void mcp_refuse_streams(Mcp *mcp, const char *credential,
+extern void mcp_refuse_streams(Mcp *mcp, const McpCall *as,
 							   const char *message);
 
 /* Calls fn for every open stream, under the streams' lock. */

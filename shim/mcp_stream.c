@@ -80,6 +80,7 @@ static bool
 may_listen(McpCall *call)
 {
 	const json_t *filter = filter_of(call);
+	const json_t *person = json_object_get(call->meta, MCP_PERSON);
 
 	if (!json_is_object(filter) ||
 		!list_is_valid(json_object_get(filter, "resourceSubscriptions")) ||
@@ -87,10 +88,21 @@ may_listen(McpCall *call)
 		return mcp_invalid_params(call,
 								  "notifications must be a filter object, "
 								  "with at most 256 items in a list");
+	if (!json_is_null(person) && person != NULL &&
+		json_util_string(call->meta, MCP_PERSON) == NULL)
+		return mcp_invalid_params(call, "_meta " MCP_PERSON " must be a string");
 	if (json_object_get(filter, "taskIds") != NULL && !mcp_may_use_tasks(call))
 		return false;
 	return call->transport->may_stream == NULL ||
 		call->transport->may_stream(call);
+}
+
+bool
+mcp_names_person(const McpCall *call, const json_t *person)
+{
+	const json_t *own = json_object_get(call->meta, MCP_PERSON);
+
+	return own == person || json_equal(own, person);
 }
 
 /*
@@ -110,12 +122,14 @@ mcp_listen(McpCall *call)
 {
 	Mcp		   *mcp = call->mcp;
 	const char *credential = call->credential;
+	json_t	   *person;
 
 	if (!may_listen(call))
 		return false;
 	put_acknowledgement(call);
 	if (!buf_ok(&call->out))
 		return false;			/* mcp_accept says so */
+	person = json_deep_copy(json_object_get(call->meta, MCP_PERSON));
 	pthread_mutex_lock(&mcp->lock);
 	call->streaming = true;
 	LIST_INSERT_HEAD(&mcp->streams, call, link);
@@ -124,7 +138,8 @@ mcp_listen(McpCall *call)
 	buf_reset(&call->out);
 	pthread_mutex_unlock(&mcp->lock);
 	if (mcp->host->listening != NULL)
-		mcp->host->listening(mcp->host->listener, credential);
+		mcp->host->listening(mcp->host->listener, credential, person);
+	json_decref(person);
 	return true;
 }
 
@@ -157,46 +172,48 @@ watches(const McpCall *stream, const char *list, const char *item)
 	return false;
 }
 
+/* Whether both have the same credential and name the same person. */
 static bool
-is_of(const McpCall *stream, const char *credential)
+is_of(const McpCall *stream, const McpCall *as)
 {
-	return credential == NULL ||
+	return as == NULL ||
 		(stream->credential != NULL &&
-		 strcmp(stream->credential, credential) == 0);
+		 strcmp(stream->credential, as->credential) == 0 &&
+		 mcp_names_person(stream, json_object_get(as->meta, MCP_PERSON)));
 }
 
 /* To every stream whose filter names `item` in the list so called. */
 static void
-publish(Mcp *mcp, const char *credential, const char *list, const char *item,
+publish(Mcp *mcp, const McpCall *as, const char *list, const char *item,
 		const char *method, const char *members)
 {
 	McpCall    *call;
 
 	pthread_mutex_lock(&mcp->lock);
 	LIST_FOREACH(call, &mcp->streams, link)
-		if (is_of(call, credential) && watches(call, list, item))
+		if (is_of(call, as) && watches(call, list, item))
 			send_note(call, method, members);
 	pthread_mutex_unlock(&mcp->lock);
 }
 
 void
-mcp_publish_resource(Mcp *mcp, const char *credential, const char *uri)
+mcp_publish_resource(Mcp *mcp, const McpCall *as, const char *uri)
 {
 	Buf			members;
 
 	buf_init(&members);
 	json_util_put(&members, "'uri':'%s'", uri);
 	if (buf_ok(&members))
-		publish(mcp, credential, "resourceSubscriptions", uri,
+		publish(mcp, as, "resourceSubscriptions", uri,
 				"notifications/resources/updated", members.data);
 	buf_free(&members);
 }
 
 void
-mcp_publish_task(Mcp *mcp, const char *credential, const char *task_id,
+mcp_publish_task(Mcp *mcp, const McpCall *as, const char *task_id,
 				 const char *task)
 {
-	publish(mcp, credential, "taskIds", task_id, "notifications/tasks", task);
+	publish(mcp, as, "taskIds", task_id, "notifications/tasks", task);
 }
 
 void
@@ -238,17 +255,17 @@ end_stream(McpCall *call)
 }
 
 /*
- * Takes one stream out of the list, of one credential or, where that is NULL,
- * of any; it is the caller's then.
+ * Takes one stream out of the list, of those as `as` or, where that is NULL, of
+ * any; it is the caller's then.
  */
 static McpCall *
-take_stream(Mcp *mcp, const char *credential)
+take_stream(Mcp *mcp, const McpCall *as)
 {
 	McpCall    *call;
 
 	pthread_mutex_lock(&mcp->lock);
 	LIST_FOREACH(call, &mcp->streams, link)
-		if (is_of(call, credential))
+		if (is_of(call, as))
 			break;
 	if (call != NULL)
 		mcp_unlink_stream(call);
@@ -266,11 +283,11 @@ mcp_close_streams(Mcp *mcp)
 }
 
 void
-mcp_refuse_streams(Mcp *mcp, const char *credential, const char *message)
+mcp_refuse_streams(Mcp *mcp, const McpCall *as, const char *message)
 {
 	McpCall    *call;
 
-	while ((call = take_stream(mcp, credential)) != NULL)
+	while ((call = take_stream(mcp, as)) != NULL)
 	{
 		call->verdict = MCP_REFUSED;
 		mcp_error(call, MCP_UNAUTHORIZED, message);

@@ -10,9 +10,6 @@
 
 #include <string.h>
 
-/* the member of _meta that names whom a call is for */
-#define PERSON "warden/onBehalfOf"
-
 static void
 put_text_member(Buf *out, const char *name, const char *value)
 {
@@ -172,7 +169,7 @@ static void
 run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	const ToolsContext *context = tools_context(call);
-	const char *person = json_util_string(call->meta, PERSON);
+	const char *person = json_util_string(call->meta, MCP_PERSON);
 	Buf			request;
 	DbRequest	db = {
 		.database = run->database,.credential = call->credential,
@@ -203,15 +200,15 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 static bool
 names_person(const McpCall *call, DbOutcome *outcome)
 {
-	const json_t *person = json_object_get(call->meta, PERSON);
+	const json_t *person = json_object_get(call->meta, MCP_PERSON);
 
 	if (person == NULL || json_is_null(person) ||
-		json_util_string(call->meta, PERSON) != NULL)
+		json_util_string(call->meta, MCP_PERSON) != NULL)
 		return true;
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->status = DB_FAILED;
 	outcome->error = (DbError) {
-		SQLSTATE_INVALID_PARAMETER, "_meta \"" PERSON "\" must be a string",
+		SQLSTATE_INVALID_PARAMETER, "_meta \"" MCP_PERSON "\" must be a string",
 		NULL, "Name the person that the call is for, or leave it out.", 0, NULL
 	};
 	return false;

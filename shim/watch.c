@@ -3,13 +3,13 @@
  *		From NOTIFY warden_changes, or from polling, to subscriptions/listen.
  *
  * A notification is a hint that names a change and nothing else: what a
- * listener is told is read under its own credential, as a call on a worker,
- * so it learns of its own changes only.  Where nothing notifies, the changes
- * that are watched are looked at again and again, all of a credential's in
- * one call, and what stayed the same is not told.  That is how further
- * databases are looked at in any case, and changes of which a look failed.  The
- * first look comes when a stream is opened: it shows whether the credential is
- * any good, and if it is not, its streams end.
+ * listener is told is read under its own credential and for its own person, as
+ * a call on a worker, so it learns of its own changes only.  Where nothing
+ * notifies, the changes that are watched are looked at again and again, all of
+ * a credential's and person's in one call, and what stayed the same is not
+ * told.  That is how further databases are looked at in any case, and changes
+ * of which a look failed.  The first look comes when a stream is opened: it
+ * shows whether the credential is any good, and if it is not, its streams end.
  */
 #include "watch.h"
 
@@ -35,7 +35,7 @@
 
 typedef struct Seen
 {
-	AuthDigest	key;			/* of credential, database and change */
+	AuthDigest	key;			/* of credential, person, database and change */
 	char		status[16];
 } Seen;
 
@@ -51,13 +51,14 @@ struct Watch
 	Seen		seen[MAX_SEEN];
 };
 
-/* what one credential watches in one database, to be looked at */
+/* what one credential and person watch in one database, to be looked at */
 typedef struct Look
 {
 	McpCall		call;			/* first: a McpCall is its Look */
 	Watch	   *watch;
 	TaskName	name;			/* the database, as tasks have it */
 	Buf			ids;			/* an array of PostgreSQL's, yet open */
+	json_t	   *meta;			/* with the person, if streams name one */
 	char	   *credential;
 	struct Look *next;
 } Look;
@@ -74,6 +75,7 @@ finish_look(McpCall *call)
 
 	mcp_call_clear(call);
 	buf_free(&look->ids);
+	json_decref(look->meta);
 	explicit_bzero(look->credential, strlen(look->credential));
 	free(look->credential);
 	free(look);
@@ -95,7 +97,8 @@ is_news(const Look *look, const char *id, const char *status)
 	bool		news;
 
 	buf_init(&name);
-	buf_printf(&name, "%s:%s %s", look->name.text, id, look->credential);
+	buf_printf(&name, "%s:%s %s\n%s", look->name.text, id, look->credential,
+			   json_util_string_or(look->meta, MCP_PERSON, ""));
 	key = auth_digest(buf_cstr(&name), name.len);
 	buf_wipe(&name);
 	seen = &watch->seen[(key.bytes[0] | (size_t) key.bytes[1] << 8) % MAX_SEEN];
@@ -123,12 +126,12 @@ tell(Look *look, long long change_id)
 		return true;			/* it is gone meanwhile */
 	snprintf(name, sizeof(name), CHANGE_URI "%lld", change_id);
 	if (database == NULL)
-		mcp_publish_resource(look->watch->mcp, look->credential, name);
+		mcp_publish_resource(look->watch->mcp, &look->call, name);
 	buf_init(&task);
 	tools_put_task(&task, look->name.text, change, true);
 	snprintf(name, sizeof(name), "%s:%lld", look->name.text, change_id);
 	if (buf_ok(&task))
-		mcp_publish_task(look->watch->mcp, look->credential, name,
+		mcp_publish_task(look->watch->mcp, &look->call, name,
 						 buf_cstr(&task));
 	buf_free(&task);
 	json_decref(change);
@@ -179,8 +182,7 @@ look_at_changes(McpCall *call)
 	else if (call->verdict != MCP_REFUSED)
 		atomic_store(&look->watch->missed, true);
 	else if (look->name.database == NULL)
-		mcp_refuse_streams(look->watch->mcp, look->credential,
-						   outcome.error.message);
+		mcp_refuse_streams(look->watch->mcp, call, outcome.error.message);
 	db_outcome_free(&outcome);
 }
 
@@ -198,30 +200,58 @@ typedef struct Gathering
 	Watch	   *watch;
 	long long	change_id;		/* the one that was notified of, or 0 */
 	const char *credential;		/* the only one of interest, or NULL */
+	const json_t *person;		/* with it, NULL where nobody is named */
 	bool		others;			/* not the main database */
 	Look	   *looks;
 } Gathering;
 
-/* The look of a credential at a database, NULL for want of memory. */
+static bool
+is_for(const Look *look, const McpCall *stream, const TaskName *name)
+{
+	return strcmp(look->credential, stream->credential) == 0 &&
+		strcmp(look->name.text, name->text) == 0 &&
+		mcp_names_person(stream, json_object_get(look->meta, MCP_PERSON));
+}
+
+/* A copy of what the stream says of its person, NULL for want of memory. */
+static json_t *
+copy_person(const McpCall *stream)
+{
+	const json_t *person = json_object_get(stream->meta, MCP_PERSON);
+	json_t	   *meta = json_object();
+
+	if (meta != NULL && person != NULL &&
+		json_object_set_new(meta, MCP_PERSON, json_deep_copy(person)) != 0)
+	{
+		json_decref(meta);
+		return NULL;
+	}
+	return meta;
+}
+
+/* The look at a database for who has the stream, NULL for want of memory. */
 static Look *
-look_of(Gathering *all, const char *credential, const TaskName *name)
+look_of(Gathering *all, const McpCall *stream, const TaskName *name)
 {
 	Look	   *look = all->looks;
 
-	while (look != NULL && (strcmp(look->credential, credential) != 0 ||
-							strcmp(look->name.text, name->text) != 0))
+	while (look != NULL && !is_for(look, stream, name))
 		look = look->next;
 	if (look != NULL || (look = calloc(1, sizeof(*look))) == NULL)
 		return look;
-	look->credential = strdup(credential);
-	if (look->credential == NULL)
+	look->credential = strdup(stream->credential);
+	look->meta = copy_person(stream);
+	if (look->credential == NULL || look->meta == NULL)
 	{
+		free(look->credential);
+		json_decref(look->meta);
 		free(look);
 		return NULL;
 	}
 	mcp_call_init(&look->call, all->watch->mcp, &watch_transport);
 	buf_init(&look->ids);
 	look->call.credential = look->credential;
+	look->call.meta = look->meta;
 	look->watch = all->watch;
 	look->name = *name;
 	if (name->database != NULL)
@@ -243,7 +273,7 @@ gather_change(Gathering *all, const McpCall *stream, const TaskName *name)
 	if (name->change_id == 0 || (all->others && name->database == NULL) ||
 		(all->change_id != 0 && (name->database != NULL ||
 								 name->change_id != all->change_id)) ||
-		(look = look_of(all, stream->credential, name)) == NULL)
+		(look = look_of(all, stream, name)) == NULL)
 		return;
 	buf_putc(&look->ids, look->ids.len == 0 ? '{' : ',');
 	buf_int(&look->ids, name->change_id);
@@ -262,10 +292,11 @@ gather_stream(McpCall *stream, void *arg)
 
 	if (stream->credential == NULL ||
 		(all->credential != NULL &&
-		 strcmp(all->credential, stream->credential) != 0))
+		 (strcmp(all->credential, stream->credential) != 0 ||
+		  !mcp_names_person(stream, all->person))))
 		return;
 	if (all->credential != NULL)
-		(void) look_of(all, stream->credential, &name);
+		(void) look_of(all, stream, &name);
 	json_array_foreach(json_object_get(filter, "resourceSubscriptions"), i, item)
 	{
 		const char *uri = json_string_value(item);
@@ -283,9 +314,10 @@ gather_stream(McpCall *stream, void *arg)
 
 /* A look that watches nothing is of use for its credential only. */
 static void
-look_at(Watch *watch, long long change_id, const char *credential, bool others)
+look_at(Watch *watch, long long change_id, const char *credential,
+		const json_t *person, bool others)
 {
-	Gathering	all = {watch, change_id, credential, others, NULL};
+	Gathering	all = {watch, change_id, credential, person, others, NULL};
 	Look	   *look;
 
 	mcp_each_stream(watch->mcp, gather_stream, &all);
@@ -301,10 +333,10 @@ look_at(Watch *watch, long long change_id, const char *credential, bool others)
 }
 
 void
-watch_listening(void *watch, const char *credential)
+watch_listening(void *watch, const char *credential, const json_t *person)
 {
 	if (credential != NULL)
-		look_at(watch, 0, credential, false);
+		look_at(watch, 0, credential, person, false);
 }
 
 /* ------------------------------------------------------------------------
@@ -329,14 +361,14 @@ on_notification(const char *payload, void *arg)
 		Watch	   *watch = arg;
 		bool		missed = atomic_exchange(&watch->missed, false);
 
-		look_at(watch, 0, NULL, payload != NULL && !missed);
+		look_at(watch, 0, NULL, NULL, payload != NULL && !missed);
 		return;
 	}
 	note = json_util_load(payload, strlen(payload), &fault);
 	change_id = json_integer_value(json_object_get(note, "change"));
 	json_decref(note);
 	if (change_id > 0)
-		look_at(arg, change_id, NULL, false);
+		look_at(arg, change_id, NULL, NULL, false);
 }
 
 static bool
@@ -364,7 +396,7 @@ run_watch(void *arg)
 		return NULL;
 	}
 	while (!stopped(watch, interval))
-		look_at(watch, 0, NULL, false);
+		look_at(watch, 0, NULL, NULL, false);
 	return NULL;
 }
 

@@ -14,8 +14,9 @@ typedef struct Watch Watch;
 /* Starts the thread that learns of changes. */
 extern Watch *watch_start(const Config *cf, Mcp *mcp, WorkerPool *workers);
 
-/* For McpHost: a stream of this credential was opened. */
-extern void watch_listening(void *watch, const char *credential);
+/* For McpHost: a stream of this credential, for this person, was opened. */
+extern void watch_listening(void *watch, const char *credential,
+							const json_t *person);
 
 /* Ends the thread; to be freed when no worker runs any more. */
 extern void watch_stop(Watch *watch);

@@ -122,6 +122,39 @@ def small_limit(bench):
                    " WHERE agent = 'other'")
 
 
+def persons(bench):
+    """A stream is told of the changes of the person that it names."""
+    client = bench.stdio("--poll-interval", "1",
+                         WARDEN_TOKEN=bench.env["unbound_token"])
+
+    def about(person, params):
+        return {**params, "_meta": {"warden/onBehalfOf": person}}
+
+    def listen_for(person):
+        client.send(harness_modern({
+            "jsonrpc": "2.0", "id": person, "method": "subscriptions/listen",
+            "params": about(person, {"notifications": {
+                "resourceSubscriptions": [f"warden://change/{number}"]}})}))
+
+    number = client.request("tools/call", about("dave@example.com", {
+        "name": "query", "arguments": {
+            "sql": "UPDATE tickets SET body = 'dave' WHERE id = 1"}}))[
+                "result"]["structuredContent"]["change_id"]
+    for person in ("dave@example.com", "erin@example.com", "eve@evil.example"):
+        listen_for(person)
+    got = []
+    while (message := client.receive(3)) is not None:
+        got.append((message.get("method", message.get("id")),
+                    message.get("params", {}).get("_meta", {}).get(
+                        "io.modelcontextprotocol/subscriptionId")))
+    bench.equal(sorted(m for m in got if "acknowledged" not in m[0]),
+                [("eve@evil.example", None),
+                 ("notifications/resources/updated", "dave@example.com")],
+                "and not of another's; one that it may not name ends it")
+    listen_for(7)
+    bench.equal(code(client.receive()), -32602, "a number names nobody")
+
+
 def prompts(bench):
     client = bench.stdio()
     listed = client.request("prompts/list", {}, modern=True)["result"]
@@ -351,5 +384,5 @@ def other_database(bench):
     bench.equal(client.process.wait(10), 2, "no further one is called main")
 
 
-main(listen, review_links, resources, pages, small_limit, prompts, completion,
-     tasks, other_database)
+main(listen, review_links, resources, pages, small_limit, persons, prompts,
+     completion, tasks, other_database)
