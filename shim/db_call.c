@@ -343,10 +343,27 @@ is_about_scope(const Sent *sent, const DbError *error, const PGresult *res)
 		  strcmp(function, "warden_identity_require_propose") == 0));
 }
 
-static void
-take_failure(DbOutcome *outcome, const Sent *sent, PGresult *res)
+/*
+ * What was prepared a moment ago is not there: a pooler has given the statement
+ * another name, by which SQL can not ask for it.
+ */
+static bool
+was_renamed(const DbTicket *ticket, const Sent *sent, const char *sqlstate)
 {
+	return ticket->prepared && sent->command == COMMAND_LAST_STEP &&
+		strcmp(sqlstate, "26000") == 0;
+}
+
+static void
+take_failure(DbTicket *ticket, const Sent *sent, PGresult *res)
+{
+	DbOutcome  *outcome = &ticket->outcome;
+
 	fail_with_result(outcome, DB_FAILED, res);
+	if (was_renamed(ticket, sent, outcome->error.sqlstate))
+		fail(outcome, DB_FAILED, "0A000",
+			 "the pooler in front of PostgreSQL renames prepared statements, so that none can be explained",
+			 "The operator of this server can set max_prepared_statements = 0 in PgBouncer, or connect past it.");
 	if (sent->command == COMMAND_ENTER &&
 		strcmp(outcome->error.sqlstate, "WD001") == 0)
 		outcome->status = DB_REFUSED;
@@ -374,7 +391,7 @@ take_result(DbTicket *ticket, PGresult *res)
 
 	if (status == PGRES_FATAL_ERROR && outcome->status == DB_DONE)
 	{
-		take_failure(outcome, sent, res);
+		take_failure(ticket, sent, res);
 		return countable;
 	}
 	if (status == PGRES_EMPTY_QUERY && outcome->status == DB_DONE)

@@ -220,12 +220,8 @@ def attempts(bench):
     bench.equal(rows(server, "SELECT 'mine'"), [["mine"]], "calls go on")
 
 
-def pooler(bench):
-    """Behind PgBouncer nothing is prepared."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:" + os.environ["PATH"])
-    if program is None:
-        print("# SKIPPED: pgbouncer is not installed")
-        return
+def pgbouncer(bench, program, setting):
+    """Start one with one connection; return the process and its port."""
     folder = pathlib.Path(bench.dir) / "pooler"
     folder.mkdir(exist_ok=True)
     port = free_port()
@@ -236,20 +232,45 @@ def pooler(bench):
         "unix_socket_dir =\nauth_type = trust\n"
         f"auth_file = {folder}/users\npool_mode = transaction\n"
         f"default_pool_size = 1\nlogfile = {folder}/log\n"
-        f"pidfile = {folder}/pid\n")
-    process = subprocess.Popen(
+        f"pidfile = {folder}/pid\n{setting}")
+    return subprocess.Popen(
         [str(pathlib.Path(__file__).resolve().parents[2] / "tools" /
              "as-postgres"), program, "-q", str(folder / "ini")],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
+        stderr=subprocess.DEVNULL), port
+
+
+def behind(bench, port):
+    """Two servers on the one connection, once it is there."""
+    servers = [bench.http("--pool", "1", "--dsn",
+                          f"host=127.0.0.1 port={port} dbname=shop "
+                          "user=gateway") for _ in range(2)]
+    deadline = time.time() + 20
+    while rows(servers[0], "SELECT 1") != [[1]] and time.time() < deadline:
+        time.sleep(0.1)
+    return servers
+
+
+def explained(server):
+    """What there is of a plan, or why there is none."""
+    result = server.call("explain", {"sql": "SELECT 1"})["structuredContent"]
+    return "plan" in result or (result["sqlstate"],
+                                "max_prepared_statements" in result["hint"])
+
+
+def pooler(bench):
+    """Behind PgBouncer nothing is prepared."""
+    program = shutil.which("pgbouncer", path="/usr/sbin:" + os.environ["PATH"])
+    if program is None:
+        print("# SKIPPED: pgbouncer is not installed")
+        return
+    version = subprocess.run([program, "--version"], capture_output=True,
+                             text=True, check=True).stdout.split()[1]
+    renames = tuple(map(int, version.split(".")[:2])) >= (1, 21)
+    process, port = pgbouncer(bench, program, "max_prepared_statements = 0\n"
+                              if renames else "")
     try:
-        servers = [bench.http("--pool", "1", "--dsn",
-                              f"host=127.0.0.1 port={port} dbname=shop "
-                              "user=gateway") for _ in range(2)]
-        deadline = time.time() + 20
-        while rows(servers[0], "SELECT 1") != [[1]] and \
-                time.time() < deadline:
-            time.sleep(0.1)
+        servers = behind(bench, port)
         servers[1].token = bench.env["other_token"]
         got = []
         sent = executed(bench, lambda: [
@@ -260,9 +281,20 @@ def pooler(bench):
                     "behind a pooler there are no names")
         servers[1].token = servers[0].token
         rows(servers[0], "SELECT 1")
-        bench.equal(["plan" in server.call("explain", {"sql": "SELECT 1"})[
-            "structuredContent"] for server in reversed(servers)],
-            [True, True], "and that of explain is in nobody's way")
+        bench.equal([explained(server) for server in reversed(servers)],
+                    [True, True], "and that of explain is in nobody's way")
+    finally:
+        process.terminate()
+        process.wait()
+    if not renames:
+        return
+    process, port = pgbouncer(bench, program, "max_prepared_statements = 9\n")
+    try:
+        servers = behind(bench, port)
+        bench.equal(explained(servers[0]), ("0A000", True),
+                    "where names are the pooler's, explain says so")
+        bench.equal([rows(server, "SELECT 2") for server in servers],
+                    [[[2]]] * 2, "and the rest goes on")
     finally:
         process.terminate()
         process.wait()
