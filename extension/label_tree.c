@@ -190,6 +190,7 @@ warden_label_tree_drop(Oid relid, AttrNumber attnum)
 {
 	const WardenColumn *column;
 	List	   *others;
+	List	   *done = NIL;
 	ListCell   *lc;
 
 	if (IsBinaryUpgrade || relid < FirstNormalObjectId ||
@@ -208,11 +209,17 @@ warden_label_tree_drop(Oid relid, AttrNumber attnum)
 	column = attnum != 0 ? warden_policy_column(relid, attnum) : NULL;
 	foreach(lc, others)
 	{
+		/* in one part with another of them, and what is given is not seen yet */
+		if (list_member_oid(done, lfirst_oid(lc)))
+			continue;
 		if (attnum == 0)
 			keep_columns(lfirst_oid(lc), relid, relid);
 		else if (column != NULL)
 			keep_column(lfirst_oid(lc), relid,
 						get_attname(relid, attnum, false), column);
+		if (lnext(others, lc) != NULL)
+			done = list_concat(done, warden_policy_tree_without(lfirst_oid(lc),
+																relid));
 	}
 }
 

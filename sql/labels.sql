@@ -358,6 +358,15 @@ SET ROLE regress_plain;
 SELECT * FROM inherits;
 SELECT * FROM repeats;
 RESET ROLE;
+-- by two ways to the same one
+CREATE TABLE first (id int);
+CREATE TABLE second (no int);
+CREATE TABLE both_1 (ssn text) INHERITS (first, second);
+CREATE TABLE both_2 (ssn text) INHERITS (first, second);
+SECURITY LABEL FOR warden ON COLUMN both_1.ssn IS 'ssn';
+ALTER TABLE both_1 DROP COLUMN ssn;
+SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%both%' ORDER BY 1;
+DROP TABLE first, second CASCADE;
 CREATE TABLE computed (ssn text, area text GENERATED ALWAYS AS (left(ssn, 3)) STORED,
     size int GENERATED ALWAYS AS (1) STORED);
 INSERT INTO computed VALUES ('078-05-4801');
