@@ -30,9 +30,9 @@
 #include "label_tree.h"
 #include "policy.h"
 
-/* Is the column's own label enough for one that is to hide it, or is not? */
+/* Is the column's own label enough for what the tree says of it? */
 static bool
-label_suffices(Oid relid, AttrNumber attnum, bool hides)
+label_suffices(Oid relid, AttrNumber attnum, const WardenColumn *column)
 {
 	char	   *label = warden_label_of_column(relid, attnum);
 	char	   *type;
@@ -41,7 +41,26 @@ label_suffices(Oid relid, AttrNumber attnum, bool hides)
 	if (label == NULL)
 		return false;
 	warden_label_parse_column(label, &type, &untrusted);
-	return !hides || strcmp(type, "none") != 0;
+	return (untrusted || !column->untrusted) &&
+		warden_policy_type_suffices(type, column);
+}
+
+/* One label in place of all that the tree has for a column. */
+static const char *
+one_label(const WardenColumn *column)
+{
+	const char *type = column->type;
+	ListCell   *lc;
+
+	foreach(lc, column->others)
+	{
+		if (warden_policy_type_suffices(type, column))
+			break;
+		type = lfirst(lc);
+	}
+	if (!warden_policy_type_suffices(type, column))
+		type = "full";
+	return column->untrusted ? psprintf("%s, untrusted", type) : type;
 }
 
 /*
@@ -53,28 +72,25 @@ static void
 keep_column(Oid start, Oid left_out, const char *name,
 			const WardenColumn *column)
 {
-	bool		hides = strcmp(column->type, "none") != 0;
 	AttrNumber	attnum = get_attnum(start, name);
 	Oid			carrier = attnum > 0 ? start : InvalidOid;
 	ListCell   *lc;
 
-	if (attnum > 0 && label_suffices(start, attnum, hides))
+	if (attnum > 0 && label_suffices(start, attnum, column))
 		return;
 	foreach(lc, warden_policy_tree_without(start, left_out))
 	{
 		attnum = get_attnum(lfirst_oid(lc), name);
 		if (attnum <= 0)
 			continue;
-		if (label_suffices(lfirst_oid(lc), attnum, hides))
+		if (label_suffices(lfirst_oid(lc), attnum, column))
 			return;
 		if (!OidIsValid(carrier))
 			carrier = lfirst_oid(lc);
 	}
 	if (OidIsValid(carrier))
 		warden_label_keep(carrier, get_attnum(carrier, name),
-						  column->untrusted ?
-						  psprintf("%s, untrusted", column->type) :
-						  column->type);
+						  one_label(column));
 }
 
 /* The same for every column that "source" has a label of, its own or not. */
@@ -269,5 +285,5 @@ warden_label_tree_altered(Oid relid, AttrNumber attnum)
 		return;
 	column = warden_policy_column(relid, attnum);
 	if (column != NULL && warden_label_of_column(relid, attnum) == NULL)
-		warden_label_keep(relid, attnum, column->type);
+		warden_label_keep(relid, attnum, one_label(column));
 }

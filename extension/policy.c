@@ -591,6 +591,37 @@ warden_policy_type_loosens(const char *old, const char *new)
 	return false;
 }
 
+/* Does the type show more than the other, by default or to a role? */
+static bool
+shows_more(const char *type, const char *other)
+{
+	const char *mask;
+	const char *other_mask;
+
+	if (strcmp(type, other) == 0)
+		return false;
+	mask = warden_policy_type_mask(type);
+	other_mask = warden_policy_type_mask(other);
+	return warden_mask_strictness(mask != NULL ? mask : "full") <
+		warden_mask_strictness(other_mask != NULL ? other_mask : "full") ||
+		warden_policy_type_loosens(other, type);
+}
+
+bool
+warden_policy_type_suffices(const char *type, const WardenColumn *column)
+{
+	ListCell   *lc;
+
+	if (shows_more(type, column->type))
+		return false;
+	foreach(lc, column->others)
+	{
+		if (shows_more(type, lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Is the exemption for this column?  Number and name must agree: a restore
  * renumbers columns, and an exemption must not move to another one.

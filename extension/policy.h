@@ -77,6 +77,10 @@ extern bool warden_policy_column_hides(const WardenColumn *column);
  * the rules and exemptions that there are? */
 extern bool warden_policy_type_loosens(const char *old, const char *new);
 
+/* Would the label hide, alone, what all of the column's labels do? */
+extern bool warden_policy_type_suffices(const char *type,
+										const WardenColumn *column);
+
 /*
  * Counters that change whenever rules, or labels that this backend looked at,
  * do, and a fingerprint of which rules and exemptions reach the principal

@@ -367,6 +367,26 @@ SECURITY LABEL FOR warden ON COLUMN both_1.ssn IS 'ssn';
 ALTER TABLE both_1 DROP COLUMN ssn;
 SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%both%' ORDER BY 1;
 DROP TABLE first, second CASCADE;
+-- nor is it replaced by one that shows more, by default or to a role
+SELECT warden.define_type('shown', 'clear');
+SELECT warden.define_type('shown_but', 'clear');
+SELECT warden.set_mask('shown_but', 'full', 'regress_plain');
+CREATE TABLE mixed (id int, ssn text, code text) PARTITION BY LIST (id);
+CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES IN (1);
+INSERT INTO mixed VALUES (1, '078-05-4801', 'a');
+GRANT SELECT ON mixed_1 TO regress_plain;
+SECURITY LABEL FOR warden ON COLUMN mixed.ssn IS 'ssn, untrusted';
+SECURITY LABEL FOR warden ON COLUMN mixed_1.ssn IS 'shown';
+SECURITY LABEL FOR warden ON COLUMN mixed.code IS 'shown_but';
+SECURITY LABEL FOR warden ON COLUMN mixed_1.code IS 'none';
+ALTER TABLE mixed DETACH PARTITION mixed_1;
+SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%mixed%' ORDER BY 1, 2;
+SET ROLE regress_plain;
+SELECT * FROM mixed_1;
+RESET ROLE;
+DROP TABLE mixed, mixed_1;
+DELETE FROM warden.mask_rules WHERE semantic_type = 'shown_but';
+DELETE FROM warden.semantic_types WHERE name LIKE 'shown%';
 CREATE TABLE computed (ssn text, area text GENERATED ALWAYS AS (left(ssn, 3)) STORED,
     size int GENERATED ALWAYS AS (1) STORED);
 INSERT INTO computed VALUES ('078-05-4801');
