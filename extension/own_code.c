@@ -120,16 +120,27 @@ indexes_own(Relation rel, Search *search)
 
 	foreach(lc, RelationGetIndexList(rel))
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Relation	index = RelationIdGetRelation(lfirst_oid(lc));
 		bool		own;
 
+		if (!RelationIsValid(index))
+			continue;
 		own = own_walker((Node *) RelationGetIndexExpressions(index), search) ||
 			own_walker((Node *) RelationGetIndexPredicate(index), search);
-		index_close(index, AccessShareLock);
+		RelationClose(index);
 		if (own)
 			return true;
 	}
 	return false;
+}
+
+/* By what a partitioned table computes which partition a row belongs to. */
+static bool
+partition_key_own(Relation rel, Search *search)
+{
+	PartitionKey key = RelationGetPartitionKey(rel);
+
+	return key != NULL && own_walker((Node *) key->partexprs, search);
 }
 
 Oid
@@ -139,7 +150,7 @@ warden_own_code_attached(Relation rel, const WardenPrincipal *principal)
 
 	if (!triggers_own(rel->trigdesc, &search) &&
 		!constraints_own(RelationGetDescr(rel), &search) &&
-		!own_walker((Node *) RelationGetPartitionQual(rel), &search))
+		!partition_key_own(rel, &search))
 		(void) indexes_own(rel, &search);
 	return search.found;
 }

@@ -17,9 +17,10 @@
 extern bool warden_own_code_reaches(const WardenPrincipal *principal,
 									Oid owner);
 
-/* A function of the principal's own that runs on rows of the relation when
- * these are written, from a trigger, a constraint, an index, a partition's
- * bounds or a generated column, or InvalidOid. */
+/* A function of the principal's own that runs on rows of the relation, or of
+ * its partitions, when these are written, from a trigger, a constraint, an
+ * index, a partition key or a generated column, or InvalidOid.  The relation
+ * need not be locked. */
 extern Oid	warden_own_code_attached(Relation rel,
 									 const WardenPrincipal *principal);
 

@@ -186,17 +186,20 @@ check_rights(Oid relid, const WardenPrincipal *principal)
 			 errhint("Give the table to another owner, and REVOKE TRIGGER from the role.")));
 }
 
-/* And code of its own that is attached already. */
+/*
+ * And code of its own that is attached already.  Without a lock: who writes to
+ * one partition need not wait for those who work on another.
+ */
 static void
 check_attached(Oid relid, const WardenPrincipal *principal)
 {
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel = RelationIdGetRelation(relid);
 	Oid			funcid;
 
-	if (rel == NULL)
+	if (!RelationIsValid(rel))
 		return;
 	funcid = warden_own_code_attached(rel, principal);
-	relation_close(rel, AccessShareLock);
+	RelationClose(rel);
 	if (!OidIsValid(funcid))
 		return;
 	ereport(ERROR,
