@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_proc.h"
+#include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
@@ -74,9 +75,11 @@ stored_is_own(const char *expression, Search *search)
 	return expression != NULL && own_walker(stringToNode(expression), search);
 }
 
+/* Copied: it does not outlive a message that the relation has changed. */
 static bool
-triggers_own(const TriggerDesc *triggers, Search *search)
+triggers_own(TriggerDesc *trigdesc, Search *search)
 {
+	TriggerDesc *triggers = CopyTriggerDesc(trigdesc);
 	int			i;
 
 	for (i = 0; triggers != NULL && i < triggers->numtriggers; i++)
