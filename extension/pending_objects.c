@@ -475,8 +475,15 @@ relation_scopes(Oid relid, List *scopes)
 	if (schema != NULL)
 		scopes = lappend(scopes, psprintf("schema:%s", schema));
 	for (i = 0; labels != NULL && i < labels->ncolumns; i++)
-		scopes = lappend(scopes,
-						 psprintf("label:%s", labels->columns[i].type));
+	{
+		const WardenColumn *column = &labels->columns[i];
+		ListCell   *lc;
+
+		scopes = lappend(scopes, psprintf("label:%s", column->type));
+		foreach(lc, column->others)
+			scopes = lappend(scopes,
+							 psprintf("label:%s", (char *) lfirst(lc)));
+	}
 	return scopes;
 }
 

@@ -13,10 +13,13 @@ GRANT USAGE ON SCHEMA regress_r, regress_r_money TO regress_r_bot;
 SET ROLE regress_r_writer;
 CREATE TABLE regress_r.plain (id int PRIMARY KEY, n int);
 CREATE TABLE regress_r.people (id int PRIMARY KEY, ssn text, n int);
+CREATE TABLE regress_r.more () INHERITS (regress_r.people);
 CREATE TABLE regress_r_money.account (id int PRIMARY KEY, n int);
 GRANT SELECT ON ALL TABLES IN SCHEMA regress_r, regress_r_money TO regress_r_bot;
 RESET ROLE;
 SECURITY LABEL FOR warden ON COLUMN regress_r.people.ssn IS 'ssn';
+-- both hold; which of them is the stricter one does not matter here
+SECURITY LABEL FOR warden ON COLUMN regress_r.more.ssn IS 'secret';
 SECURITY LABEL FOR warden ON ROLE regress_r_bot IS 'agent';
 SELECT FROM warden.create_agent('rules bot', 'regress_r_bot', 'regress_r_writer');
 SELECT FROM warden.add_person('r ann', 'regress_r_ann');
