@@ -456,18 +456,27 @@ start(QueryDesc *queryDesc, int eflags, ExecutorStart_hook_type next)
 		standard_ExecutorStart(queryDesc, eflags);
 }
 
-/* What a cascade writes can have triggers of a masked role's own. */
+/*
+ * What a cascade writes can have triggers of a masked role's own.  It comes
+ * here with every row, and its plan has every partition.
+ */
 static void
 check_cascade(const PlannedStmt *pstmt, const WardenPrincipal *principal)
 {
 	WardenPrincipal self = *principal;
+	List	   *checked = NIL;
 	ListCell   *lc;
 
 	if (self.class != WARDEN_CLASS_MASKED)
 		return;
 	foreach(lc, pstmt->resultRelations)
-		warden_write_gate_check_code(rt_fetch(lfirst_int(lc),
-											  pstmt->rtable)->relid, &self);
+	{
+		Oid			relid = rt_fetch(lfirst_int(lc), pstmt->rtable)->relid;
+
+		if (!list_member_oid(checked, relid))
+			checked = list_concat(checked,
+								  warden_write_gate_check_code(relid, &self));
+	}
 }
 
 /* A foreign key's own query is exempt; what it runs is not. */

@@ -285,7 +285,7 @@ check_write(Query *query, const WardenPrincipal *principal)
 	WardenPerms *perms = warden_rte_perms(WARDEN_QUERY_PERMS(query), target);
 	TargetReads reads = {principal, target->relid, query->resultRelation, 0};
 
-	warden_write_gate_check_code(target->relid, principal);
+	(void) warden_write_gate_check_code(target->relid, principal);
 	(void) target_walker((Node *) query->targetList, &reads);
 	(void) target_walker((Node *) query->jointree, &reads);
 	(void) target_walker((Node *) query->returningList, &reads);
@@ -334,18 +334,21 @@ warden_write_gate_check_rights(Oid relid, const WardenPrincipal *principal)
 }
 
 /* A row of a tree can be in any relation of it. */
-void
+List *
 warden_write_gate_check_code(Oid relid, const WardenPrincipal *principal)
 {
+	List	   *tree;
 	ListCell   *lc;
 
 	if (!holds_masked(relid, principal))
-		return;
-	foreach(lc, warden_policy_tree(relid))
+		return NIL;
+	tree = warden_policy_tree(relid);
+	foreach(lc, tree)
 	{
 		check_rights(lfirst_oid(lc), principal);
 		check_attached(lfirst_oid(lc), principal);
 	}
+	return tree;
 }
 
 /* The columns that a foreign key refers to, as pull_varattnos counts them. */
@@ -441,8 +444,8 @@ check_typed_tables(AlterTableStmt *stmt, const WardenPrincipal *principal)
 				ObjectIdGetDatum(get_rel_type_id(relid)));
 	scan = table_beginscan_catalog(rel, 1, &key);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-		warden_write_gate_check_code(((Form_pg_class) GETSTRUCT(tuple))->oid,
-									 principal);
+		(void) warden_write_gate_check_code(((Form_pg_class) GETSTRUCT(tuple))->oid,
+											principal);
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 }

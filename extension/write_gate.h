@@ -29,9 +29,11 @@ extern void warden_write_gate_check_rights(Oid relid,
 /*
  * The same for a write of the relation, whose rows can be in any relation of
  * its tree, and for functions of the role's own that would run on them.
+ * Returns the OIDs of the tree, for all of which that is true then, or NIL
+ * where nothing is masked.
  */
-extern void warden_write_gate_check_code(Oid relid,
-										 const WardenPrincipal *principal);
+extern List *warden_write_gate_check_code(Oid relid,
+										  const WardenPrincipal *principal);
 
 /*
  * Raises WD002 when one of the columns (as pull_varattnos counts them) of the
