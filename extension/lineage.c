@@ -36,6 +36,8 @@ typedef struct Known
 {
 	Query	   *query;
 	Bitmapset  *tainted;
+	int			pass;			/* in which it was looked at last */
+	bool		looking;		/* is looked at now */
 	bool		met;			/* by itself: a recursive CTE */
 } Known;
 
@@ -56,6 +58,9 @@ typedef struct Lineage
 								 * a labelled column */
 	List	   *known;			/* of Known * */
 	List	   *views;			/* of View * */
+	int			pass;
+	bool		again;			/* out: a recursive CTE met itself untainted,
+								 * and is not */
 } Lineage;
 
 /* A query and the ones around it, for Vars of outer levels. */
@@ -470,42 +475,48 @@ look_at_query(Lineage *lineage, Query *query, Scope *outer)
 	return tainted;
 }
 
-/*
- * Resnos of tainted outputs; each query of the tree is looked at once.  But a
- * recursive CTE, which meets itself untainted, again if it turns out not to
- * be, with all that is inside it: what its recursive term is chosen by matters
- * for a copy.  Which of its columns are tainted is not asked, so twice is
- * enough.
- */
-static Bitmapset *
-taint_query(Lineage *lineage, Query *query, Scope *outer)
+static Known *
+find_known(Lineage *lineage, Query *query)
 {
 	Known	   *known;
 	ListCell   *lc;
-	int			before;
 
-	check_stack_depth();
 	foreach(lc, lineage->known)
 	{
 		known = lfirst(lc);
 		if (known->query == query)
-		{
-			known->met = true;
-			return known->tainted;
-		}
+			return known;
 	}
-
 	known = palloc0(sizeof(Known));
 	known->query = query;
 	lineage->known = lappend(lineage->known, known);
-	before = list_length(lineage->known);
-	known->tainted = look_at_query(lineage, query, outer);
-	if (lineage->opaque && known->met && !bms_is_empty(known->tainted))
+	return known;
+}
+
+/*
+ * Resnos of tainted outputs; each query of the tree is looked at once in a
+ * pass.  A recursive CTE meets itself as it was found in the pass before.
+ */
+static Bitmapset *
+taint_query(Lineage *lineage, Query *query, Scope *outer)
+{
+	Known	   *known = find_known(lineage, query);
+	Bitmapset  *tainted;
+
+	check_stack_depth();
+	if (known->pass == lineage->pass)
 	{
-		lineage->known = list_truncate(lineage->known, before);
-		known->tainted = look_at_query(lineage, query, outer);
+		known->met |= known->looking;
+		return known->tainted;
 	}
-	return known->tainted;
+	known->pass = lineage->pass;
+	known->looking = true;
+	tainted = look_at_query(lineage, query, outer);
+	known->looking = false;
+	if (known->met && bms_is_empty(known->tainted) && !bms_is_empty(tainted))
+		lineage->again = true;
+	known->tainted = tainted;
+	return tainted;
 }
 
 static List *
@@ -523,7 +534,7 @@ List *
 warden_lineage_query(Query *query, WardenLabelledColumn labelled, void *arg,
 					 List **sources)
 {
-	Lineage		lineage = {.labelled = labelled, .arg = arg};
+	Lineage		lineage = {.labelled = labelled, .arg = arg, .pass = 1};
 	Bitmapset  *tainted = taint_query(&lineage, query, NULL);
 
 	if (sources != NULL)
@@ -561,7 +572,12 @@ labelled_column(RangeTblEntry *rte, AttrNumber attnum,
 	return warden_policy_column_hides(column);
 }
 
-/* The attribute numbers of a materialized view's tainted columns. */
+/*
+ * The attribute numbers of a materialized view's tainted columns.  What the
+ * recursive term of a CTE is chosen by matters for a copy, so where one turns
+ * out to be tainted all is looked at again.  Which of its columns are is not
+ * asked, so each CTE lets that happen once at most.
+ */
 static List *
 taint_matview(Lineage *lineage, Relation rel)
 {
@@ -570,7 +586,12 @@ taint_matview(Lineage *lineage, Relation rel)
 
 	if (query == NULL)
 		return NIL;
-	tainted = taint_query(lineage, query, NULL);
+	do
+	{
+		lineage->pass++;
+		lineage->again = false;
+		tainted = taint_query(lineage, query, NULL);
+	} while (lineage->again);
 
 	/* Rows that labelled values chose tell about them in every column. */
 	if (lineage->conditions)

@@ -47,6 +47,21 @@ CREATE MATERIALIZED VIEW of_steps AS
     WITH RECURSIVE t (n) AS (SELECT min(id) FROM people
         UNION ALL SELECT q.n + 1 FROM (SELECT n FROM t WHERE n < 3) q)
     SELECT n FROM t;
+-- in each of many views, and no slower for that
+CREATE VIEW walk_0 AS SELECT id, ssn, id - 1 AS up FROM people;
+DO $$ BEGIN
+    FOR i IN 1..24 LOOP
+        EXECUTE format('CREATE VIEW walk_%1$s AS WITH RECURSIVE t AS (
+            SELECT * FROM walk_%2$s
+            UNION ALL SELECT w.id, t.ssn, w.up FROM walk_%2$s w JOIN t ON w.up = t.id)
+            SELECT * FROM t', i, i - 1);
+    END LOOP;
+END $$;
+CREATE MATERIALIZED VIEW of_walks AS SELECT id FROM walk_24 WITH NO DATA;
+SELECT clock_timestamp() AS start \gset
+SELECT warden.column_label('of_walks'::regclass, 1::int2);
+SELECT clock_timestamp() < :'start'::timestamptz + interval '9 s' AS soon;
+DROP MATERIALIZED VIEW of_walks;
 CREATE MATERIALIZED VIEW of_copy AS SELECT id FROM derived;
 CREATE MATERIALIZED VIEW of_sums AS SELECT count(*) FROM shown;
 -- filled through a view that meanwhile shows something else
