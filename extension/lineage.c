@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -25,6 +24,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 
 #include "compat.h"
 #include "lineage.h"
@@ -111,6 +111,10 @@ in_set(Bitmapset *set, AttrNumber attnum)
 	return attnum == 0 ? !bms_is_empty(set) : bms_is_member(attnum, set);
 }
 
+/*
+ * Without a lock, for which whoever replaces a view would wait, having it, for
+ * who replaces another.
+ */
 static Query *
 known_view_query(Lineage *lineage, Oid relid)
 {
@@ -124,11 +128,14 @@ known_view_query(Lineage *lineage, Oid relid)
 		if (view->relid == relid)
 			return view->query;
 	}
-	rel = relation_open(relid, AccessShareLock);
-	view = palloc(sizeof(View));
+	view = palloc0(sizeof(View));
 	view->relid = relid;
-	view->query = view_query(rel);
-	relation_close(rel, AccessShareLock);
+	rel = RelationIdGetRelation(relid);
+	if (RelationIsValid(rel))
+	{
+		view->query = view_query(rel);
+		RelationClose(rel);
+	}
 	lineage->views = lappend(lineage->views, view);
 	return view->query;
 }
