@@ -225,7 +225,7 @@ warden_label_tree_drop(Oid relid, AttrNumber attnum)
 	column = attnum != 0 ? warden_policy_column(relid, attnum) : NULL;
 	foreach(lc, others)
 	{
-		/* in one part with another of them, and what is given is not seen yet */
+		/* in one part with another, which has what is not seen yet */
 		if (list_member_oid(done, lfirst_oid(lc)))
 			continue;
 		if (attnum == 0)

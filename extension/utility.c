@@ -291,8 +291,9 @@ check_named_relations(Node *stmt, const WardenPrincipal *principal)
 			name->address.classId == RelationRelationId &&
 			OidIsValid(name->address.objectId) &&
 			!harmless_to_copies(stmt, name))
-			(void) warden_write_gate_check_code(table_of(name->address.objectId),
-												principal);
+			(void)
+				warden_write_gate_check_code(table_of(name->address.objectId),
+											 principal);
 	}
 }
 

@@ -444,8 +444,11 @@ check_typed_tables(AlterTableStmt *stmt, const WardenPrincipal *principal)
 				ObjectIdGetDatum(get_rel_type_id(relid)));
 	scan = table_beginscan_catalog(rel, 1, &key);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-		(void) warden_write_gate_check_code(((Form_pg_class) GETSTRUCT(tuple))->oid,
-											principal);
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		(void) warden_write_gate_check_code(form->oid, principal);
+	}
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 }
