@@ -93,8 +93,30 @@ typedef struct Exemption
 	TimestampTz until;
 } Exemption;
 
+/* A label of a tree, by the name of the column, which inheritance keeps. */
+typedef struct TreeLabel
+{
+	const char *name;
+	const char *type;
+	bool		untrusted;
+} TreeLabel;
+
+/* What holds for every relation of a tree. */
+typedef struct Tree
+{
+	List	   *labels;			/* of TreeLabel *, each once */
+	List	   *generated;		/* names of columns that show labelled ones */
+} Tree;
+
+typedef struct TreeEntry
+{
+	Oid			relid;
+	const Tree *tree;
+} TreeEntry;
+
 static MemoryContext relation_context = NULL;
 static HTAB *relations = NULL;	/* WardenRelation by relid */
+static HTAB *trees = NULL;		/* TreeEntry by relid */
 static HTAB *watched = NULL;	/* OIDs whose relcache messages matter */
 static bool relations_stale = true;
 static uint64 relation_resets = 0;
@@ -823,13 +845,29 @@ add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
 	column->untrusted = untrusted;
 }
 
-/*
- * Adds the labels that "source" carries to "relation", matching columns by
- * name, which inheritance keeps equal, unless they are the same relation.
- * *labelled collects the names of labelled columns, of the relation or not.
- */
 static void
-add_labels_of(WardenRelation *relation, Oid source, List **labelled)
+add_tree_label(Tree *tree, const char *name, const char *type, bool untrusted)
+{
+	TreeLabel  *label;
+	ListCell   *lc;
+
+	foreach(lc, tree->labels)
+	{
+		label = lfirst(lc);
+		if (strcmp(label->name, name) == 0 && strcmp(label->type, type) == 0 &&
+			label->untrusted == untrusted)
+			return;
+	}
+	label = palloc(sizeof(TreeLabel));
+	label->name = name;
+	label->type = type;
+	label->untrusted = untrusted;
+	tree->labels = lappend(tree->labels, label);
+}
+
+/* Adds the labels that "source" carries itself. */
+static void
+add_labels_of(Tree *tree, Oid source)
 {
 	Relation	rel = table_open(SecLabelRelationId, AccessShareLock);
 	SysScanDesc scan;
@@ -844,32 +882,40 @@ add_labels_of(WardenRelation *relation, Oid source, List **labelled)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
-		AttrNumber	attnum = form->objsubid;
 		char	   *provider = text_column(tuple, RelationGetDescr(rel),
 										   Anum_pg_seclabel_provider);
 		char	   *name;
 		char	   *type;
 		bool		untrusted;
 
-		if (attnum <= 0 || strcmp(provider, WARDEN_PROVIDER) != 0)
+		if (form->objsubid <= 0 || strcmp(provider, WARDEN_PROVIDER) != 0)
 			continue;
 		warden_label_parse_column(text_column(tuple, RelationGetDescr(rel),
 											  Anum_pg_seclabel_label),
 								  &type, &untrusted);
 		/* Nothing keeps a relation of the tree from being dropped meanwhile. */
-		name = get_attname(source, attnum, true);
-		if (name == NULL)
-			continue;
-		if (strcmp(type, "none") != 0)
-			*labelled = lappend(*labelled, name);
-		if (source != relation->relid)
-			attnum = get_attnum(relation->relid, name);
-		if (attnum == InvalidAttrNumber)
-			continue;
-		add_column(relation, attnum, type, untrusted);
+		name = get_attname(source, form->objsubid, true);
+		if (name != NULL)
+			add_tree_label(tree, name, type, untrusted);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+}
+
+/* Gives the relation's own columns the labels that there are for them. */
+static void
+add_labels(WardenRelation *relation, const Tree *tree)
+{
+	ListCell   *lc;
+
+	foreach(lc, tree->labels)
+	{
+		const TreeLabel *label = lfirst(lc);
+		AttrNumber	attnum = get_attnum(relation->relid, label->name);
+
+		if (attnum != InvalidAttrNumber)
+			add_column(relation, attnum, label->type, label->untrusted);
+	}
 }
 
 /* OIDs of the direct parents of a relation. */
@@ -949,7 +995,7 @@ warden_policy_tree(Oid relid)
 
 /* Does the expression use a column of relid that is labelled, by its name? */
 static bool
-uses_labelled(const char *adbin, Oid relid, List *labelled)
+uses_labelled(const char *adbin, Oid relid, const Tree *tree)
 {
 	Bitmapset  *used = NULL;
 	int			member = -1;
@@ -965,9 +1011,12 @@ uses_labelled(const char *adbin, Oid relid, List *labelled)
 			return true;
 		if (attnum > 0)
 			name = get_attname(relid, attnum, true);
-		foreach(lc, labelled)
+		foreach(lc, tree->labels)
 		{
-			if (name != NULL && strcmp(name, lfirst(lc)) == 0)
+			const TreeLabel *label = lfirst(lc);
+
+			if (name != NULL && strcmp(name, label->name) == 0 &&
+				strcmp(label->type, "none") != 0)
 				return true;
 		}
 	}
@@ -999,12 +1048,13 @@ generated_name(Oid relid, AttrNumber attnum)
  * need not wait for those who work on another.
  */
 static void
-add_generated_columns(WardenRelation *relation, Oid member, List *labelled)
+add_generated_columns(Tree *tree, Oid member)
 {
 	Relation	rel = table_open(AttrDefaultRelationId, AccessShareLock);
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
+	ListCell   *lc;
 
 	ScanKeyInit(&key, Anum_pg_attrdef_adrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(member));
@@ -1017,14 +1067,90 @@ add_generated_columns(WardenRelation *relation, Oid member, List *labelled)
 		if (name == NULL ||
 			!uses_labelled(text_column(tuple, RelationGetDescr(rel),
 									   Anum_pg_attrdef_adbin),
-						   member, labelled))
+						   member, tree))
 			continue;
-		attnum = get_attnum(relation->relid, name);
-		if (attnum > 0 && find_column(relation, attnum) == NULL)
-			add_column(relation, attnum, "full", false);
+		foreach(lc, tree->generated)
+		{
+			if (strcmp(lfirst(lc), name) == 0)
+				break;
+		}
+		if (lc == NULL)
+			tree->generated = lappend(tree->generated, name);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+}
+
+static bool
+hides_anything(const Tree *tree)
+{
+	ListCell   *lc;
+
+	foreach(lc, tree->labels)
+	{
+		if (strcmp(((TreeLabel *) lfirst(lc))->type, "none") != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The tree of a relation, looked at once for all of them: a query of a root
+ * asks for each.  In an order that does not depend on which one asks first.
+ */
+static const Tree *
+tree_of(Oid relid)
+{
+	TreeEntry  *entry = hash_search(trees, &relid, HASH_FIND, NULL);
+	List	   *members;
+	Tree	   *tree;
+	ListCell   *lc;
+
+	if (entry != NULL)
+		return entry->tree;
+	members = warden_policy_tree(relid);
+	list_sort(members, list_oid_cmp);
+	tree = palloc0(sizeof(Tree));
+	foreach(lc, members)
+	{
+		watch(lfirst_oid(lc));
+		add_labels_of(tree, lfirst_oid(lc));
+	}
+	if (hides_anything(tree))
+	{
+		foreach(lc, members)
+			add_generated_columns(tree, lfirst_oid(lc));
+	}
+	foreach(lc, members)
+	{
+		Oid			member = lfirst_oid(lc);
+
+		entry = hash_search(trees, &member, HASH_ENTER, NULL);
+		entry->tree = tree;
+	}
+	return tree;
+}
+
+/* The relation's own labels come first, where others hide as much. */
+static void
+add_tree(WardenRelation *relation)
+{
+	const Tree *tree = tree_of(relation->relid);
+	Tree		own = {NIL, NIL};
+	ListCell   *lc;
+
+	if (tree->labels == NIL)
+		return;
+	add_labels_of(&own, relation->relid);
+	add_labels(relation, &own);
+	add_labels(relation, tree);
+	foreach(lc, tree->generated)
+	{
+		AttrNumber	attnum = get_attnum(relation->relid, lfirst(lc));
+
+		if (attnum > 0 && find_column(relation, attnum) == NULL)
+			add_column(relation, attnum, "full", false);
+	}
 }
 
 /*
@@ -1073,9 +1199,6 @@ static void
 build_relation(WardenRelation *relation)
 {
 	char		relkind = get_rel_relkind(relation->relid);
-	List	   *tree;
-	List	   *labelled = NIL;
-	ListCell   *lc;
 
 	if (relkind == '\0')
 		return;
@@ -1086,16 +1209,7 @@ build_relation(WardenRelation *relation)
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_FOREIGN_TABLE:
 		case RELKIND_MATVIEW:
-			tree = warden_policy_tree(relation->relid);
-			foreach(lc, tree)
-			{
-				watch(lfirst_oid(lc));
-				add_labels_of(relation, lfirst_oid(lc), &labelled);
-			}
-			if (labelled == NIL)
-				tree = NIL;
-			foreach(lc, tree)
-				add_generated_columns(relation, lfirst_oid(lc), labelled);
+			add_tree(relation);
 			if (relkind == RELKIND_MATVIEW)
 				check_copies(relation);
 			break;
@@ -1118,6 +1232,9 @@ reset_relations(void)
 	ctl.entrysize = sizeof(WardenRelation);
 	relations = hash_create("warden relations", 64, &ctl,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.entrysize = sizeof(TreeEntry);
+	trees = hash_create("warden trees", 64, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	ctl.entrysize = sizeof(Oid);
 	watched = hash_create("warden watched relations", 64, &ctl,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
