@@ -104,6 +104,7 @@ typedef struct TreeLabel
 /* What holds for every relation of a tree. */
 typedef struct Tree
 {
+	List	   *members;		/* OIDs */
 	List	   *labels;			/* of TreeLabel *, each once */
 	List	   *generated;		/* names of columns that show labelled ones */
 } Tree;
@@ -1111,6 +1112,7 @@ tree_of(Oid relid)
 	members = warden_policy_tree(relid);
 	list_sort(members, list_oid_cmp);
 	tree = palloc0(sizeof(Tree));
+	tree->members = members;
 	foreach(lc, members)
 	{
 		watch(lfirst_oid(lc));
@@ -1136,7 +1138,7 @@ static void
 add_tree(WardenRelation *relation)
 {
 	const Tree *tree = tree_of(relation->relid);
-	Tree		own = {NIL, NIL};
+	Tree		own = {0};
 	ListCell   *lc;
 
 	if (tree->labels == NIL)
@@ -1276,6 +1278,16 @@ warden_policy_relation(Oid relid)
 		*entry = built;
 	}
 	return (entry->ncolumns > 0 || entry->refused) ? entry : NULL;
+}
+
+List *
+warden_policy_known_tree(Oid relid)
+{
+	TreeEntry  *entry = NULL;
+
+	if (warden_policy_relation(relid) != NULL)
+		entry = hash_search(trees, &relid, HASH_FIND, NULL);
+	return entry != NULL ? entry->tree->members : warden_policy_tree(relid);
 }
 
 const WardenColumn *

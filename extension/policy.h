@@ -105,6 +105,10 @@ extern void warden_policy_each_mask(const char *type,
 /* OIDs of relid, its inheritance ancestors and its descendants. */
 extern List *warden_policy_tree(Oid relid);
 
+/* The same as it was when the labels were looked at: not to be changed, and
+ * valid to the end of the transaction. */
+extern List *warden_policy_known_tree(Oid relid);
+
 /* The same as if "left_out" were not there. */
 extern List *warden_policy_tree_without(Oid relid, Oid left_out);
 

@@ -342,7 +342,7 @@ warden_write_gate_check_code(Oid relid, const WardenPrincipal *principal)
 
 	if (!holds_masked(relid, principal))
 		return NIL;
-	tree = warden_policy_tree(relid);
+	tree = warden_policy_known_tree(relid);
 	foreach(lc, tree)
 	{
 		check_rights(lfirst_oid(lc), principal);
