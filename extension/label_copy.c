@@ -119,7 +119,9 @@ keep_copies(Oid matview, Oid view, Query *query)
 	if (rel->rd_rel->relispopulated)
 	{
 		before = warden_lineage_matview(rel, &sources);
-		after = warden_lineage_matview_with(rel, view, query);
+		/* what was a table had values of its own, which are gone */
+		after = get_rel_relkind(view) == RELKIND_VIEW ?
+			warden_lineage_matview_with(rel, view, query) : NIL;
 		foreach(lc, list_difference_int(before, after))
 		{
 			if (warden_label_of_column(matview, lfirst_int(lc)) != NULL)
@@ -139,7 +141,8 @@ warden_label_copy_rule(Oid rule)
 	List	   *readers;
 	int			i;
 
-	if (query == NULL || get_rel_relkind(view) != RELKIND_VIEW ||
+	/* PostgreSQL 15 makes a view of an empty table by such a rule */
+	if (query == NULL || get_rel_relkind(view) == RELKIND_MATVIEW ||
 		IsBinaryUpgrade || !warden_catalog_installed())
 		return;
 	readers = add_readers(NIL, view);

@@ -150,12 +150,19 @@ tainted_view(Lineage *lineage, RangeTblEntry *rte, AttrNumber attnum)
 		in_set(taint_query(lineage, query, NULL), attnum);
 }
 
+/* Now, that is: a query that was stored can have it for the table it was. */
+static bool
+is_view(const RangeTblEntry *rte)
+{
+	return get_rel_relkind(rte->relid) == RELKIND_VIEW;
+}
+
 static bool
 tainted_relation(Lineage *lineage, RangeTblEntry *rte, AttrNumber attnum)
 {
 	int			natts;
 
-	if (rte->relkind == RELKIND_VIEW)
+	if (is_view(rte))
 		return tainted_view(lineage, rte, attnum);
 	lineage->sources = list_append_unique_oid(lineage->sources, rte->relid);
 	if (attnum != 0)
@@ -370,7 +377,7 @@ tainted_rows(Lineage *lineage, RangeTblEntry *rte, Scope *scope)
 	switch (rte->rtekind)
 	{
 		case RTE_RELATION:
-			if (rte->relkind == RELKIND_VIEW)
+			if (is_view(rte))
 				(void) tainted_view(lineage, rte, 0);
 			return tainted_expr(lineage, (Node *) rte->tablesample, scope);
 		case RTE_SUBQUERY:

@@ -70,6 +70,27 @@ CREATE VIEW over_was AS SELECT ssn AS s, id FROM was;
 CREATE MATERIALIZED VIEW of_was AS SELECT id, s FROM over_was;
 CREATE MATERIALIZED VIEW unfilled AS SELECT ssn FROM was WITH NO DATA;
 CREATE OR REPLACE VIEW was AS SELECT id, name AS ssn FROM people WHERE id = 1;
+-- or from a table that has become a view, as PostgreSQL 15 lets it
+CREATE TABLE emptied AS SELECT id, ssn FROM people;
+SECURITY LABEL FOR warden ON COLUMN emptied.ssn IS 'ssn';
+CREATE MATERIALIZED VIEW of_emptied AS SELECT ssn FROM emptied WHERE id = 1;
+CREATE TABLE turned (ssn text);
+CREATE MATERIALIZED VIEW of_turned AS SELECT ssn FROM turned;
+DELETE FROM emptied;
+DO $$ BEGIN
+    CREATE RULE "_RETURN" AS ON SELECT TO emptied DO INSTEAD
+        SELECT 1 AS id, name AS ssn FROM people;
+    CREATE RULE "_RETURN" AS ON SELECT TO turned DO INSTEAD
+        SELECT ssn FROM people;
+EXCEPTION WHEN wrong_object_type THEN
+    DROP TABLE emptied, turned CASCADE;
+    CREATE VIEW emptied AS SELECT 1 AS id, name AS ssn FROM people;
+    CREATE MATERIALIZED VIEW of_emptied AS SELECT ''::text AS ssn;
+    SECURITY LABEL FOR warden ON COLUMN of_emptied.ssn IS 'full';
+    CREATE VIEW turned AS SELECT ssn FROM people;
+    CREATE MATERIALIZED VIEW of_turned AS SELECT ssn FROM turned WITH NO DATA;
+END $$;
+REFRESH MATERIALIZED VIEW of_turned;
 ANALYZE;
 CREATE EXTENSION file_fdw SCHEMA regress_rel;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
