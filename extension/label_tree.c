@@ -109,7 +109,39 @@ keep_columns(Oid start, Oid left_out, Oid source)
 	}
 }
 
-/* Does "from" have a label for a column that has none in "to"? */
+static bool
+has_type(const WardenColumn *column, const char *type)
+{
+	ListCell   *lc;
+
+	if (strcmp(column->type, type) == 0)
+		return true;
+	foreach(lc, column->others)
+	{
+		if (strcmp(lfirst(lc), type) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Has the column, which may have no label, all that the other one has? */
+static bool
+has_labels_of(const WardenColumn *column, const WardenColumn *other)
+{
+	ListCell   *lc;
+
+	if (column == NULL || !has_type(column, other->type) ||
+		(other->untrusted && !column->untrusted))
+		return false;
+	foreach(lc, other->others)
+	{
+		if (!has_type(column, lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+/* Does "from" have a label for a column that does not have it in "to"? */
 static bool
 adds_labels(Oid from, Oid to)
 {
@@ -122,7 +154,8 @@ adds_labels(Oid from, Oid to)
 		AttrNumber	attnum = name != NULL ? get_attnum(to, name) :
 			InvalidAttrNumber;
 
-		if (attnum > 0 && warden_policy_column(to, attnum) == NULL)
+		if (attnum > 0 && !has_labels_of(warden_policy_column(to, attnum),
+										 &policy->columns[i]))
 			return true;
 	}
 	return false;
