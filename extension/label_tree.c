@@ -17,7 +17,6 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -161,13 +160,11 @@ adds_labels(Oid from, Oid to)
 	return false;
 }
 
+/* Asked of the child: a parent can have many children. */
 static bool
 is_linked(Oid child, Oid parent)
 {
-	return list_member_oid(find_inheritance_children_extended(parent, false,
-															  NoLock, NULL,
-															  NULL),
-						   child);
+	return list_member_oid(warden_policy_neighbours(child), parent);
 }
 
 /* Nobody has plans or cursors for what this transaction has made. */
