@@ -799,7 +799,8 @@ find_column(WardenRelation *relation, AttrNumber attnum)
 
 /*
  * Adds a label to a column.  Where two relations of a tree disagree both hold:
- * who owns a partition must not loosen its root's label.
+ * who owns a partition must not loosen its root's label.  The type is "none"
+ * only where there is no other: one that is clear by default can hide, too.
  */
 static void
 add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
@@ -818,7 +819,8 @@ add_column(WardenRelation *relation, AttrNumber attnum, const char *type,
 			return;
 		if (old != NULL &&
 			(new == NULL ||
-			 warden_mask_strictness(new) > warden_mask_strictness(old)))
+			 warden_mask_strictness(new) > warden_mask_strictness(old) ||
+			 (strcmp(column->type, "none") == 0 && warden_mask_is_clear(old))))
 		{
 			const char *weaker = column->type;
 

@@ -379,6 +379,7 @@ SECURITY LABEL FOR warden ON COLUMN mixed.ssn IS 'ssn, untrusted';
 SECURITY LABEL FOR warden ON COLUMN mixed_1.ssn IS 'shown';
 SECURITY LABEL FOR warden ON COLUMN mixed.code IS 'shown_but';
 SECURITY LABEL FOR warden ON COLUMN mixed_1.code IS 'none';
+SELECT warden.column_label('mixed_1'::regclass, 3::int2);
 ALTER TABLE mixed DETACH PARTITION mixed_1;
 SELECT objname, label FROM pg_seclabels WHERE objname LIKE '%mixed%' ORDER BY 1, 2;
 SET ROLE regress_plain;
