@@ -404,20 +404,26 @@ language_permitted(const char *name)
 	return OidIsValid(language) && warden_function_gate_language(language);
 }
 
-static WardenVerdict
-decide_do(Node *stmt, const char **reason, const char **hint)
+static const char *
+block_language(const DoStmt *stmt)
 {
-	ListCell   *lc;
 	const char *language = "plpgsql";
+	ListCell   *lc;
 
-	foreach(lc, castNode(DoStmt, stmt)->args)
+	foreach(lc, stmt->args)
 	{
 		DefElem    *option = lfirst(lc);
 
 		if (strcmp(option->defname, "language") == 0)
 			language = strVal(option->arg);
 	}
-	if (!language_permitted(language))
+	return language;
+}
+
+static WardenVerdict
+decide_do(Node *stmt, const char **reason, const char **hint)
+{
+	if (!language_permitted(block_language(castNode(DoStmt, stmt))))
 		return refuse(reason, hint,
 					  "DO blocks in an untrusted language are not permitted to agents",
 					  "Use plpgsql.");
@@ -824,6 +830,21 @@ check_explained(const ExplainStmt *stmt)
 		check_prepared(execute);
 }
 
+/*
+ * Interpreters of other languages last as long as the connection, and a block
+ * can leave variables in them, or put code in the place of what functions call,
+ * for whoever badges in next with the same role.
+ */
+static void
+check_block(const DoStmt *stmt)
+{
+	if (strcmp(block_language(stmt), "plpgsql") != 0)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
+				 errmsg("a block in this language is not permitted between enter and leave"),
+				 errhint("Use plpgsql, or propose the block.")));
+}
+
 void
 warden_utility_check_run(Node *stmt, const WardenPrincipal *principal,
 						 bool toplevel, bool *change_role)
@@ -861,6 +882,10 @@ warden_utility_check_run(Node *stmt, const WardenPrincipal *principal,
 		case T_ExplainStmt:
 			if (principal->bound)
 				check_explained((ExplainStmt *) stmt);
+			break;
+		case T_DoStmt:
+			if (principal->bound)
+				check_block((DoStmt *) stmt);
 			break;
 		case T_CallStmt:
 			warden_function_gate_expression((Node *)
