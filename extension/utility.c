@@ -121,9 +121,14 @@ run_nested(WardenUtility *u)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			depth = warden_nesting_enter();
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = warden_write_gate_redact_early
+	};
 
 	PG_TRY();
 	{
+		error_context_stack = &callback;
 		run_statement(u);
 	}
 	PG_CATCH();
@@ -132,6 +137,7 @@ run_nested(WardenUtility *u)
 		warden_write_gate_rethrow(context);
 	}
 	PG_END_TRY();
+	error_context_stack = callback.previous;
 	warden_nesting_restore(depth);
 }
 

@@ -526,6 +526,15 @@ warden_write_gate_check_ddl(Node *stmt, const WardenPrincipal *principal)
 	}
 }
 
+/* Their DETAIL quotes the row. */
+static bool
+quotes_row(int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) ==
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
+		sqlstate == ERRCODE_WITH_CHECK_OPTION_VIOLATION;
+}
+
 void
 warden_write_gate_redact(ErrorData *edata)
 {
@@ -534,10 +543,24 @@ warden_write_gate_redact(ErrorData *edata)
 	/* Who is only observed sees rows anyhow. */
 	if (principal != NULL && principal->class == WARDEN_CLASS_OBSERVED)
 		return;
-	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
-		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
-		edata->sqlerrcode == ERRCODE_WITH_CHECK_OPTION_VIOLATION)
+	if (quotes_row(edata->sqlerrcode))
 		edata->detail = NULL;
+}
+
+/*
+ * An error context callback that does the same as soon as there is an error.
+ * Deferred constraints are checked when a procedure commits, with nothing of
+ * ours between them and the procedure, which can catch what they say.
+ */
+void
+warden_write_gate_redact_early(void *arg pg_attribute_unused())
+{
+	const WardenPrincipal *principal = warden_principal_cached();
+
+	if (principal != NULL && principal->class == WARDEN_CLASS_OBSERVED)
+		return;
+	if (quotes_row(geterrcode()))
+		(void) errdetail("%s", "");
 }
 
 void

@@ -55,6 +55,9 @@ extern void warden_write_gate_check_ddl(Node *stmt,
 /* Takes the DETAIL, which quotes rows, from an integrity violation. */
 extern void warden_write_gate_redact(ErrorData *edata);
 
+/* The same as an error context callback: before any code can catch it. */
+extern void warden_write_gate_redact_early(void *arg);
+
 /* In a PG_CATCH: goes on with the error so, since PL code could read it before
  * it gets to the client. */
 extern void warden_write_gate_rethrow(MemoryContext context);
