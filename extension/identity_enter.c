@@ -27,6 +27,7 @@
 #include "identity.h"
 #include "identity_binding.h"
 #include "identity_store.h"
+#include "kept_rows.h"
 #include "nesting.h"
 #include "principal.h"
 #include "warden.h"
@@ -539,6 +540,7 @@ warden_sql_leave(PG_FUNCTION_ARGS)
 				 errhint("Only who badged in can leave, with the key given to warden.enter, in the same transaction.")));
 	result = facts_as_jsonb();
 	warden_binding_end();
+	warden_kept_rows_check();
 	PG_RETURN_DATUM(result);
 }
 

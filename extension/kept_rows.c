@@ -43,7 +43,7 @@ policy_of(const WardenPrincipal *principal)
 	return warden_policy_state(principal);
 }
 
-/* Forgets the one of that name, and those that are gone. */
+/* Forgets the one of that name, if one is given, and those that are gone. */
 static void
 forget(const char *portal)
 {
@@ -53,7 +53,7 @@ forget(const char *portal)
 	{
 		KeptRows   *rows = *link;
 
-		if (strcmp(rows->portal, portal) != 0 &&
+		if ((portal == NULL || strcmp(rows->portal, portal) != 0) &&
 			PortalIsValid(GetPortalByName(rows->portal)))
 		{
 			link = &rows->next;
@@ -100,7 +100,7 @@ warden_kept_rows_close_stale(void)
 	WardenPrincipal self = *warden_principal_current();
 	KeptRows   *rows;
 
-	forget("");
+	forget(NULL);
 	for (rows = kept; rows != NULL; rows = rows->next)
 	{
 		Portal		portal = GetPortalByName(rows->portal);

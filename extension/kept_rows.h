@@ -25,7 +25,7 @@ extern void warden_kept_rows_close_stale(void);
 static inline void
 warden_kept_rows_note(const WardenPrincipal *principal)
 {
-	if (likely(ActivePortal == NULL || ActivePortal->name[0] == '\0' ||
+	if (likely(ActivePortal == NULL || !ActivePortal->visible ||
 			   ActivePortal->strategy == PORTAL_ONE_SELECT ||
 			   ActivePortal->strategy == PORTAL_MULTI_QUERY))
 		return;

@@ -65,6 +65,19 @@ around(enter() . query("$ssn LIMIT 1") . leave() . query('COMMIT'),
 around(enter() . wire_parse('', $ssn) . wire_bind('p', '') . wire_execute('p', 1)
       . leave() . wire_execute('p', 1),
     ',***-**-4801,told,WD001', 'a portal does not go on after leave');
+for my $portal ('p', '')
+{
+    my $name = $portal eq '' ? 'the unnamed portal' : 'a named one';
+
+    converse(wire_parse('leave', "SELECT warden.leave('k')"));
+    around(enter() . wire_parse('it', $ssn) . wire_parse('', 'EXECUTE it')
+          . wire_bind($portal, '') . wire_execute($portal, 1)
+          . wire_bind('l', 'leave') . wire_execute('l')
+          . wire_execute($portal, 1),
+        ',***-**-4801,told,55000',
+        "nor do rows that EXECUTE has computed, in $name");
+    converse(wire_message('C', "S$_\0")) for ('it', 'leave');
+}
 around(query('BEGIN') . wire_parse('', 'SELECT 1') . wire_bind('p', '') . enter()
       . wire_execute('p'),
     ',WD001', 'nor one from before enter between the two');
