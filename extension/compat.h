@@ -206,6 +206,25 @@ warden_all_options(int *n)
 #define expand_generated_columns_in_expr(node, relation, varno)	(node)
 #endif
 
+#if PG_VERSION_NUM >= 180000
+#define WARDEN_ATT_VIRTUAL(att) \
+	((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#define WARDEN_GENERATED_STORED(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_STORED)
+#else
+#define WARDEN_ATT_VIRTUAL(att)	((void) (att), false)
+#define WARDEN_GENERATED_STORED(constraint)	((void) (constraint), true)
+#endif
+
+/* 17 lets the expression of a generated column be replaced. */
+#if PG_VERSION_NUM >= 170000
+#define WARDEN_NEWER_ALTER_COMMANDS	AT_SetExpression,
+#define WARDEN_SETS_EXPRESSION(cmd)	((cmd)->subtype == AT_SetExpression)
+#else
+#define WARDEN_NEWER_ALTER_COMMANDS
+#define WARDEN_SETS_EXPRESSION(cmd)	((void) (cmd), false)
+#endif
+
 /* 18 lets a deferrable key count, if asked to. */
 #if PG_VERSION_NUM < 180000
 #define RelationGetPrimaryKeyIndex(relation, deferrable_ok) \

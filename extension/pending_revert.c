@@ -139,9 +139,27 @@ typedef struct RevertJob
 	MemoryContext context;
 } RevertJob;
 
-/* "a.c1, a.c2": columns that can be read, or with writable assigned. */
+/* which columns a list has */
+typedef enum Columns
+{
+	COLUMNS_ALL,
+	COLUMNS_HELD,				/* not what is computed when it is read */
+	COLUMNS_WRITABLE
+} Columns;
+
+static bool
+is_listed(Form_pg_attribute att, Columns which)
+{
+	if (att->attisdropped)
+		return false;
+	return which == COLUMNS_ALL ||
+		(which == COLUMNS_HELD && !WARDEN_ATT_VIRTUAL(att)) ||
+		att->attgenerated == '\0';
+}
+
+/* "a.c1, a.c2" */
 static char *
-column_list(TupleDesc desc, const char *alias, bool writable)
+column_list(TupleDesc desc, const char *alias, Columns which)
 {
 	StringInfoData list;
 	int			i;
@@ -151,7 +169,7 @@ column_list(TupleDesc desc, const char *alias, bool writable)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (att->attisdropped || (writable && att->attgenerated != '\0'))
+		if (!is_listed(att, which))
 			continue;
 		if (list.len > 0)
 			appendStringInfoString(&list, ", ");
@@ -196,8 +214,8 @@ same_row(Relation relation, const char *alias)
 
 	return psprintf("%sROW(%s)::text = ROW(%s)::text",
 					same_key(relation, alias),
-					column_list(desc, "t", false),
-					column_list(desc, alias, false));
+					column_list(desc, "t", COLUMNS_HELD),
+					column_list(desc, alias, COLUMNS_HELD));
 }
 
 /* "(c1, c2) = (o.c1, o.c2)" without identity columns that refuse a value. */
@@ -213,7 +231,7 @@ assignments(TupleDesc desc)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 		const char *name = quote_identifier(NameStr(att->attname));
 
-		if (att->attisdropped || att->attgenerated != '\0' ||
+		if (!is_listed(att, COLUMNS_WRITABLE) ||
 			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
 			continue;
 		appendStringInfo(&text, "%s%s = o.%s", text.len > 0 ? ", " : "", name,
@@ -256,12 +274,12 @@ inverse_statement(Relation relation, const char *operation)
 						only, name, same_row(relation, "n"));
 	if (strcmp(operation, "DELETE") == 0)
 		return psprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_catalog.unnest($1) AS o",
-						name, column_list(desc, NULL, true),
-						column_list(desc, "o", true));
+						name, column_list(desc, NULL, COLUMNS_WRITABLE),
+						column_list(desc, "o", COLUMNS_WRITABLE));
 	return psprintf("UPDATE %s%s AS t SET %s FROM pg_catalog.unnest($1) WITH ORDINALITY AS o(%s, %s), pg_catalog.unnest($2) WITH ORDINALITY AS n(%s, %s) WHERE o.%s = n.%s AND %s",
 					only, name, assignments(desc),
-					column_list(desc, NULL, false), place,
-					column_list(desc, NULL, false), place, place, place,
+					column_list(desc, NULL, COLUMNS_ALL), place,
+					column_list(desc, NULL, COLUMNS_ALL), place, place, place,
 					same_row(relation, "n"));
 }
 

@@ -179,7 +179,7 @@ put_row(StringInfo json, const char *name, Relation relation, List *through,
 		Datum		value;
 		bool		isnull;
 
-		if (att->attisdropped ||
+		if (att->attisdropped || WARDEN_ATT_VIRTUAL(att) ||
 			!is_readable(through, NameStr(att->attname)) ||
 			(other != NULL && same_value(desc, i, tuple, other) &&
 			 !bms_is_member(att->attnum - FirstLowInvalidHeapAttributeNumber,

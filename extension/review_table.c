@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -22,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
@@ -60,128 +62,6 @@ review_foreign_key(WardenReviewContext *context, ReviewTable *table,
 	if (!other.created)
 		warden_review_exclusive(context, table);
 }
-
-static void
-review_constraint(WardenReviewContext *context, ReviewTable *table,
-				  Constraint *constraint)
-{
-	WardenRisk	size = warden_review_size_risk(table);
-
-	switch (constraint->contype)
-	{
-		case CONSTR_CHECK:
-			if (!table->created && !constraint->skip_validation)
-				warden_review_add_risk(context, "constraint.not_valid_missing",
-									   size, -1,
-									   psprintf("checks every row of %s (%s) under a lock against readers",
-												table->name, table->size),
-									   "Add it NOT VALID, then VALIDATE CONSTRAINT in a change of its own.");
-			break;
-		case CONSTR_FOREIGN:
-			review_foreign_key(context, table, constraint);
-			break;
-		case CONSTR_PRIMARY:
-		case CONSTR_UNIQUE:
-		case CONSTR_EXCLUSION:
-			if (!table->created && constraint->indexname == NULL)
-				warden_review_add_risk(context, "constraint.build", size, -1,
-									   psprintf("builds an index on %s (%s) under a lock against readers",
-												table->name, table->size),
-									   "Build the index CONCURRENTLY first and add the constraint USING INDEX.");
-			break;
-		default:
-			break;
-	}
-}
-
-/* ---- columns ------------------------------------------------------------ */
-
-static Constraint *
-column_constraint(ColumnDef *column, ConstrType type)
-{
-	ListCell   *cell;
-
-	foreach(cell, column->constraints)
-	{
-		Constraint *constraint = lfirst_node(Constraint, cell);
-
-		if (constraint->contype == type)
-			return constraint;
-	}
-	return NULL;
-}
-
-static void
-add_rewrite(WardenReviewContext *context, const char *rule,
-			ReviewTable *table, char *message, const char *advice)
-{
-	warden_review_add_risk(context, rule,
-						   Max(warden_review_size_risk(table),
-							   WARDEN_RISK_MODERATE), -1, message, advice);
-}
-
-static void
-review_add_column(WardenReviewContext *context, ReviewTable *table,
-				  ColumnDef *column)
-{
-	Constraint *value = column_constraint(column, CONSTR_DEFAULT);
-	int32		typmod;
-	Oid			type = warden_review_type_of(column->typeName, &typmod);
-	ListCell   *cell;
-
-	warden_review_type(context, column);
-	foreach(cell, column->constraints)
-		review_constraint(context, table, lfirst_node(Constraint, cell));
-	if (table->created)
-		return;
-	if (column_constraint(column, CONSTR_GENERATED) != NULL)
-		add_rewrite(context, "column.generated_stored", table,
-					psprintf("rewrites table %s (%s) to compute column \"%s\", locked against readers meanwhile",
-							 table->name, table->size, column->colname),
-					"Add a plain column, fill it in batches, and keep it by a trigger.");
-	else if ((value != NULL && warden_review_volatile_call(value->raw_expr)) ||
-			 warden_review_serial(column->typeName) ||
-			 column_constraint(column, CONSTR_IDENTITY) != NULL)
-		add_rewrite(context, "column.default_volatile", table,
-					psprintf("rewrites table %s (%s) to give column \"%s\" a value of its own in each row, locked against readers meanwhile",
-							 table->name, table->size, column->colname),
-					"Add the column without a default, fill it in batches, then set the default.");
-	else if (OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
-			 DomainHasConstraints(type))
-		add_rewrite(context, "table.rewrite", table,
-					psprintf("rewrites table %s (%s): the type of column \"%s\" is a domain with constraints",
-							 table->name, table->size, column->colname),
-					"Use the base type with a CHECK constraint added NOT VALID.");
-	if (column_constraint(column, CONSTR_NOTNULL) != NULL && value == NULL &&
-		column_constraint(column, CONSTR_GENERATED) == NULL &&
-		column_constraint(column, CONSTR_IDENTITY) == NULL &&
-		!warden_review_serial(column->typeName))
-		warden_review_add(context, "column.add_not_null", -1,
-						  psprintf("column \"%s\" is NOT NULL without a default: fails unless %s is empty (%s)",
-								   column->colname, table->name, table->size),
-						  "Give it a default, or add it nullable and fill it first.");
-}
-
-/* Dropping, retyping or renaming a column that carries a label. */
-static void
-review_label(WardenReviewContext *context, ReviewTable *table,
-			 const char *column)
-{
-	AttrNumber	attnum;
-	const WardenColumn *label;
-
-	if (!OidIsValid(table->relid) || column == NULL)
-		return;
-	attnum = get_attnum(table->relid, column);
-	label = attnum > 0 ? warden_policy_column(table->relid, attnum) : NULL;
-	if (label != NULL)
-		warden_review_add(context, "label.column", -1,
-						  psprintf("column \"%s\" of %s carries the label \"%s\"",
-								   column, table->name, label->type),
-						  "Check that what replaces it carries the same label.");
-}
-
-/* ---- ALTER TABLE -------------------------------------------------------- */
 
 /* A validated CHECK, a key or NOT NULL itself says already that it is not. */
 static bool
@@ -223,6 +103,162 @@ review_set_not_null(WardenReviewContext *context, ReviewTable *table,
 						   psprintf("scans %s (%s) for NULLs in \"%s\" under a lock against readers",
 									table->name, table->size, column),
 						   "Add CHECK (column IS NOT NULL) NOT VALID, validate it, then set NOT NULL.");
+}
+
+static void
+review_constraint(WardenReviewContext *context, ReviewTable *table,
+				  Constraint *constraint)
+{
+	WardenRisk	size = warden_review_size_risk(table);
+
+	switch (constraint->contype)
+	{
+		case CONSTR_CHECK:
+			if (!table->created && !constraint->skip_validation)
+				warden_review_add_risk(context, "constraint.not_valid_missing",
+									   size, -1,
+									   psprintf("checks every row of %s (%s) under a lock against readers",
+												table->name, table->size),
+									   "Add it NOT VALID, then VALIDATE CONSTRAINT in a change of its own.");
+			break;
+		case CONSTR_FOREIGN:
+			review_foreign_key(context, table, constraint);
+			break;
+		case CONSTR_PRIMARY:
+		case CONSTR_UNIQUE:
+		case CONSTR_EXCLUSION:
+			if (!table->created && constraint->indexname == NULL)
+				warden_review_add_risk(context, "constraint.build", size, -1,
+									   psprintf("builds an index on %s (%s) under a lock against readers",
+												table->name, table->size),
+									   "Build the index CONCURRENTLY first and add the constraint USING INDEX.");
+			break;
+		case CONSTR_NOTNULL:
+			/* as one of the table it has keys, from 18 on */
+			if (constraint->keys != NIL && !constraint->skip_validation)
+				review_set_not_null(context, table,
+									strVal(linitial(constraint->keys)));
+			break;
+		default:
+			break;
+	}
+}
+
+/* ---- columns ------------------------------------------------------------ */
+
+static Constraint *
+column_constraint(ColumnDef *column, ConstrType type)
+{
+	ListCell   *cell;
+
+	foreach(cell, column->constraints)
+	{
+		Constraint *constraint = lfirst_node(Constraint, cell);
+
+		if (constraint->contype == type)
+			return constraint;
+	}
+	return NULL;
+}
+
+static void
+add_rewrite(WardenReviewContext *context, const char *rule,
+			ReviewTable *table, char *message, const char *advice)
+{
+	warden_review_add_risk(context, rule,
+						   Max(warden_review_size_risk(table),
+							   WARDEN_RISK_MODERATE), -1, message, advice);
+}
+
+static void
+review_add_column(WardenReviewContext *context, ReviewTable *table,
+				  ColumnDef *column)
+{
+	Constraint *value = column_constraint(column, CONSTR_DEFAULT);
+	Constraint *generated = column_constraint(column, CONSTR_GENERATED);
+	int32		typmod;
+	Oid			type = warden_review_type_of(column->typeName, &typmod);
+	ListCell   *cell;
+
+	warden_review_type(context, column);
+	foreach(cell, column->constraints)
+		review_constraint(context, table, lfirst_node(Constraint, cell));
+	if (table->created)
+		return;
+	if (generated != NULL && WARDEN_GENERATED_STORED(generated))
+		add_rewrite(context, "column.generated_stored", table,
+					psprintf("rewrites table %s (%s) to compute column \"%s\", locked against readers meanwhile",
+							 table->name, table->size, column->colname),
+					"Add a plain column, fill it in batches, and keep it by a trigger.");
+	else if ((value != NULL && warden_review_volatile_call(value->raw_expr)) ||
+			 warden_review_serial(column->typeName) ||
+			 column_constraint(column, CONSTR_IDENTITY) != NULL)
+		add_rewrite(context, "column.default_volatile", table,
+					psprintf("rewrites table %s (%s) to give column \"%s\" a value of its own in each row, locked against readers meanwhile",
+							 table->name, table->size, column->colname),
+					"Add the column without a default, fill it in batches, then set the default.");
+	else if (OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
+			 DomainHasConstraints(type))
+		add_rewrite(context, "table.rewrite", table,
+					psprintf("rewrites table %s (%s): the type of column \"%s\" is a domain with constraints",
+							 table->name, table->size, column->colname),
+					"Use the base type with a CHECK constraint added NOT VALID.");
+	if (column_constraint(column, CONSTR_NOTNULL) != NULL && value == NULL &&
+		generated == NULL &&
+		column_constraint(column, CONSTR_IDENTITY) == NULL &&
+		!warden_review_serial(column->typeName))
+		warden_review_add(context, "column.add_not_null", -1,
+						  psprintf("column \"%s\" is NOT NULL without a default: fails unless %s is empty (%s)",
+								   column->colname, table->name, table->size),
+						  "Give it a default, or add it nullable and fill it first.");
+}
+
+/* Dropping, retyping or renaming a column that carries a label. */
+static void
+review_label(WardenReviewContext *context, ReviewTable *table,
+			 const char *column)
+{
+	AttrNumber	attnum;
+	const WardenColumn *label;
+
+	if (!OidIsValid(table->relid) || column == NULL)
+		return;
+	attnum = get_attnum(table->relid, column);
+	label = attnum > 0 ? warden_policy_column(table->relid, attnum) : NULL;
+	if (label != NULL)
+		warden_review_add(context, "label.column", -1,
+						  psprintf("column \"%s\" of %s carries the label \"%s\"",
+								   column, table->name, label->type),
+						  "Check that what replaces it carries the same label.");
+}
+
+/* ---- ALTER TABLE -------------------------------------------------------- */
+
+/* Is it a column whose values stand in the rows? */
+static bool
+is_stored(ReviewTable *table, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(table->relid, column);
+	bool		stored = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		stored = !WARDEN_ATT_VIRTUAL((Form_pg_attribute) GETSTRUCT(tuple));
+		ReleaseSysCache(tuple);
+	}
+	return stored;
+}
+
+static void
+review_set_expression(WardenReviewContext *context, ReviewTable *table,
+					  const char *column)
+{
+	review_label(context, table, column);
+	if (!table->created && is_stored(table, column))
+		add_rewrite(context, "column.generated_stored", table,
+					psprintf("rewrites table %s (%s) to compute column \"%s\" anew, locked against readers meanwhile",
+							 table->name, table->size, column),
+					"Add a plain column, fill it in batches, and keep it by a trigger.");
 }
 
 /* Views and functions stop the drop, or the change of type, of a column. */
@@ -396,7 +432,7 @@ review_command_calls(WardenReviewContext *context, ReviewTable *table,
 	if (!table->created &&
 		(cmd->subtype == AT_AddColumn || cmd->subtype == AT_AlterColumnType ||
 		 cmd->subtype == AT_AddConstraint ||
-		 cmd->subtype == AT_ColumnDefault))
+		 cmd->subtype == AT_ColumnDefault || WARDEN_SETS_EXPRESSION(cmd)))
 		warden_review_calls(context, cmd->def);
 }
 
@@ -442,6 +478,8 @@ review_command(WardenReviewContext *context, ReviewTable *table,
 			warden_review_owner(context, cmd->newowner);
 			break;
 		default:
+			if (WARDEN_SETS_EXPRESSION(cmd))
+				review_set_expression(context, table, cmd->name);
 			review_security_command(context, table, cmd);
 			review_structure_command(context, table, cmd);
 			break;

@@ -160,6 +160,7 @@ static const AlterTableType alter_commands[] = {
 	AT_DisableRowSecurity, AT_ForceRowSecurity, AT_NoForceRowSecurity,
 	AT_AttachPartition, AT_DetachPartition, AT_DetachPartitionFinalize,
 	AT_AddIdentity, AT_SetIdentity, AT_DropIdentity,
+	WARDEN_NEWER_ALTER_COMMANDS
 };
 
 /* Settings that an agent may change: they change the form of its own

@@ -297,7 +297,7 @@ INSERT INTO alter_cases (subtype, outcome, statement) VALUES
 ('ColumnDefault', 'diverted', 'ALTER TABLE t ALTER a SET DEFAULT ''n'''),
 ('DropNotNull', 'diverted', 'ALTER TABLE t ALTER a DROP NOT NULL'),
 ('SetNotNull', 'diverted', 'ALTER TABLE t ALTER a SET NOT NULL'),
-('SetExpression', 'refused', 'ALTER TABLE t ALTER a SET EXPRESSION AS (1)'),
+('SetExpression', 'diverted', 'ALTER TABLE t ALTER a SET EXPRESSION AS (1)'),
 ('DropExpression', 'diverted', 'ALTER TABLE t ALTER a DROP EXPRESSION IF EXISTS'),
 ('SetStatistics', 'diverted', 'ALTER TABLE t ALTER a SET STATISTICS 10'),
 ('SetOptions', 'diverted', 'ALTER TABLE t ALTER a SET (n_distinct = 1)'),
