@@ -1441,7 +1441,8 @@ CREATE TABLE warden.audit_outbox (
 	prompt_ref pg_catalog.text,
 	outcome pg_catalog.text NOT NULL,
 	change_id pg_catalog.int8,
-	detail pg_catalog.text
+	detail pg_catalog.text,
+	CONSTRAINT audit_outbox_pkey PRIMARY KEY (id)
 ) USING heap;
 REVOKE ALL ON TABLE warden.audit_outbox FROM PUBLIC;
 COMMENT ON TABLE warden.audit_outbox IS

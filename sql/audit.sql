@@ -363,6 +363,18 @@ ROLLBACK;
 SELECT * FROM warden.verify_audit();
 
 --
+-- A publication of all tables asks for a key of each that rows go from
+--
+SET client_min_messages = error;
+CREATE PUBLICATION regress_audit_all FOR ALL TABLES;
+SELECT warden.add_person('published', 'regress_audit_nobody');
+DELETE FROM warden.people WHERE person = 'published';
+SELECT warden.flush_audit();
+SELECT count(*) AS waiting FROM warden.audit_outbox;
+DROP PUBLICATION regress_audit_all;
+RESET client_min_messages;
+
+--
 -- Clean up
 --
 DROP FUNCTION regress_audit_reads(int);
