@@ -387,7 +387,7 @@ warden_function_gate_check(Oid funcid)
 			(errcode(WARDEN_ERRCODE_NOT_PERMITTED),
 			 errmsg("function %s is not permitted to agents",
 					name != NULL ? name : "?"),
-			 errhint("Use another function, or ask a member of %s to list it in warden.allowed_functions.",
+			 errhint("Use another function, or ask a member of %s to call warden.allow_function() for it.",
 					 WARDEN_ROLE_ADMIN)));
 }
 
