@@ -304,14 +304,8 @@ warden_planning_run(const WardenPrincipal *principal, Query *parse,
 						 boundParams, next);
 }
 
-void
-warden_planning_check_relation(PlannerInfo *root, RelOptInfo *rel)
-{
-	warden_plan_stamp_verify_relation(root, rel, warden_principal_current());
-}
-
 /* ----------------------------------------------------------------------
- * Statistics
+ * Statistics and indexes
  * ---------------------------------------------------------------------- */
 
 bool
@@ -328,14 +322,30 @@ warden_planning_hides_column(Oid relid, AttrNumber attnum)
 		warden_policy_mask(principal, relid, attnum, &expires) != NULL;
 }
 
-/* Does the index key use a column whose values are hidden? */
+/* Does an index expression use a column whose values are hidden? */
+static bool
+expression_uses_hidden(Node *expression, Index varno, Oid relid)
+{
+	Bitmapset  *used = NULL;
+	int			member = -1;
+
+	pull_varattnos(expression, varno, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum == 0 || warden_planning_hides_column(relid, attnum))
+			return true;
+	}
+	return false;
+}
+
+/* Does the index key? */
 static bool
 key_uses_hidden(Relation index, int key, List *expressions, Oid relid)
 {
 	AttrNumber	attnum = index->rd_index->indkey.values[key];
-	Bitmapset  *used = NULL;
 	int			position = 0;
-	int			member = -1;
 	int			i;
 
 	if (attnum != 0)
@@ -344,14 +354,7 @@ key_uses_hidden(Relation index, int key, List *expressions, Oid relid)
 		position += (index->rd_index->indkey.values[i] == 0);
 	if (position >= list_length(expressions))
 		return true;
-	pull_varattnos(list_nth(expressions, position), 1, &used);
-	while ((member = bms_next_member(used, member)) >= 0)
-	{
-		attnum = member + FirstLowInvalidHeapAttributeNumber;
-		if (attnum == 0 || warden_planning_hides_column(relid, attnum))
-			return true;
-	}
-	return false;
+	return expression_uses_hidden(list_nth(expressions, position), 1, relid);
 }
 
 bool
@@ -370,6 +373,47 @@ warden_planning_hides_index(Oid indexid, AttrNumber attnum)
 								 index->rd_index->indrelid);
 	relation_close(index, AccessShareLock);
 	return hidden;
+}
+
+/* Do rows come out of the index in an order that hidden values take part in? */
+static bool
+orders_hidden(const IndexOptInfo *index, Oid relid)
+{
+	int			i;
+
+	for (i = 0; i < index->nkeycolumns; i++)
+	{
+		if (index->indexkeys[i] != 0 &&
+			warden_planning_hides_column(relid, index->indexkeys[i]))
+			return true;
+	}
+	return expression_uses_hidden((Node *) index->indexprs, index->rel->relid,
+								  relid);
+}
+
+/*
+ * What is asked of its other columns may use such an index, but by a bitmap,
+ * which gives the rows in the order in which they lie.
+ */
+void
+warden_planning_check_relation(PlannerInfo *root, RelOptInfo *rel)
+{
+	Oid			relid = root->simple_rte_array[rel->relid]->relid;
+	ListCell   *lc;
+
+	warden_plan_stamp_verify_relation(root, rel, warden_principal_current());
+	if (warden_policy_relation(relid) == NULL && !warden_unlabelled_masked)
+		return;
+	foreach(lc, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(lc);
+
+		if (orders_hidden(index, relid))
+		{
+			index->amhasgettuple = false;
+			index->amcanparallel = false;
+		}
+	}
 }
 
 /*

@@ -26,7 +26,8 @@ extern PlannedStmt *warden_planning_run(const WardenPrincipal *principal,
 /* A governed query is being planned right now. */
 extern bool warden_planning_active(void);
 
-/* Raises WD008 for a labelled relation that escaped the rewrite. */
+/* Raises WD008 for a labelled relation that escaped the rewrite, and keeps rows
+ * from coming in the order of hidden values. */
 extern void warden_planning_check_relation(PlannerInfo *root,
 										   RelOptInfo *rel);
 

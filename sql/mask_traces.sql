@@ -1,5 +1,5 @@
 -- What raw values leave traces in besides rows: errors of a rule's condition,
--- copies.
+-- copies, the order of an index.
 SET client_min_messages = warning;
 CREATE SCHEMA traces;
 CREATE ROLE regress_traces_agent LOGIN;
@@ -41,6 +41,32 @@ SELECT warden.set_mask('traced_region', NULL, 'regress_traces_agent');
 SET ROLE regress_traces_agent;
 SELECT count(*) FROM traces.copy;
 RESET ROLE;
+
+-- rows do not come in the order of an index that has hidden values in it, by
+-- the same index they are found as before
+CREATE TABLE traces.pay (id int, team int, wage int, bonus int);
+INSERT INTO traces.pay SELECT i, i % 100, (i * 37) % 1000, i FROM generate_series(1, 1000) i;
+CREATE INDEX pay_wage ON traces.pay (team, wage);
+CREATE INDEX pay_double ON traces.pay (team, (2 * wage));
+CREATE INDEX pay_covering ON traces.pay (wage, id);
+CREATE INDEX pay_bonus ON traces.pay (bonus) INCLUDE (wage);
+SECURITY LABEL FOR warden ON COLUMN traces.pay.wage IS 'full';
+GRANT SELECT ON traces.pay TO regress_traces_agent;
+VACUUM ANALYZE traces.pay;
+SET ROLE regress_traces_agent;
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM traces.pay WHERE team = 7;
+EXPLAIN (COSTS OFF) SELECT id FROM traces.pay WHERE bonus = 7;
+SET enable_bitmapscan = off;
+SELECT array_agg(id) FROM traces.pay WHERE team = 7;
+SELECT array_agg(id) FROM (SELECT id FROM traces.pay LIMIT 10) first;
+RESET ROLE;
+DROP INDEX traces.pay_wage;
+SET ROLE regress_traces_agent;
+SELECT array_agg(id) FROM traces.pay WHERE team = 7;
+RESET ROLE;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
 
 DROP SCHEMA traces CASCADE;
 DELETE FROM warden.semantic_types WHERE name LIKE 'traced%';
