@@ -18,9 +18,11 @@
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "own_code.h"
@@ -57,12 +59,35 @@ is_own(Oid funcid, void *context)
 	return OidIsValid(search->found);
 }
 
+static bool own_walker(Node *node, Search *search);
+
+/* The reference belongs to the memory context, which lets go of it. */
+static bool
+domain_own(Oid type, Search *search)
+{
+	DomainConstraintRef *domain = palloc(sizeof(DomainConstraintRef));
+	ListCell   *lc;
+
+	InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
+	foreach(lc, domain->constraints)
+	{
+		DomainConstraintState *constraint = lfirst(lc);
+
+		if (own_walker((Node *) constraint->check_expr, search))
+			return true;
+	}
+	return false;
+}
+
 static bool
 own_walker(Node *node, Search *search)
 {
 	if (node == NULL)
 		return false;
 	if (check_functions_in_node(node, is_own, search))
+		return true;
+	if (IsA(node, CoerceToDomain) &&
+		domain_own(((CoerceToDomain *) node)->resulttype, search))
 		return true;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, own_walker, search, 0);
@@ -116,6 +141,33 @@ constraints_own(TupleDesc desc, Search *search)
 	return false;
 }
 
+/* GiST asks a range type's own functions how far values are apart. */
+static bool
+range_own(Oid type, Search *search)
+{
+	TypeCacheEntry *range = lookup_type_cache(getBaseType(type),
+											  TYPECACHE_RANGE_INFO);
+
+	return range->rngelemtype != NULL &&
+		(is_own(range->rng_subdiff_finfo.fn_oid, search) ||
+		 is_own(range->rng_canonical_finfo.fn_oid, search));
+}
+
+static bool
+index_own(Relation index, Search *search)
+{
+	TupleDesc	desc = RelationGetDescr(index);
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		if (range_own(TupleDescAttr(desc, i)->atttypid, search))
+			return true;
+	}
+	return own_walker((Node *) RelationGetIndexExpressions(index), search) ||
+		own_walker((Node *) RelationGetIndexPredicate(index), search);
+}
+
 static bool
 indexes_own(Relation rel, Search *search)
 {
@@ -128,8 +180,7 @@ indexes_own(Relation rel, Search *search)
 
 		if (!RelationIsValid(index))
 			continue;
-		own = own_walker((Node *) RelationGetIndexExpressions(index), search) ||
-			own_walker((Node *) RelationGetIndexPredicate(index), search);
+		own = index_own(index, search);
 		RelationClose(index);
 		if (own)
 			return true;
