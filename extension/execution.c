@@ -71,6 +71,9 @@ typedef struct CappedReceiver
 	DestReceiver pub;
 	DestReceiver *inner;
 	Sent	   *sent;
+	uint64		received;
+	uint64		again;			/* rows that have been sent before */
+	uint64		needed;			/* up to where the cursor stands */
 } CappedReceiver;
 
 static Sent *sent_list = NULL;
@@ -152,8 +155,19 @@ capped_receive(TupleTableSlot *slot, DestReceiver *self)
 	CappedReceiver *capped = (CappedReceiver *) self;
 	Sent	   *sent = capped->sent;
 
+	if (capped->received < capped->again)
+	{
+		capped->received++;
+		return capped->inner->receiveSlot(slot, capped->inner);
+	}
 	if (sent->rows >= sent->max_rows)
 	{
+		if (capped->received < capped->needed)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("a cursor can not be held that has moved beyond the " UINT64_FORMAT " rows of a result",
+							sent->max_rows),
+					 errhint("Close it before COMMIT, or narrow the query.")));
 		if (!sent->truncated)
 			ereport(WARNING,
 					(errcode(WARDEN_WARNING_TRUNCATED),
@@ -163,6 +177,7 @@ capped_receive(TupleTableSlot *slot, DestReceiver *self)
 		sent->truncated = true;
 		return false;
 	}
+	capped->received++;
 	sent->rows++;
 	rows_sent++;
 	return capped->inner->receiveSlot(slot, capped->inner);
@@ -844,11 +859,27 @@ run(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next)
 	leave_run(depth, &saved);
 }
 
+/*
+ * A cursor that can scroll is held from its first row on: what it has sent of
+ * these comes again, and all of them up to where it stands must.
+ */
+static void
+count_held(CappedReceiver *capped)
+{
+	if (ActivePortal == NULL || ActivePortal->holdStore == NULL ||
+		ActivePortal->queryDesc != capped->sent->queryDesc ||
+		(ActivePortal->cursorOptions & CURSOR_OPT_SCROLL) == 0)
+		return;
+	if (!ActivePortal->atEnd)
+		capped->needed = ActivePortal->portalPos;
+	capped->again = Min(ActivePortal->portalPos, capped->sent->rows);
+}
+
 /* Runs with a receiver between the executor and the client's. */
 static void
 run_capped(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next, int max_rows)
 {
-	CappedReceiver capped;
+	CappedReceiver capped = {0};
 	DestReceiver *inner = queryDesc->dest;
 
 	capped.sent = find_sent(queryDesc);
@@ -860,6 +891,7 @@ run_capped(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next, int max_rows)
 	capped.pub.rDestroy = capped_destroy;
 	capped.pub.mydest = inner->mydest;
 	capped.inner = inner;
+	count_held(&capped);
 	queryDesc->dest = (DestReceiver *) &capped;
 	PG_TRY();
 	{

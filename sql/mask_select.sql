@@ -130,6 +130,32 @@ DECLARE c CURSOR FOR SELECT i FROM generate_series(1, 10) i;
 FETCH 2 FROM c;
 FETCH ALL FROM c;
 COMMIT;
+-- those of a cursor that is held once each, however it was read before
+BEGIN;
+DECLARE c CURSOR WITH HOLD FOR SELECT i FROM generate_series(1, 10) i;
+FETCH 2 FROM c;
+COMMIT;
+FETCH ALL FROM c;
+FETCH FIRST FROM c;
+CLOSE c;
+BEGIN;
+DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT i FROM generate_series(1, 3) i;
+FETCH ALL FROM c;
+FETCH PRIOR FROM c;
+COMMIT;
+FETCH ALL FROM c;
+CLOSE c;
+BEGIN;
+DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT i FROM generate_series(1, 10) i;
+FETCH 2 FROM c;
+COMMIT;
+FETCH ALL FROM c;
+CLOSE c;
+BEGIN;
+DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT i FROM generate_series(1, 10) i;
+MOVE 5 IN c;
+\set VERBOSITY terse
+COMMIT;
 \set VERBOSITY default
 
 -- people see clear text, and so does a role without a label
