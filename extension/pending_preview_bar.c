@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_operator.h"
@@ -37,6 +38,9 @@
 #include "pending_preview_private.h"
 #include "review.h"
 #include "statement.h"
+
+static const char calls_code[] = "it calls a function that is not built in";
+static const char not_run[] = "this kind of statement is not run for a preview";
 
 /* ---- functions ---------------------------------------------------------- */
 
@@ -88,7 +92,7 @@ query_bar(Query *query)
 	const char *bar;
 
 	if (unsafe_walker((Node *) query, NULL))
-		return "it calls a function that is not built in";
+		return calls_code;
 	if (query->resultRelation == 0)
 		return "it writes in a WITH query";
 	foreach(cell, query->cteList)
@@ -178,11 +182,14 @@ unsafe_raw_walker(Node *node, void *context)
 		return true;
 	if (IsA(node, TypeName) && is_checked_domain((TypeName *) node))
 		return true;
+	if (IsA(node, TableLikeClause))
+		return warden_preview_computes(RangeVarGetRelid(((TableLikeClause *) node)->relation,
+														NoLock, true));
 	return raw_expression_tree_walker(node, unsafe_raw_walker, context);
 }
 
-static bool
-alter_is_safe(AlterTableStmt *stmt)
+static const char *
+alter_bar(AlterTableStmt *stmt)
 {
 	ListCell   *cell;
 
@@ -197,7 +204,7 @@ alter_is_safe(AlterTableStmt *stmt)
 			case AT_AlterColumnType:
 			case AT_AddConstraint:
 				if (unsafe_raw_walker(cmd->def, NULL))
-					return false;
+					return calls_code;
 				break;
 			case AT_DropColumn:
 			case AT_DropConstraint:
@@ -211,10 +218,10 @@ alter_is_safe(AlterTableStmt *stmt)
 			case AT_ChangeOwner:
 				break;
 			default:
-				return false;
+				return not_run;
 		}
 	}
-	return true;
+	return NULL;
 }
 
 /* The bounds of a partition are computed when it is made. */
@@ -234,7 +241,7 @@ create_is_safe(CreateStmt *stmt)
 static const char *
 ddl_bar(Node *stmt, WardenStatement *statement)
 {
-	bool		safe;
+	const char *bar = NULL;
 
 	switch (nodeTag(stmt))
 	{
@@ -247,27 +254,28 @@ ddl_bar(Node *stmt, WardenStatement *statement)
 		case T_CreateSchemaStmt:
 		case T_GrantStmt:
 		case T_AlterOwnerStmt:
-			safe = true;
 			break;
 		case T_CreateStmt:
-			safe = create_is_safe((CreateStmt *) stmt);
+			bar = create_is_safe((CreateStmt *) stmt) ? NULL : calls_code;
 			break;
 		case T_IndexStmt:
 			{
 				IndexStmt  *index = (IndexStmt *) stmt;
 
-				safe = !unsafe_raw_walker((Node *) index->indexParams, NULL) &&
-					!unsafe_raw_walker(index->whereClause, NULL);
+				if (unsafe_raw_walker((Node *) index->indexParams, NULL) ||
+					unsafe_raw_walker(index->whereClause, NULL))
+					bar = calls_code;
 			}
 			break;
 		case T_AlterTableStmt:
-			safe = alter_is_safe((AlterTableStmt *) stmt);
+			bar = alter_bar((AlterTableStmt *) stmt);
 			break;
 		default:
-			return "this kind of statement is not run for a preview";
+			bar = not_run;
+			break;
 	}
-	if (!safe)
-		return "it calls a function that is not built in";
+	if (bar != NULL)
+		return bar;
 	return warden_preview_tables_bar(warden_capture_targets(statement->objects),
 									 true);
 }
@@ -304,6 +312,9 @@ warden_preview_bar(WardenStatement *statement)
 		case T_MergeStmt:
 			return dml_bar(raw, statement);
 		case T_SelectStmt:
+			if (warden_statement_into((SelectStmt *) raw->stmt) != NULL)
+				return not_run;
+			return "it runs code";
 		case T_DoStmt:
 		case T_CallStmt:
 			return "it runs code";

@@ -41,6 +41,10 @@ extern bool warden_preview_unsafe(Node *node);
  */
 extern const char *warden_preview_tables_bar(List *relids, bool ddl);
 
+/* Has a relation, if it is there, columns, constraints or indexes that call
+ * what may not run? */
+extern bool warden_preview_computes(Oid relid);
+
 /* Does it scan a foreign table, or a table with such a partition? */
 extern bool warden_preview_reads_foreign_table(Query *query);
 

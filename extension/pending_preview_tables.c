@@ -214,6 +214,19 @@ expressions_bar(Relation relation)
 	return NULL;
 }
 
+bool
+warden_preview_computes(Oid relid)
+{
+	Relation	relation = try_relation_open(relid, AccessShareLock);
+	bool		computes;
+
+	if (relation == NULL)
+		return false;
+	computes = expressions_bar(relation) != NULL;
+	relation_close(relation, AccessShareLock);
+	return computes;
+}
+
 /* ---- and what it leads to ------------------------------------------------ */
 
 static void

@@ -133,6 +133,25 @@ CALL warden.apply(3008);
 -- a revert can be reverted
 SELECT warden.revert(3007);
 
+--
+-- Tables like others, and what of DDL is not run
+--
+\c - :superuser
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.coded (name text CHECK (regress_shop.shout(name) <> ''));
+GRANT SELECT ON regress_shop.coded TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 3101;
+\c - regress_bot
+SELECT warden.propose($$
+CREATE TABLE regress_shop.like_plain (LIKE regress_shop.plain);
+CREATE TABLE regress_shop.like_items (LIKE regress_shop.items INCLUDING ALL, more int);
+INSERT INTO regress_shop.like_items (name, price) VALUES ('copy', 1);
+CREATE TABLE regress_shop.like_coded (LIKE regress_shop.coded INCLUDING ALL);
+SELECT id INTO regress_shop.ids FROM regress_shop.items$$, 'tables like others', NULL);
+\c - regress_ann
+SELECT ordinal, method, rows, detail FROM warden.preview(3101);
+
 \c - :superuser
 SET client_min_messages = error;
 DROP TABLE regress_before;
