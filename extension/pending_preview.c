@@ -57,6 +57,7 @@ typedef struct PreviewJob
 	bool		masked;			/* the caller reads masks */
 	List	   *footprints;		/* of WardenFootprint *: those that count now */
 	List	   *measured;		/* of WardenMeasured * */
+	bool		partial;		/* not all of them so far were executed */
 	WardenMeasured   *current;		/* whose locks are to be read */
 	List	   *seen;			/* of char *: locks of earlier statements */
 	MemoryContext context;
@@ -237,9 +238,14 @@ execute_statement(PreviewJob *job, WardenMeasured *measured)
 	warden_principal_run_internal(read_locks_internally, job);
 }
 
-/* An error of its own, or the end of what a preview lets run. */
+/*
+ * An error of its own, or the end of what a preview lets run.  Behind a
+ * statement that was not executed it may be the lack of that one's work, so that
+ * nothing follows for an apply.
+ */
 static void
-note_failure(WardenMeasured *measured, const ErrorData *error, bool at_end)
+note_failure(const PreviewJob *job, WardenMeasured *measured,
+			 const ErrorData *error, bool at_end)
 {
 	if (warden_preview_guard_stopped())
 	{
@@ -250,11 +256,15 @@ note_failure(WardenMeasured *measured, const ErrorData *error, bool at_end)
 		measured->locks = measured->rewritten = NIL;
 		return;
 	}
-	measured->method = "failed";
-	measured->detail = psprintf("%s: %s%s",
+	if (!job->partial)
+		measured->method = "failed";
+	else if (!at_end)
+		measured->method = "skipped";
+	measured->detail = psprintf("%s: %s%s%s",
 								unpack_sql_state(error->sqlerrcode),
 								error->message,
-								at_end ? " (deferred to the end)" : "");
+								at_end ? " (deferred to the end)" : "",
+								job->partial ? "; but a statement of the change was not run" : "");
 }
 
 /*
@@ -302,7 +312,7 @@ try_statement(PreviewJob *job, WardenMeasured *measured, bool at_end)
 		MemoryContextSwitchTo(job->context);
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
-		note_failure(measured, error, at_end);
+		note_failure(job, measured, error, at_end);
 		ok = strcmp(measured->method, "failed") != 0;
 	}
 	PG_END_TRY();
@@ -342,8 +352,10 @@ measure_statements(PreviewJob *job)
 			ok = try_statement(job, measured, false);
 		else
 			measured->detail = "an earlier statement failed";
-		if (ok && strcmp(measured->method, "executed") == 0)
+		if (strcmp(measured->method, "executed") == 0)
 			executed = measured;
+		else
+			job->partial = true;
 	}
 	if (ok && executed != NULL)
 		(void) try_statement(job, executed, true);

@@ -151,6 +151,16 @@ CREATE TABLE regress_shop.like_coded (LIKE regress_shop.coded INCLUDING ALL);
 SELECT id INTO regress_shop.ids FROM regress_shop.items$$, 'tables like others', NULL);
 \c - regress_ann
 SELECT ordinal, method, rows, detail FROM warden.preview(3101);
+-- what was not run is not there for what follows, which is no failure
+\c - regress_bot
+SELECT warden.propose($$
+CREATE VIEW regress_shop.seen AS SELECT id FROM regress_shop.items;
+COMMENT ON VIEW regress_shop.seen IS 'of items';
+CREATE TABLE regress_shop.other (id int PRIMARY KEY);
+INSERT INTO regress_shop.plain SELECT id FROM regress_shop.seen;
+ALTER TABLE regress_shop.other REPLICA IDENTITY FULL$$, 'a view', NULL);
+\c - regress_ann
+SELECT ordinal, method, rows, detail FROM warden.preview(3102);
 
 \c - :superuser
 SET client_min_messages = error;
