@@ -19,8 +19,10 @@
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/cmdtag.h"
@@ -84,6 +86,108 @@ fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
 							  "Propose it as plain statements, one by one.");
 	warden_statement_resolve(capture->names, NIL);
 	warden_statement_permit(capture->names);
+}
+
+/* ---- what the table computes --------------------------------------------- */
+
+/* Those defaults of the relation that is written to which call what is volatile,
+ * as the rewriter puts them into the query. */
+static List *
+volatile_defaults(const Query *query)
+{
+	List	   *defaults = NIL;
+	Relation	rel;
+	int			i;
+
+	if (query->resultRelation == 0)
+		return NIL;
+	rel = relation_open(rt_fetch(query->resultRelation, query->rtable)->relid,
+						NoLock);
+	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Node	   *value = NULL;
+
+		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+			value = build_column_default(rel, i + 1);
+		if (value != NULL && contain_volatile_functions(value))
+			defaults = lappend(defaults, value);
+	}
+	relation_close(rel, NoLock);
+	return defaults;
+}
+
+static Node *
+without_default(Node *value, List *defaults)
+{
+	if (!list_member(defaults, value))
+		return value;
+	return (Node *) makeNullConst(exprType(value), exprTypmod(value),
+								  exprCollation(value));
+}
+
+static void
+targets_without_defaults(List *targets, List *defaults)
+{
+	ListCell   *cell;
+
+	foreach(cell, targets)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		target->expr = (Expr *) without_default((Node *) target->expr,
+												defaults);
+	}
+}
+
+/* INSERT of several rows: DEFAULT may stand in any of them. */
+static void
+rows_without_defaults(List *rtable, List *defaults)
+{
+	ListCell   *cell;
+	ListCell   *row;
+	ListCell   *value;
+
+	foreach(cell, rtable)
+	{
+		foreach(row, lfirst_node(RangeTblEntry, cell)->values_lists)
+		{
+			foreach(value, lfirst_node(List, row))
+				lfirst(value) = without_default(lfirst(value), defaults);
+		}
+	}
+}
+
+static bool
+drop_defaults(Node *node, void *context)
+{
+	Query	   *query;
+	List	   *defaults;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, drop_defaults, context);
+	query = (Query *) node;
+	defaults = volatile_defaults(query);
+	if (defaults != NIL)
+	{
+		targets_without_defaults(query->targetList, defaults);
+		rows_without_defaults(query->rtable, defaults);
+		if (query->onConflict != NULL)
+			targets_without_defaults(query->onConflict->onConflictSet,
+									 defaults);
+		foreach(cell, query->mergeActionList)
+			targets_without_defaults(lfirst_node(MergeAction, cell)->targetList,
+									 defaults);
+	}
+	return query_tree_walker(query, drop_defaults, context, 0);
+}
+
+void
+warden_divert_defaults(Query *query)
+{
+	(void) drop_defaults((Node *) query, NULL);
 }
 
 /* ---- queries ------------------------------------------------------------ */

@@ -19,6 +19,13 @@
 extern bool warden_divert_leaves_nothing(Query *query);
 
 /*
+ * Called before the gate of functions looks at an agent's write.  Takes out of
+ * it what its table computes where it gets no value, such as nextval(): that is
+ * the owner's, runs when the change is applied, and never in this plan.
+ */
+extern void warden_divert_defaults(Query *query);
+
+/*
  * Called before an agent's write is planned: the planner checks the rights on
  * a view that is written to, which is too early for a write that will not
  * run.  Decides them as for a proposal instead.

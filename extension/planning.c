@@ -91,6 +91,8 @@ is_write(const Query *query)
 static void
 check_agent_query(Query *query)
 {
+	if (is_write(query))
+		warden_divert_defaults(query);
 	warden_function_gate_query(query);
 	if (is_write(query))
 		warden_divert_prepare(query);

@@ -230,6 +230,36 @@ INSERT INTO regress_shop.shown VALUES (1, 'a');
 \c - :superuser
 
 --
+-- What a table computes for columns without a value is called by the apply
+--
+SET ROLE regress_writer;
+CREATE TABLE regress_shop.numbered (id serial PRIMARY KEY, n int DEFAULT nextval('regress_shop.seq'), name text UNIQUE);
+CREATE FUNCTION regress_shop.add_numbered() RETURNS int LANGUAGE sql AS
+	$$INSERT INTO regress_shop.numbered (name) VALUES ('f') RETURNING id$$;
+GRANT SELECT ON regress_shop.numbered TO regress_bot;
+RESET ROLE;
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2061;
+\c - regress_bot
+INSERT INTO regress_shop.numbered (name) VALUES ('a') RETURNING id;
+INSERT INTO regress_shop.numbered VALUES (DEFAULT, 1, 'b'), (7, DEFAULT, 'c')
+	ON CONFLICT (name) DO UPDATE SET n = DEFAULT;
+UPDATE regress_shop.numbered SET n = DEFAULT;
+MERGE INTO regress_shop.numbered o USING (VALUES ('d')) v(name) ON o.name = v.name
+	WHEN MATCHED THEN UPDATE SET n = DEFAULT WHEN NOT MATCHED THEN INSERT (name) VALUES (v.name);
+WITH a AS (INSERT INTO regress_shop.numbered (name) VALUES ('e') RETURNING id) SELECT id FROM a;
+PREPARE numbered (text) AS INSERT INTO regress_shop.numbered (name) VALUES ($1);
+EXECUTE numbered ('g');
+EXPLAIN (COSTS OFF) INSERT INTO regress_shop.numbered (name) VALUES ('h');
+SELECT regress_shop.add_numbered();
+DO $$BEGIN INSERT INTO regress_shop.numbered (name) VALUES ('i'); END$$;
+INSERT INTO regress_shop.numbered (id, name) VALUES (setval('regress_shop.seq', 1), 'j');
+INSERT INTO regress_shop.numbered (name) SELECT 'k' || nextval('regress_shop.seq');
+INSERT INTO regress_shop.items VALUES (nextval('regress_shop.seq'), 'l', 1);
+\c - :superuser
+SELECT change_id, statement FROM warden.change_statements WHERE change_id BETWEEN 2061 AND 2080 ORDER BY 1;
+SELECT last_value, is_called FROM regress_shop.seq;
+
+--
 -- How people read what is named in parts of several kinds
 --
 SET client_min_messages = error;
