@@ -13,6 +13,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
@@ -23,6 +24,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "policy.h"
@@ -54,14 +56,36 @@ view_of_rule(Oid rule)
 	return view;
 }
 
+/* A constraint or a default of the relation itself. */
+static bool
+is_own_part(Form_pg_depend form)
+{
+	HeapTuple	tuple;
+	bool		own;
+
+	if (form->refclassid != RelationRelationId)
+		return false;
+	if (form->classid == AttrDefaultRelationId)
+		return GetAttrDefaultColumnAddress(form->objid).objectId ==
+			form->refobjid;
+	if (form->classid != ConstraintRelationId)
+		return false;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(form->objid));
+	own = HeapTupleIsValid(tuple) &&
+		((Form_pg_constraint) GETSTRUCT(tuple))->conrelid == form->refobjid;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return own;
+}
+
 /* The name of what depends; NULL for what is a part of the object itself. */
 static char *
-dependent_name(Form_pg_depend form, Oid objid)
+dependent_name(Form_pg_depend form, Oid objid, bool whole)
 {
 	ObjectAddress address;
 	Oid			view;
 
-	if (form->deptype != DEPENDENCY_NORMAL)
+	if (form->deptype != DEPENDENCY_NORMAL || (whole && is_own_part(form)))
 		return NULL;
 	switch (form->classid)
 	{
@@ -102,7 +126,7 @@ warden_review_dependents(Oid classid, Oid objid, int subid)
 		   list_length(names) <= MAX_DEPENDENTS)
 	{
 		char	   *name = dependent_name((Form_pg_depend) GETSTRUCT(tuple),
-										  objid);
+										  objid, subid == 0);
 
 		if (name != NULL)
 			names = list_append_unique(names, makeString(name));

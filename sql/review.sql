@@ -35,6 +35,7 @@ INSERT INTO s.parted SELECT 1 FROM generate_series(1, 500);
 INSERT INTO s.parted SELECT 2 FROM generate_series(1, 700);
 ANALYZE s.parted;
 CREATE TABLE s.lone (id int);
+CREATE TABLE s.own_parts (id int PRIMARY KEY CHECK (id > 0), up int REFERENCES s.own_parts, twice int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE s.typed (id bigint PRIMARY KEY, num numeric(10,2), ip cidr, t text, sorted text, ts timestamp, mood s.mood,
 	proven int CHECK (proven IS NOT NULL), doubted int);
 ALTER TABLE s.typed ADD CHECK (doubted IS NOT NULL) NOT VALID;
@@ -123,6 +124,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('drop.cascade', 'DROP TABLE s.lone CASCADE', 'DROP TABLE s.lone RESTRICT'),
 ('drop.cascade', 'TRUNCATE s.small CASCADE', 'TRUNCATE s.lone'),
 ('drop.dependents', 'DROP TABLE s.small', 'DROP TABLE s.lone'),
+('drop.dependents', 'DROP TABLE s.small', 'DROP TABLE s.own_parts'),
 ('enum.value_used', 'ALTER TYPE s.mood ADD VALUE ''glad''; UPDATE s.small SET mood = ''glad'' WHERE id = 1', 'ALTER TYPE s.mood ADD VALUE ''glad''; UPDATE s.small SET mood = ''sad'' WHERE id = 1'),
 ('flow.copies_labelled', 'UPDATE s.people SET note = ssn WHERE id = 1', 'UPDATE s.people SET note = upper(note) WHERE id = 1'),
 ('flow.copies_labelled', 'SELECT ssn INTO s.n FROM s.people UNION SELECT b FROM s.small', 'SELECT note INTO s.n FROM s.people UNION SELECT b FROM s.small'),
