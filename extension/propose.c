@@ -215,6 +215,24 @@ statement_error_callback(void *arg)
 	errcontext("statement %d of the proposed script", *(int *) arg);
 }
 
+/* What it makes whose name is not among those of relations, types and code. */
+static List *
+made_besides(Node *stmt)
+{
+	char	   *name = NULL;
+
+	if (IsA(stmt, CreateSchemaStmt))
+		name = ((CreateSchemaStmt *) stmt)->schemaname;
+	else if (IsA(stmt, RenameStmt))
+		name = ((RenameStmt *) stmt)->newname;
+	else if (IsA(stmt, IndexStmt))
+		name = ((IndexStmt *) stmt)->idxname;
+	else if (IsA(stmt, CreateStatsStmt) &&
+			 ((CreateStatsStmt *) stmt)->defnames != NIL)
+		name = strVal(llast(((CreateStatsStmt *) stmt)->defnames));
+	return name != NULL ? list_make1(name) : NIL;
+}
+
 static WardenCapture *
 capture_statement(const char *sql, RawStmt *raw, List **created)
 {
@@ -240,11 +258,7 @@ capture_statement(const char *sql, RawStmt *raw, List **created)
 	warden_statement_permit(capture->names);
 	*created = list_concat(*created,
 						   warden_statement_created(capture->names));
-	if (IsA(raw->stmt, CreateSchemaStmt))
-		*created = lappend(*created,
-						   ((CreateSchemaStmt *) raw->stmt)->schemaname);
-	else if (IsA(raw->stmt, RenameStmt))
-		*created = lappend(*created, ((RenameStmt *) raw->stmt)->newname);
+	*created = list_concat(*created, made_besides(raw->stmt));
 	return capture;
 }
 

@@ -258,6 +258,14 @@ is_created(const WardenName *name, List *created)
 		if (strcmp(lfirst(cell), last) == 0)
 			return true;
 	}
+	/* or it came with a table, as t_id_seq and t_pkey do */
+	foreach(cell, IsA(name->name, RangeVar) ? created : NIL)
+	{
+		size_t		length = strlen(lfirst(cell));
+
+		if (strncmp(last, lfirst(cell), length) == 0 && last[length] == '_')
+			return true;
+	}
 	/* or all of its schema was */
 	if (IsA(name->name, RangeVar) &&
 		((RangeVar *) name->name)->schemaname != NULL)

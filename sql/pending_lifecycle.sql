@@ -274,6 +274,20 @@ SELECT warden.purge('2001-01-01');
 SELECT warden.purge(now()) > 5 AS purged;
 SELECT id, status FROM warden.pending_changes WHERE id BETWEEN 1001 AND 1011 ORDER BY id;
 
+--
+-- Scripts as tools write them
+--
+\c - regress_bot
+-- what statements make besides tables
+SELECT warden.propose($$CREATE TABLE regress_shop.serials (id serial PRIMARY KEY, a int);
+CREATE INDEX serials_index ON regress_shop.serials (a);
+ALTER INDEX regress_shop.serials_index RENAME TO serials_by_a;
+COMMENT ON INDEX regress_shop.serials_pkey IS 'its key';
+ALTER SEQUENCE regress_shop.serials_id_seq RESTART 10;
+CREATE STATISTICS regress_shop.serials_both ON id, a FROM regress_shop.serials;
+ALTER STATISTICS regress_shop.serials_both SET STATISTICS 10$$, 'a table', NULL) > 0 AS proposed;
+SELECT warden.propose('CREATE TABLE regress_shop.serials (id serial); DROP TABLE regress_shop.serial_ids', 'another', NULL);
+
 -- What became of a change outlives it, with who did it.
 \c - :superuser
 SELECT warden.flush_audit();
