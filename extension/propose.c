@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -22,8 +23,11 @@
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
+#include "function_gate.h"
 #include "identity.h"
 #include "pending.h"
 #include "principal.h"
@@ -124,6 +128,38 @@ is_call(SelectStmt *select)
 	return true;
 }
 
+/* A function of that name may write: an agent's query is refused for it, or for
+ * what it does. */
+static bool
+may_write(List *names)
+{
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
+										   CStringGetDatum(strVal(llast(names))));
+	bool		found = false;
+	int			i;
+
+	for (i = 0; i < list->n_members && !found; i++)
+	{
+		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+
+		found = proc->provolatile == PROVOLATILE_VOLATILE &&
+			(warden_function_is_procedural(proc->oid) ||
+			 !warden_function_gate_allows(proc->oid));
+	}
+	ReleaseSysCacheList(list);
+	return found;
+}
+
+static bool
+has_writer(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) && may_write(((FuncCall *) node)->funcname))
+		return true;
+	return raw_expression_tree_walker(node, has_writer, context);
+}
+
 /* Has a WITH that writes, anywhere. */
 static bool
 has_write(Node *node, void *context)
@@ -170,6 +206,8 @@ select_bar(SelectStmt *select)
 		return NULL;
 	if (has_locking((Node *) select, NULL))
 		return "row locks do not outlive the change";
+	if (has_writer((Node *) select, NULL))
+		return NULL;
 	return "there is nothing to propose, a SELECT changes nothing";
 }
 

@@ -287,6 +287,18 @@ ALTER SEQUENCE regress_shop.serials_id_seq RESTART 10;
 CREATE STATISTICS regress_shop.serials_both ON id, a FROM regress_shop.serials;
 ALTER STATISTICS regress_shop.serials_both SET STATISTICS 10$$, 'a table', NULL) > 0 AS proposed;
 SELECT warden.propose('CREATE TABLE regress_shop.serials (id serial); DROP TABLE regress_shop.serial_ids', 'another', NULL);
+\c - :superuser
+SET ROLE regress_writer;
+CREATE SEQUENCE regress_shop.stock;
+CREATE FUNCTION regress_shop.restock(int) RETURNS int LANGUAGE plpgsql AS
+	$$BEGIN UPDATE regress_shop.items SET price = $1; RETURN 1; END$$;
+RESET ROLE;
+\c - regress_bot
+-- what writes need not be alone
+SELECT warden.propose($$SELECT setval('regress_shop.stock', max(id)) FROM regress_shop.items$$, 'from a table', NULL) > 0 AS proposed,
+	warden.propose('SELECT * FROM regress_shop.restock(3)', 'in FROM', NULL) > 0 AS proposed;
+SELECT warden.propose('SELECT count(*), random() FROM regress_shop.items', 'only reads', NULL);
+SELECT warden.propose('SELECT regress_shop.restock(id) FROM regress_shop.items FOR UPDATE', 'locks, too', NULL);
 
 -- What became of a change outlives it, with who did it.
 \c - :superuser
