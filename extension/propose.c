@@ -68,7 +68,10 @@ script_error_callback(void *arg)
 		}
 		sql += pg_mblen(sql);
 	}
-	if (*sql == '\\')
+	if (strncmp(sql, "\xef\xbb\xbf", 3) == 0 &&
+		GetDatabaseEncoding() == PG_UTF8)
+		errhint("There is a byte order mark, which is not seen; leave it out.");
+	else if (*sql == '\\')
 		errhint("Commands that begin with a backslash are psql's own; leave them out.");
 	if (strlen(arg) > SCRIPT_SHOWN)
 	{

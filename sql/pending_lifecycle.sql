@@ -299,6 +299,10 @@ SELECT warden.propose($$SELECT setval('regress_shop.stock', max(id)) FROM regres
 	warden.propose('SELECT * FROM regress_shop.restock(3)', 'in FROM', NULL) > 0 AS proposed;
 SELECT warden.propose('SELECT count(*), random() FROM regress_shop.items', 'only reads', NULL);
 SELECT warden.propose('SELECT regress_shop.restock(id) FROM regress_shop.items FOR UPDATE', 'locks, too', NULL);
+-- what is not seen
+\set VERBOSITY default
+SELECT warden.propose(E'\uFEFFDROP TABLE regress_shop.items', 'a mark', NULL);
+\set VERBOSITY terse
 
 -- What became of a change outlives it, with who did it.
 \c - :superuser
