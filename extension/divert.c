@@ -90,8 +90,8 @@ fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
 
 /* ---- what the table computes --------------------------------------------- */
 
-/* Those defaults of the relation that is written to which call what is volatile,
- * as the rewriter puts them into the query. */
+/* Defaults of the relation that is written to which call what is volatile, as
+ * the rewriter puts them into the query. */
 static List *
 volatile_defaults(const Query *query)
 {

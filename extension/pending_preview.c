@@ -240,7 +240,7 @@ execute_statement(PreviewJob *job, WardenMeasured *measured)
 
 /*
  * An error of its own, or the end of what a preview lets run.  Behind a
- * statement that was not executed it may be the lack of that one's work, so that
+ * statement that was not executed it may be the lack of that one's work, and
  * nothing follows for an apply.
  */
 static void

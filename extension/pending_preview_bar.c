@@ -183,8 +183,11 @@ unsafe_raw_walker(Node *node, void *context)
 	if (IsA(node, TypeName) && is_checked_domain((TypeName *) node))
 		return true;
 	if (IsA(node, TableLikeClause))
-		return warden_preview_computes(RangeVarGetRelid(((TableLikeClause *) node)->relation,
-														NoLock, true));
+	{
+		RangeVar   *like = ((TableLikeClause *) node)->relation;
+
+		return warden_preview_computes(RangeVarGetRelid(like, NoLock, true));
+	}
 	return raw_expression_tree_walker(node, unsafe_raw_walker, context);
 }
 

@@ -136,8 +136,9 @@ is_call(SelectStmt *select)
 static bool
 may_write(List *names)
 {
+	char	   *name = strVal(llast(names));
 	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
-										   CStringGetDatum(strVal(llast(names))));
+										   CStringGetDatum(name));
 	bool		found = false;
 	int			i;
 
