@@ -127,6 +127,26 @@ keep_early_error(ErrorData *edata)
 	n_early++;
 }
 
+/* Who sends a script statement by statement meets what was not run before. */
+static void
+hint_at_recorded(ErrorData *edata)
+{
+	if (edata->hint != NULL || !warden_pending_open())
+		return;
+	switch (edata->sqlerrcode)
+	{
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_UNDEFINED_SCHEMA:
+			edata->hint = pstrdup("What this transaction wrote before is recorded, not run. If this statement needs it, propose all of them as one script with warden.propose().");
+			break;
+		default:
+			break;
+	}
+}
+
 /*
  * Called while the error is being reported, before the transaction aborts:
  * nothing here may look into a catalog or raise.
@@ -154,6 +174,7 @@ warden_failure_report(ErrorData *edata)
 	}
 	if (principal->class == WARDEN_CLASS_MASKED && !warden_audit_unsettled())
 		return;
+	hint_at_recorded(edata);
 	rows = warden_execution_failed(&secret);
 	change_id = warden_pending_reported();
 	if (warden_audit_unsettled() && change_id != 0)

@@ -49,6 +49,12 @@ static struct
 	char	   *proposer;		/* whose it is; the same */
 } open_change;
 
+bool
+warden_pending_open(void)
+{
+	return open_change.id != 0;
+}
+
 void
 warden_pending_check_size(const char *text)
 {

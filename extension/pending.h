@@ -100,6 +100,9 @@ extern WardenRecorded warden_pending_record(const WardenCapture *capture);
  */
 extern int64 warden_pending_reported(void);
 
+/* Has this transaction recorded something? */
+extern bool warden_pending_open(void);
+
 /* Records a whole script (of WardenCapture *) as a change of its own. */
 extern int64 warden_pending_propose(List *captures, const char *title,
 									const char *reason);

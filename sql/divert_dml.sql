@@ -260,6 +260,19 @@ SELECT change_id, statement FROM warden.change_statements WHERE change_id BETWEE
 SELECT last_value, is_called FROM regress_shop.seq;
 
 --
+-- What was recorded before in the transaction is not there
+--
+\c - regress_bot
+\set VERBOSITY default
+BEGIN;
+CREATE TABLE regress_shop.later (id int);
+INSERT INTO regress_shop.later VALUES (1);
+ROLLBACK;
+INSERT INTO regress_shop.later VALUES (1);
+\set VERBOSITY terse
+\c - :superuser
+
+--
 -- How people read what is named in parts of several kinds
 --
 SET client_min_messages = error;
