@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_language.h"
@@ -44,22 +45,27 @@ static const char not_run[] = "this kind of statement is not run for a preview";
 
 /* ---- functions ---------------------------------------------------------- */
 
-/* check_functions_in_node callback: true for one that may not run. */
+/*
+ * check_functions_in_node callback: true for one that may not run.  Some of the
+ * built-in ones are written in SQL, which calls others of them.
+ */
 static bool
 is_unsafe_function(Oid funcid, void *context pg_attribute_unused())
 {
 	HeapTuple	tuple;
-	bool		safe;
+	Oid			language;
 
 	if (funcid == F_NEXTVAL)
 		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
 	if (!HeapTupleIsValid(tuple))
 		return true;
-	safe = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == INTERNALlanguageId ||
-		((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
+	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
 	ReleaseSysCache(tuple);
-	return !safe || !warden_function_gate_allows(funcid);
+	if (language != INTERNALlanguageId && language != ClanguageId &&
+		(language != SQLlanguageId || funcid >= FirstNormalObjectId))
+		return true;
+	return !warden_function_gate_allows(funcid);
 }
 
 static bool
@@ -154,6 +160,25 @@ unsafe_name(List *names, int cache)
 	return unsafe;
 }
 
+/* BETWEEN is named so in the raw form only; in others it is two of these. */
+static bool
+unsafe_operator(A_Expr *expr)
+{
+	switch (expr->kind)
+	{
+		case AEXPR_BETWEEN:
+		case AEXPR_NOT_BETWEEN:
+		case AEXPR_BETWEEN_SYM:
+		case AEXPR_NOT_BETWEEN_SYM:
+			return unsafe_name(list_make1(makeString("<")), OPERNAMENSP) ||
+				unsafe_name(list_make1(makeString(">")), OPERNAMENSP) ||
+				unsafe_name(list_make1(makeString("<=")), OPERNAMENSP) ||
+				unsafe_name(list_make1(makeString(">=")), OPERNAMENSP);
+		default:
+			return expr->name != NIL && unsafe_name(expr->name, OPERNAMENSP);
+	}
+}
+
 /* A type whose values are checked by code of somebody's. */
 static bool
 is_checked_domain(TypeName *name)
@@ -171,8 +196,7 @@ unsafe_raw_walker(Node *node, void *context)
 	if (IsA(node, FuncCall) &&
 		unsafe_name(((FuncCall *) node)->funcname, PROCNAMEARGSNSP))
 		return true;
-	if (IsA(node, A_Expr) && ((A_Expr *) node)->name != NIL &&
-		unsafe_name(((A_Expr *) node)->name, OPERNAMENSP))
+	if (IsA(node, A_Expr) && unsafe_operator((A_Expr *) node))
 		return true;
 	if (IsA(node, Constraint))
 		return unsafe_raw_walker(((Constraint *) node)->raw_expr, context);

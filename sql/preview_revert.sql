@@ -161,6 +161,14 @@ INSERT INTO regress_shop.plain SELECT id FROM regress_shop.seen;
 ALTER TABLE regress_shop.other REPLICA IDENTITY FULL$$, 'a view', NULL);
 \c - regress_ann
 SELECT ordinal, method, rows, detail FROM warden.preview(3102);
+-- nor is what the server itself has in SQL somebody's code
+\c - regress_bot
+SELECT warden.propose($$
+UPDATE regress_shop.items SET price = round(price), name = lpad(name, 3) || 5;
+ALTER TABLE regress_shop.items ADD CHECK (price + 1 NOT BETWEEN SYMMETRIC -7 AND 0 AND price BETWEEN 0 AND 99999);
+UPDATE regress_shop.items SET name = regress_shop.shout(name)$$, 'built in', NULL);
+\c - regress_ann
+SELECT ordinal, method, rows, detail FROM warden.preview(3103);
 
 \c - :superuser
 SET client_min_messages = error;
