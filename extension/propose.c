@@ -251,6 +251,37 @@ require_proposable(RawStmt *raw)
 	warden_utility_refuse(raw->stmt, reason, hint);
 }
 
+static bool
+parameter_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, ParamRef))
+	{
+		*(int *) context = ((ParamRef *) node)->number;
+		return true;
+	}
+	return raw_expression_tree_walker(node, parameter_walker, context);
+}
+
+/* Nobody could apply it: a script comes without values. */
+static void
+refuse_parameters(Node *stmt)
+{
+	Node	   *query = stmt;
+	int			number;
+
+	if (IsA(stmt, CreateTableAsStmt))
+		query = ((CreateTableAsStmt *) stmt)->query;
+	else if (!warden_statement_is_dml(stmt) && !IsA(stmt, SelectStmt))
+		return;
+	if (parameter_walker(query, &number))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_PARAMETER),
+				 errmsg("there is no parameter $%d", number),
+				 errhint("Write the value itself, or send the statement by itself, with its parameters.")));
+}
+
 static void
 statement_error_callback(void *arg)
 {
@@ -292,6 +323,7 @@ capture_statement(const char *sql, RawStmt *raw, List **created)
 	capture->estimated_rows = -1;
 	warden_statement_refuse_secrets(raw->stmt, capture->statement);
 	warden_statement_refuse_cursor(raw->stmt);
+	refuse_parameters(raw->stmt);
 	if (!warden_statement_names(raw->stmt, &capture->names))
 		warden_utility_refuse(raw->stmt,
 							  "this form of the statement can not be proposed",

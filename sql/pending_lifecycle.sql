@@ -55,6 +55,8 @@ SELECT warden.propose('DELETE FROM pg_catalog.pg_class', 'catalogs', NULL);
 SELECT warden.propose('DELETE FROM regress_shop.nothing', 'missing', NULL);
 SELECT warden.propose('\d regress_shop.items', 'psql', NULL);
 SELECT warden.propose(E'UPDATE regress_shop.items SET price = 1;\n\nDELETE FORM x', 'syntax', NULL);
+SELECT warden.propose('UPDATE regress_shop.items SET price = $2 WHERE id = $1', 'values', NULL);
+SELECT warden.propose('CREATE TABLE regress_shop.x AS SELECT * FROM regress_shop.items WHERE id = $1', 'values', NULL);
 SELECT count(*) FROM warden.my_changes;
 
 --
