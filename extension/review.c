@@ -216,26 +216,143 @@ warden_review_add(WardenReviewContext *context, const char *rule,
 
 /* ---- facts -------------------------------------------------------------- */
 
-static bool
-is_created(WardenReviewContext *context, const char *name)
+/* A relation that an earlier statement makes, renames or moves. */
+typedef struct Made
 {
+	char	   *schema;			/* NULL: not known */
+	char	   *name;
+	Oid			relid;			/* the one that gets the name, or InvalidOid */
+} Made;
+
+/* What has the name now, whoever may look into its schema. */
+static Oid
+existing(const RangeVar *rv)
+{
+	Oid			schema;
+
+	if (rv->schemaname == NULL)
+		return RelnameGetRelid(rv->relname);
+	schema = get_namespace_oid(rv->schemaname, true);
+	return OidIsValid(schema) ? get_relname_relid(rv->relname, schema) :
+		InvalidOid;
+}
+
+/* Where something new of that name goes, NULL: nowhere. */
+static char *
+creation_schema(const RangeVar *rv)
+{
+	List	   *path;
+
+	if (rv->schemaname != NULL)
+		return rv->schemaname;
+	path = fetch_search_path(false);
+	return path != NIL ? get_namespace_name(linitial_oid(path)) : NULL;
+}
+
+static bool
+is_in(const Made *made, const char *schema)
+{
+	return schema != NULL && made->schema != NULL &&
+		strcmp(made->schema, schema) == 0;
+}
+
+/*
+ * By an earlier statement, or NULL.  Where there is a relation of that name,
+ * only what goes into its schema, or before it in the search path, is another
+ * one: else a table made elsewhere would hide what is done to this one.  Where
+ * there is none, one that gets the name counts before one that is new.
+ */
+static Made *
+find_made(WardenReviewContext *context, const RangeVar *rv)
+{
+	Oid			relid = existing(rv);
+	char	   *home = OidIsValid(relid) ?
+		get_namespace_name(get_rel_namespace(relid)) : NULL;
+	char	   *first = creation_schema(rv);
+	Made	   *found = NULL;
+	bool		exact = false;
 	ListCell   *cell;
 
-	foreach(cell, context->created)
+	foreach(cell, context->made)
 	{
-		if (strcmp(lfirst(cell), name) == 0)
-			return true;
+		Made	   *made = lfirst(cell);
+		bool		here = is_in(made, first) || is_in(made, home);
+
+		if (strcmp(made->name, rv->relname) != 0 ||
+			(!here && (exact || OidIsValid(relid))))
+			continue;
+		if (here || found == NULL || OidIsValid(made->relid))
+			found = made;
+		exact = exact || here;
 	}
-	return false;
+	return found;
+}
+
+static void
+add_made(WardenReviewContext *context, const char *schema, const char *name,
+		 Oid relid)
+{
+	MemoryContext old = MemoryContextSwitchTo(context->memory);
+	Made	   *made = palloc0(sizeof(Made));
+
+	made->schema = schema != NULL ? pstrdup(schema) : NULL;
+	made->name = pstrdup(name);
+	made->relid = relid;
+	context->made = lappend(context->made, made);
+	MemoryContextSwitchTo(old);
 }
 
 void
-warden_review_created(WardenReviewContext *context, const char *name)
+warden_review_created(WardenReviewContext *context, const RangeVar *rv,
+					  bool unless_there)
 {
-	MemoryContext old = MemoryContextSwitchTo(context->memory);
+	if (!unless_there || !OidIsValid(existing(rv)))
+		add_made(context, creation_schema(rv), rv->relname, InvalidOid);
+}
 
-	context->created = lappend(context->created, pstrdup(name));
-	MemoryContextSwitchTo(old);
+void
+warden_review_moved(WardenReviewContext *context, const RangeVar *rv,
+					const ReviewTable *table, const char *schema,
+					const char *name)
+{
+	if (!table->created && !OidIsValid(table->relid))
+		return;
+	if (schema == NULL && rv->schemaname == NULL && OidIsValid(table->relid))
+		schema = get_namespace_name(get_rel_namespace(table->relid));
+	else if (schema == NULL)
+		schema = creation_schema(rv);
+	add_made(context, schema, name != NULL ? name : rv->relname, table->relid);
+}
+
+void
+warden_review_schema_renamed(WardenReviewContext *context, const char *old,
+							 const char *new)
+{
+	MemoryContext outer = MemoryContextSwitchTo(context->memory);
+
+	context->schemas = lappend(context->schemas,
+							   list_make2(pstrdup(new), pstrdup(old)));
+	MemoryContextSwitchTo(outer);
+}
+
+/* The schema of the name as it is called now. */
+static RangeVar *
+by_old_schema(WardenReviewContext *context, RangeVar *rv)
+{
+	int			i;
+
+	for (i = list_length(context->schemas) - 1; i >= 0; i--)
+	{
+		List	   *names = list_nth_node(List, context->schemas, i);
+
+		if (rv->schemaname != NULL &&
+			strcmp(rv->schemaname, linitial(names)) == 0)
+		{
+			rv = copyObject(rv);
+			rv->schemaname = lsecond(names);
+		}
+	}
+	return rv;
 }
 
 static char *
@@ -258,15 +375,27 @@ describe_size(const ReviewTable *table)
 					(int64) rint(table->rows), (int64) rint(size), unit);
 }
 
+/* What the name means when the statement runs; created: not there before. */
+Oid
+warden_review_relid(WardenReviewContext *context, RangeVar *rv, bool *created)
+{
+	RangeVar   *old = by_old_schema(context, rv);
+	Made	   *made = NULL;
+
+	/* in a schema that has got another name since what is there counts */
+	if (old == rv || !OidIsValid(existing(old)))
+		made = find_made(context, old);
+	*created = made != NULL && !OidIsValid(made->relid);
+	return made != NULL ? made->relid : RangeVarGetRelid(old, NoLock, true);
+}
+
 void
 warden_review_table(WardenReviewContext *context, RangeVar *rv,
 					ReviewTable *table)
 {
 	memset(table, 0, sizeof(*table));
 	table->name = quote_qualified_identifier(rv->schemaname, rv->relname);
-	table->created = is_created(context, rv->relname);
-	if (!table->created)
-		table->relid = RangeVarGetRelid(rv, NoLock, true);
+	table->relid = warden_review_relid(context, rv, &table->created);
 	if (OidIsValid(table->relid))
 		warden_review_measure(table);
 	table->size = describe_size(table);

@@ -315,7 +315,7 @@ review_update_flow(WardenReviewContext *context, Node *stmt, List *targets,
 		if (target->name == NULL ||
 			warden_review_labelled(table->relid, target->name))
 			continue;
-		source = warden_review_labelled_source(stmt, target->val);
+		source = warden_review_labelled_source(context, stmt, target->val);
 		if (source != NULL)
 			warden_review_flow(context, source, table, target->name);
 	}
@@ -344,7 +344,8 @@ review_insert_flow(WardenReviewContext *context, InsertStmt *stmt,
 		if (cell == NULL)
 			return;
 	}
-	source = warden_review_labelled_source((Node *) stmt, (Node *) select);
+	source = warden_review_labelled_source(context, (Node *) stmt,
+										   (Node *) select);
 	if (source != NULL)
 		warden_review_flow(context, source, table, NULL);
 }
@@ -702,13 +703,13 @@ review_select(WardenReviewContext *context, SelectStmt *stmt)
 		char	   *source;
 
 		warden_review_table(context, into->rel, &table);
-		source = warden_review_labelled_source((Node *) stmt,
+		source = warden_review_labelled_source(context, (Node *) stmt,
 											   stmt->op == SETOP_NONE ?
 											   (Node *) stmt->targetList :
 											   (Node *) stmt);
 		if (source != NULL)
 			warden_review_flow(context, source, &table, NULL);
-		warden_review_created(context, into->rel->relname);
+		warden_review_created(context, into->rel, false);
 	}
 	if (into != NULL || writes_in_with(stmt->withClause))
 		warden_review_calls(context, (Node *) stmt);

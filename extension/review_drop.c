@@ -304,6 +304,14 @@ review_rename_part(WardenReviewContext *context, RenameStmt *stmt,
 					  "Only who names it will notice.");
 }
 
+static bool
+names_relation(ObjectType type)
+{
+	return type == OBJECT_TABLE || type == OBJECT_VIEW ||
+		type == OBJECT_MATVIEW || type == OBJECT_INDEX ||
+		type == OBJECT_SEQUENCE || type == OBJECT_FOREIGN_TABLE;
+}
+
 static void
 review_rename(WardenReviewContext *context, RenameStmt *stmt)
 {
@@ -312,6 +320,9 @@ review_rename(WardenReviewContext *context, RenameStmt *stmt)
 
 	if (stmt->relation == NULL)
 	{
+		if (stmt->renameType == OBJECT_SCHEMA)
+			warden_review_schema_renamed(context, stmt->subname,
+										 stmt->newname);
 		warden_review_add(context, rule, -1,
 						  psprintf("renames an object to \"%s\"",
 								   stmt->newname),
@@ -319,6 +330,9 @@ review_rename(WardenReviewContext *context, RenameStmt *stmt)
 		return;
 	}
 	warden_review_table(context, stmt->relation, &table);
+	if (names_relation(stmt->renameType))
+		warden_review_moved(context, stmt->relation, &table, NULL,
+							stmt->newname);
 	if (table.created)
 		return;
 	if (stmt->renameType == OBJECT_COLUMN)

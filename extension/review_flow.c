@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 
@@ -37,7 +36,7 @@ warden_review_labelled(Oid relid, const char *column)
 
 /* Relations with labelled columns that a statement reads or writes (OIDs). */
 static List *
-labelled_relations(Node *stmt, bool only_read)
+labelled_relations(WardenReviewContext *context, Node *stmt, bool only_read)
 {
 	List	   *names = NIL;
 	List	   *found = NIL;
@@ -45,35 +44,39 @@ labelled_relations(Node *stmt, bool only_read)
 
 	if (!warden_statement_names(stmt, &names))
 		return NIL;
-	warden_statement_lookup(names);
 	foreach(cell, names)
 	{
 		WardenName *name = lfirst(cell);
 		const WardenRelation *labels;
+		Oid			relid;
+		bool		created;
 
-		if (name->address.classId != RelationRelationId ||
-			!OidIsValid(name->address.objectId) ||
+		if (!IsA(name->name, RangeVar) || name->use == WARDEN_USE_CREATE ||
 			(only_read && name->use != WARDEN_USE_READ))
 			continue;
-		labels = warden_policy_relation(name->address.objectId);
+		relid = warden_review_relid(context, (RangeVar *) name->name,
+									&created);
+		if (!OidIsValid(relid))
+			continue;
+		labels = warden_policy_relation(relid);
 		if (labels != NULL && labels->ncolumns > 0)
-			found = lappend_oid(found, name->address.objectId);
+			found = lappend_oid(found, relid);
 	}
 	return found;
 }
 
 char *
-warden_review_labelled_relation(Node *stmt)
+warden_review_labelled_relation(WardenReviewContext *context, Node *stmt)
 {
-	List	   *relations = labelled_relations(stmt, true);
+	List	   *relations = labelled_relations(context, stmt, true);
 
 	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
 }
 
 char *
-warden_review_labelled_target(Node *stmt)
+warden_review_labelled_target(WardenReviewContext *context, Node *stmt)
 {
-	List	   *relations = labelled_relations(stmt, false);
+	List	   *relations = labelled_relations(context, stmt, false);
 
 	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
 }
@@ -120,13 +123,14 @@ flow_walker(Node *node, FlowSearch *search)
 
 /* A labelled column that the expressions of a statement read, or NULL. */
 char *
-warden_review_labelled_source(Node *stmt, Node *expressions)
+warden_review_labelled_source(WardenReviewContext *context, Node *stmt,
+							  Node *expressions)
 {
 	FlowSearch	search = {NIL, NULL, -1};
 
 	if (expressions == NULL)
 		return NULL;
-	search.relations = labelled_relations(stmt, false);
+	search.relations = labelled_relations(context, stmt, false);
 	if (search.relations != NIL)
 		(void) flow_walker(expressions, &search);
 	return search.found;
@@ -244,7 +248,7 @@ warden_review_condition(WardenReviewContext *context, Node *stmt,
 		warden_review_add(context, "dml.leading_wildcard", position,
 						  pstrdup("looks for a pattern that begins with %, which no ordinary index helps with"),
 						  "Begin the pattern with what is known, or expect a scan of the whole table.");
-	source = warden_review_labelled_source(stmt, condition);
+	source = warden_review_labelled_source(context, stmt, condition);
 	if (source == NULL)
 		return;
 	warden_review_add(context, "dml.condition_labelled", -1,

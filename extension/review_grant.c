@@ -76,7 +76,7 @@ review_granted(WardenReviewContext *context, GrantStmt *stmt)
 		warden_review_add(context, "grant.option", -1,
 						  pstrdup("those who are given it can give it to others"),
 						  "Leave WITH GRANT OPTION out.");
-	labelled = warden_review_labelled_target((Node *) stmt);
+	labelled = warden_review_labelled_target(context, (Node *) stmt);
 	if (labelled != NULL && covers_labelled(context, stmt))
 		warden_review_add(context, "grant.labelled", -1,
 						  psprintf("gives rights on \"%s\", which has labelled columns",

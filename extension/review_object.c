@@ -265,7 +265,8 @@ review_lost_options(WardenReviewContext *context, ViewStmt *stmt)
 static void
 review_view(WardenReviewContext *context, ViewStmt *stmt)
 {
-	char	   *source = warden_review_labelled_relation((Node *) stmt);
+	char	   *source = warden_review_labelled_relation(context,
+														 (Node *) stmt);
 
 	if (star_walker(stmt->query, NULL))
 		warden_review_add(context, "view.select_star", -1,
@@ -283,13 +284,14 @@ review_view(WardenReviewContext *context, ViewStmt *stmt)
 						  "Compare it with the definition it replaces.");
 		review_lost_options(context, stmt);
 	}
-	warden_review_created(context, stmt->view->relname);
+	warden_review_created(context, stmt->view, stmt->replace);
 }
 
 static void
 review_table_as(WardenReviewContext *context, CreateTableAsStmt *stmt)
 {
-	char	   *source = warden_review_labelled_relation((Node *) stmt);
+	char	   *source = warden_review_labelled_relation(context,
+														 (Node *) stmt);
 
 	if (source != NULL)
 		warden_review_add(context, "flow.copies_labelled", -1,
@@ -297,7 +299,7 @@ review_table_as(WardenReviewContext *context, CreateTableAsStmt *stmt)
 								   source, stmt->into->rel->relname),
 						  "Label the new columns in the same way, or leave them out.");
 	warden_review_calls(context, stmt->query);
-	warden_review_created(context, stmt->into->rel->relname);
+	warden_review_created(context, stmt->into->rel, stmt->if_not_exists);
 }
 
 /* ---- code --------------------------------------------------------------- */
@@ -565,6 +567,21 @@ review_code(WardenReviewContext *context, Node *stmt)
 	}
 }
 
+static void
+review_move(WardenReviewContext *context, AlterObjectSchemaStmt *stmt)
+{
+	ReviewTable table;
+
+	warden_review_add(context, "object.alter", -1,
+					  pstrdup("alters an object that others may use"),
+					  "Check what uses it.");
+	if (stmt->relation == NULL)
+		return;
+	warden_review_table(context, stmt->relation, &table);
+	warden_review_moved(context, stmt->relation, &table, stmt->newschema,
+						NULL);
+}
+
 static bool
 review_definition(WardenReviewContext *context, Node *stmt)
 {
@@ -586,6 +603,8 @@ review_definition(WardenReviewContext *context, Node *stmt)
 			review_domain(context, (AlterDomainStmt *) stmt);
 			return true;
 		case T_AlterObjectSchemaStmt:
+			review_move(context, (AlterObjectSchemaStmt *) stmt);
+			return true;
 		case T_AlterStatsStmt:
 			warden_review_add(context, "object.alter", -1,
 							  pstrdup("alters an object that others may use"),

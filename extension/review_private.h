@@ -19,7 +19,8 @@
 struct WardenReviewContext
 {
 	MemoryContext memory;		/* of what is remembered between statements */
-	List	   *created;		/* of char *: relations made by this change */
+	List	   *made;			/* relations made or renamed by this change */
+	List	   *schemas;		/* renamed: lists of the new and the old name */
 	List	   *enum_values;	/* of char *: added by this change */
 	int			statements;		/* seen so far, this one included */
 	bool		barred_seen;	/* one that may not run in a transaction */
@@ -63,13 +64,28 @@ extern void warden_review_add_risk(WardenReviewContext *context,
 
 extern void warden_review_table(WardenReviewContext *context, RangeVar *rv,
 								ReviewTable *table);
+extern Oid	warden_review_relid(WardenReviewContext *context, RangeVar *rv,
+								bool *created);
 
 /* Risk of holding a strong lock on, or rewriting, a table of that size. */
 extern WardenRisk warden_review_size_risk(const ReviewTable *table);
 
-/* Remembers that the change makes a relation. */
+/*
+ * Remembers that the change makes a relation; with unless_there the statement
+ * takes one that is there already.
+ */
 extern void warden_review_created(WardenReviewContext *context,
-								  const char *name);
+								  const RangeVar *rv, bool unless_there);
+
+/*
+ * Remembers that it gives another schema or name (the other is NULL) to one, or
+ * another name to a schema: what comes later is about the same relations.
+ */
+extern void warden_review_moved(WardenReviewContext *context,
+								const RangeVar *rv, const ReviewTable *table,
+								const char *schema, const char *name);
+extern void warden_review_schema_renamed(WardenReviewContext *context,
+										 const char *old, const char *new);
 
 /* Remembers a strong lock, and warns about one that is held already. */
 extern void warden_review_exclusive(WardenReviewContext *context,
@@ -96,9 +112,12 @@ extern void warden_review_no_timeout(WardenReviewContext *context,
 
 /* Labels (review_flow.c). */
 extern bool warden_review_labelled(Oid relid, const char *column);
-extern char *warden_review_labelled_source(Node *stmt, Node *expressions);
-extern char *warden_review_labelled_relation(Node *stmt);
-extern char *warden_review_labelled_target(Node *stmt);
+extern char *warden_review_labelled_source(WardenReviewContext *context,
+										   Node *stmt, Node *expressions);
+extern char *warden_review_labelled_relation(WardenReviewContext *context,
+											 Node *stmt);
+extern char *warden_review_labelled_target(WardenReviewContext *context,
+										   Node *stmt);
 extern void warden_review_flow(WardenReviewContext *context,
 							   const char *source, ReviewTable *table,
 							   const char *column);

@@ -653,6 +653,6 @@ warden_review_create_table(WardenReviewContext *context, Node *stmt)
 		warden_review_lock_default(context, &parent);
 		review_bounds(context, create->partbound);
 	}
-	warden_review_created(context, create->relation->relname);
+	warden_review_created(context, create->relation, create->if_not_exists);
 	return true;
 }
