@@ -13,6 +13,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -24,6 +26,7 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -298,6 +301,9 @@ made_besides(Node *stmt)
 		name = ((CreateSchemaStmt *) stmt)->schemaname;
 	else if (IsA(stmt, RenameStmt))
 		name = ((RenameStmt *) stmt)->newname;
+	else if (IsA(stmt, AlterObjectSchemaStmt) &&
+			 ((AlterObjectSchemaStmt *) stmt)->relation != NULL)
+		name = ((AlterObjectSchemaStmt *) stmt)->relation->relname;
 	else if (IsA(stmt, IndexStmt))
 		name = ((IndexStmt *) stmt)->idxname;
 	else if (IsA(stmt, CreateStatsStmt) &&
@@ -306,8 +312,93 @@ made_besides(Node *stmt)
 	return name != NULL ? list_make1(name) : NIL;
 }
 
+/* A relation, or a schema, that a statement of the script gives a new name. */
+typedef struct Moved
+{
+	char	   *name;
+	Oid			relid;			/* InvalidOid: a schema */
+	Oid			schema;
+} Moved;
+
+static Oid
+moved_relation(const Moved *moved, const RangeVar *rv)
+{
+	if (OidIsValid(moved->relid))
+		return strcmp(moved->name, rv->relname) == 0 ? moved->relid :
+			InvalidOid;
+	return rv->schemaname != NULL && strcmp(moved->name, rv->schemaname) == 0 ?
+		get_relname_relid(rv->relname, moved->schema) : InvalidOid;
+}
+
+/* Under a new name a relation is nobody else's. */
+static void
+permit_moved(List *names, List *moved)
+{
+	ListCell   *cell;
+	ListCell   *other;
+
+	foreach(cell, names)
+	{
+		WardenName	name = *(WardenName *) lfirst(cell);
+
+		foreach(other, IsA(name.name, RangeVar) &&
+				name.use != WARDEN_USE_CREATE ? moved : NIL)
+		{
+			ObjectAddressSet(name.address, RelationRelationId,
+							 moved_relation(lfirst(other),
+											(RangeVar *) name.name));
+			warden_statement_permit(list_make1(&name));
+		}
+	}
+}
+
+/* What a relation was called before it got a name that it does not have yet. */
+static Oid
+moved_before(const WardenName *name, List *moved)
+{
+	Oid			relid = name->address.objectId;
+	ListCell   *cell;
+
+	foreach(cell, OidIsValid(relid) ? NIL : moved)
+	{
+		Oid			other = moved_relation(lfirst(cell),
+										   (RangeVar *) name->name);
+
+		if (OidIsValid(other))
+			relid = other;
+	}
+	return relid;
+}
+
+static List *
+add_moved(List *moved, Node *stmt, const WardenCapture *capture)
+{
+	Moved	   *new = palloc0(sizeof(Moved));
+	WardenName *old = capture->names != NIL ? linitial(capture->names) : NULL;
+
+	if (IsA(stmt, RenameStmt) &&
+		((RenameStmt *) stmt)->renameType == OBJECT_SCHEMA)
+	{
+		new->name = ((RenameStmt *) stmt)->newname;
+		new->schema = old->address.objectId;
+	}
+	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->relation != NULL &&
+			 ((RenameStmt *) stmt)->subname == NULL)
+		new->name = ((RenameStmt *) stmt)->newname;
+	else if (IsA(stmt, AlterObjectSchemaStmt) &&
+			 ((AlterObjectSchemaStmt *) stmt)->relation != NULL)
+		new->name = ((AlterObjectSchemaStmt *) stmt)->relation->relname;
+	else
+		return moved;
+	if (!OidIsValid(new->schema))
+		new->relid = moved_before(old, moved);
+	return OidIsValid(new->relid) || OidIsValid(new->schema) ?
+		lappend(moved, new) : moved;
+}
+
 static WardenCapture *
-capture_statement(const char *sql, RawStmt *raw, List **created)
+capture_statement(const char *sql, RawStmt *raw, List **created,
+				  List **moved)
 {
 	WardenCapture *capture = palloc0(sizeof(WardenCapture));
 
@@ -330,6 +421,8 @@ capture_statement(const char *sql, RawStmt *raw, List **created)
 							  "Propose it as plain statements, one by one.");
 	warden_statement_resolve(capture->names, *created);
 	warden_statement_permit(capture->names);
+	permit_moved(capture->names, *moved);
+	*moved = add_moved(*moved, raw->stmt, capture);
 	*created = list_concat(*created,
 						   warden_statement_created(capture->names));
 	*created = list_concat(*created, made_besides(raw->stmt));
@@ -365,6 +458,7 @@ warden_sql_propose(PG_FUNCTION_ARGS)
 	char	   *reason = text_argument(fcinfo, 2);
 	List	   *captures = NIL;
 	List	   *created = NIL;
+	List	   *moved = NIL;
 	List	   *script;
 	ListCell   *cell;
 	int			ordinal = 0;
@@ -384,7 +478,7 @@ warden_sql_propose(PG_FUNCTION_ARGS)
 		ordinal++;
 		captures = lappend(captures,
 						   capture_statement(sql, lfirst_node(RawStmt, cell),
-											 &created));
+											 &created, &moved));
 	}
 	error_context_stack = callback.previous;
 	if (captures == NIL)

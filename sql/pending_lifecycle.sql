@@ -292,10 +292,25 @@ SELECT warden.propose('CREATE TABLE regress_shop.serials (id serial); DROP TABLE
 \c - :superuser
 SET ROLE regress_writer;
 CREATE SEQUENCE regress_shop.stock;
+CREATE TABLE regress_shop.closed (id int);
 CREATE FUNCTION regress_shop.restock(int) RETURNS int LANGUAGE plpgsql AS
 	$$BEGIN UPDATE regress_shop.items SET price = $1; RETURN 1; END$$;
 RESET ROLE;
 \c - regress_bot
+-- what has got another name or schema, which needs the same rights as before
+SELECT warden.propose($$ALTER TABLE regress_shop.items RENAME TO things;
+UPDATE regress_shop.things SET price = 1 WHERE id = 1;
+ALTER TABLE regress_shop.things RENAME TO items$$, 'there and back', NULL) > 0 AS proposed,
+	warden.propose($$CREATE SCHEMA regress_old; ALTER TABLE regress_shop.items SET SCHEMA regress_old;
+DELETE FROM regress_old.items WHERE id = 1$$, 'put away', NULL) > 0 AS proposed;
+SELECT warden.propose($$ALTER TABLE regress_shop.closed RENAME TO shut; ALTER TABLE regress_shop.shut RENAME TO things;
+UPDATE regress_shop.things SET id = 1$$, 'a closed one', NULL);
+SELECT warden.propose($$ALTER TABLE regress_shop.items RENAME TO things; ALTER TABLE regress_shop.closed RENAME TO items;
+INSERT INTO regress_shop.things (id) SELECT id FROM regress_shop.items$$, 'in the place of another', NULL);
+SELECT warden.propose($$ALTER TABLE regress_shop.closed SET SCHEMA public;
+INSERT INTO regress_shop.items (id) SELECT id FROM closed$$, 'from there', NULL);
+SELECT warden.propose($$ALTER SCHEMA regress_shop RENAME TO regress_store;
+DELETE FROM regress_store.closed$$, 'all of them', NULL);
 -- what writes need not be alone
 SELECT warden.propose($$SELECT setval('regress_shop.stock', max(id)) FROM regress_shop.items$$, 'from a table', NULL) > 0 AS proposed,
 	warden.propose('SELECT * FROM regress_shop.restock(3)', 'in FROM', NULL) > 0 AS proposed;
