@@ -17,7 +17,10 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "rewrite/prs2lock.h"
+#include "rewrite/rewriteHandler.h"
 #include "rewrite/rowsecurity.h"
 #include "storage/sinval.h"
 #include "utils/array.h"
@@ -34,6 +37,9 @@
 #include "pending_json.h"
 #include "policy.h"
 #include "statement.h"
+
+/* More than these are not looked up. */
+#define MAX_SCOPES 1000
 
 /* ---- fingerprints -------------------------------------------------------- */
 
@@ -464,7 +470,44 @@ warden_capture_dynamic(const char *objects, bool *set_off)
 		warden_json_member(llast(elements), "sets off");
 }
 
-/* The scopes of approval rules that a relation falls under. */
+static bool
+relations_walker(Node *node, void *context)
+{
+	List	  **relations = context;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, relations_walker, context);
+	foreach(cell, ((Query *) node)->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+
+		if (rte->rtekind == RTE_RELATION)
+			*relations = list_append_unique_oid(*relations, rte->relid);
+	}
+	return query_tree_walker((Query *) node, relations_walker, context, 0);
+}
+
+/* What a view reads. */
+static List *
+relations_of_view(Oid relid)
+{
+	Relation	view = try_relation_open(relid, AccessShareLock);
+	List	   *relations = NIL;
+
+	if (view == NULL)
+		return NIL;
+	if (view->rd_rel->relkind == RELKIND_VIEW)
+		(void) relations_walker((Node *) get_view_query(view), &relations);
+	relation_close(view, AccessShareLock);
+	/* a view's query may have the view itself in it, for its rules */
+	return list_delete_oid(relations, relid);
+}
+
+/* The scopes of approval rules that a relation falls under, a view also under
+ * those of what it reads. */
 static List *
 relation_scopes(Oid relid, List *scopes)
 {
@@ -484,6 +527,17 @@ relation_scopes(Oid relid, List *scopes)
 			scopes = lappend(scopes,
 							 psprintf("label:%s", (char *) lfirst(lc)));
 	}
+	if (get_rel_relkind(relid) == RELKIND_VIEW)
+	{
+		ListCell   *lc;
+
+		check_stack_depth();
+		foreach(lc, relations_of_view(relid))
+		{
+			if (list_length(scopes) <= MAX_SCOPES)
+				scopes = relation_scopes(lfirst_oid(lc), scopes);
+		}
+	}
 	return scopes;
 }
 
@@ -500,7 +554,7 @@ warden_capture_scopes(const char *objects, List *scopes)
 		if (oid != NULL && class != NULL &&
 			atooid(class) == RelationRelationId)
 			scopes = relation_scopes(atooid(oid), scopes);
-		if (list_length(scopes) > 1000)
+		if (list_length(scopes) > MAX_SCOPES)
 			break;
 	}
 	return scopes;

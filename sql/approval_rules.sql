@@ -14,6 +14,8 @@ SET ROLE regress_r_writer;
 CREATE TABLE regress_r.plain (id int PRIMARY KEY, n int);
 CREATE TABLE regress_r.people (id int PRIMARY KEY, ssn text, n int);
 CREATE TABLE regress_r.more () INHERITS (regress_r.people);
+CREATE VIEW regress_r.seen AS SELECT id, n FROM regress_r.people;
+CREATE VIEW regress_r.seen_again AS SELECT * FROM regress_r.seen;
 CREATE TABLE regress_r_money.account (id int PRIMARY KEY, n int);
 GRANT SELECT ON ALL TABLES IN SCHEMA regress_r, regress_r_money TO regress_r_bot;
 RESET ROLE;
@@ -40,6 +42,13 @@ SELECT warden.propose('DROP TABLE regress_r_money.account', 'of another risk', '
 SELECT warden.propose('UPDATE regress_r.plain SET n = ' || i || ' WHERE id = 1', 'clock ' || i, '') FROM generate_series(1, 3) i;
 \o
 SELECT id, title, risk, required_approvals FROM warden.my_changes WHERE id BETWEEN 2201 AND 2206 ORDER BY id;
+-- by the label of a table behind views
+BEGIN;
+SELECT warden.propose('UPDATE regress_r.seen_again SET n = 1 WHERE id = 1', 'by label, through views', '') > 0 AS proposed;
+SELECT title, risk, required_approvals FROM warden.my_changes ORDER BY id DESC LIMIT 1;
+ROLLBACK;
+\c - :superuser
+ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2210;
 
 --
 -- Two clocks: the time to approve ends, and an approval begins another
