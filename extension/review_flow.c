@@ -9,29 +9,79 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "compat.h"
+#include "lineage.h"
 #include "policy.h"
 #include "review_private.h"
 #include "statement.h"
 
 /* ---- labels ------------------------------------------------------------- */
 
+/* attnum 0: the whole row */
+static bool is_labelled(Oid relid, AttrNumber attnum);
+
+static bool
+is_labelled_below(RangeTblEntry *rte, AttrNumber attnum,
+				  void *arg pg_attribute_unused())
+{
+	return is_labelled(rte->relid, attnum);
+}
+
+/* Columns of a view (int list) that show labelled ones, through others, too. */
+static List *
+labelled_of_view(Oid relid)
+{
+	Relation	view = try_relation_open(relid, AccessShareLock);
+	List	   *columns = NIL;
+
+	check_stack_depth();
+	if (view == NULL)
+		return NIL;
+	if (view->rd_rel->relkind == RELKIND_VIEW)
+		columns = warden_lineage_query(copyObject(get_view_query(view)),
+									   is_labelled_below, NULL, NULL);
+	relation_close(view, AccessShareLock);
+	return columns;
+}
+
+static bool
+is_labelled(Oid relid, AttrNumber attnum)
+{
+	const WardenColumn *label;
+	const WardenRelation *labels;
+
+	if (get_rel_relkind(relid) == RELKIND_VIEW)
+	{
+		List	   *columns = labelled_of_view(relid);
+
+		return attnum == 0 ? columns != NIL : list_member_int(columns, attnum);
+	}
+	if (attnum == 0)
+	{
+		labels = warden_policy_relation(relid);
+		return labels != NULL && labels->ncolumns > 0;
+	}
+	label = warden_policy_column(relid, attnum);
+	return label != NULL && strcmp(label->type, "none") != 0;
+}
+
 bool
 warden_review_labelled(Oid relid, const char *column)
 {
 	AttrNumber	attnum;
-	const WardenColumn *label;
 
 	if (!OidIsValid(relid))
 		return false;
 	attnum = get_attnum(relid, column);
-	if (attnum <= 0)
-		return false;
-	label = warden_policy_column(relid, attnum);
-	return label != NULL && strcmp(label->type, "none") != 0;
+	return attnum > 0 && is_labelled(relid, attnum);
 }
 
 /* Relations with labelled columns that a statement reads or writes (OIDs). */
@@ -59,7 +109,9 @@ labelled_relations(WardenReviewContext *context, Node *stmt, bool only_read)
 		if (!OidIsValid(relid))
 			continue;
 		labels = warden_policy_relation(relid);
-		if (labels != NULL && labels->ncolumns > 0)
+		if ((labels != NULL && labels->ncolumns > 0) ||
+			(get_rel_relkind(relid) == RELKIND_VIEW &&
+			 labelled_of_view(relid) != NIL))
 			found = lappend_oid(found, relid);
 	}
 	return found;

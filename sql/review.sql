@@ -15,6 +15,8 @@ INSERT INTO s.big SELECT i, i, 'b' FROM generate_series(1, 20000) i;
 ANALYZE s.big;
 CREATE TABLE s.people (id int PRIMARY KEY, ssn text, note text);
 CREATE VIEW s.small_view AS SELECT id FROM s.small;
+CREATE VIEW s.people_view AS SELECT id, ssn FROM s.people;
+CREATE VIEW s.people_number AS SELECT id AS person, ssn AS number FROM s.people_view;
 CREATE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small;
 CREATE VIEW s.invoker WITH (security_invoker) AS SELECT id FROM s.small;
 CREATE VIEW s.checked AS SELECT id FROM s.small WITH CHECK OPTION;
@@ -222,6 +224,11 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('dml.no_where', 'CREATE OR REPLACE VIEW s.small_view AS SELECT id FROM s.small; DELETE FROM s.small_view', 'CREATE OR REPLACE VIEW s.n AS SELECT id FROM s.small; DELETE FROM s.n'),
 ('dml.writes_labelled', 'ALTER TABLE s.people RENAME TO n; UPDATE s.n SET ssn = ''1'' WHERE id = 1', 'CREATE TABLE s.n (ssn text); UPDATE s.n SET ssn = ''1'''),
 ('flow.copies_labelled', 'ALTER TABLE s.people RENAME TO n; CREATE TABLE s.m AS SELECT ssn FROM s.n', 'CREATE TABLE public.people (ssn text); CREATE TABLE s.m AS SELECT ssn FROM public.people'),
+-- labels show through views
+('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
+('dml.condition_labelled', 'DELETE FROM s.small USING s.people_number p WHERE small.id = 1 AND p.number = ''1''', 'DELETE FROM s.small USING s.people_number p WHERE small.id = p.person'),
+('flow.copies_labelled', 'INSERT INTO s.small (id, b) SELECT person, number FROM s.people_number', 'INSERT INTO s.small (id) SELECT person FROM s.people_number'),
+('flow.view_of_labelled', 'CREATE VIEW s.v AS SELECT upper(number) FROM s.people_number', 'CREATE VIEW s.v AS SELECT id FROM s.small_view'),
 ('label.column', 'ALTER TABLE s.people RENAME ssn TO number', 'ALTER TABLE s.people RENAME note TO remark'),
 ('label.column', 'DROP TABLE s.people', 'DROP TABLE s.lone'),
 ('lock.access_exclusive', 'CREATE POLICY q ON s.small', 'CREATE STATISTICS s.n ON a, b FROM s.small'),
