@@ -359,6 +359,39 @@ char_width(unsigned cp)
 	return 1;
 }
 
+/*
+ * As psql, a table shows control characters by escapes: a carriage return would
+ * begin a line that is none of ours.  Tabs stay.  0: the character is no such.
+ */
+static size_t
+escape_width(unsigned char c)
+{
+	if (c == '\r')
+		return 2;
+	return (c < 0x20 && c != '\t') || c == 0x7f ? 4 : 0;
+}
+
+static void
+put_printable(Buf *out, const char *text, size_t len)
+{
+	size_t		start = 0;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (escape_width(c) == 0)
+			continue;
+		buf_json_chars(out, text + start, i - start);
+		if (c == '\r')
+			buf_puts(out, "\\\\r");
+		else
+			buf_printf(out, "\\\\x%02X", c);
+		start = i + 1;
+	}
+	buf_json_chars(out, text + start, len - start);
+}
+
 static size_t
 text_width(const char *text, size_t len)
 {
@@ -370,7 +403,7 @@ text_width(const char *text, size_t len)
 		size_t		n = 1;
 
 		if (*p < 0x80)
-			width++;
+			width += escape_width(*p) > 0 ? escape_width(*p) : 1;
 		else
 		{
 			n = buf_utf8_len(p, len);
@@ -558,7 +591,7 @@ put_line(Buf *out, Grid *grid, int row, int number)
 			left = space;
 		buf_puts(out, column > 0 ? "| " : " ");
 		buf_fill(out, ' ', left);
-		buf_json_chars(out, line.text, line.len);
+		put_printable(out, line.text, line.len);
 		if (!last || row < 0 || line.more)
 		{
 			buf_fill(out, ' ', space - left);
