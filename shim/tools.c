@@ -256,13 +256,19 @@ tools_fail(McpCall *call, const DbError *error)
 	Buf		   *out = &call->out;
 
 	tools_begin(call);
-	json_util_text(out, "ERROR %s: %s", error->sqlstate, error->message);
-	if (error->detail != NULL)
-		json_util_text(out, "\nDETAIL: %s", error->detail);
-	else if (error->where != NULL)
-		json_util_text(out, "\nDETAIL: %s", error->where);
+	json_util_text(out, "ERROR %s: ", error->sqlstate);
+	tools_put_lines(out, error->message);
+	if (error->detail != NULL || error->where != NULL)
+	{
+		json_util_text(out, "\nDETAIL: ");
+		tools_put_lines(out, error->detail != NULL ? error->detail :
+						error->where);
+	}
 	if (error->hint != NULL)
-		json_util_text(out, "\nHINT: %s", error->hint);
+	{
+		json_util_text(out, "\nHINT: ");
+		tools_put_lines(out, error->hint);
+	}
 	if (error->position > 0)
 		json_util_text(out, "\nPOSITION: %ld", error->position);
 	tools_structure(call, "error");
@@ -456,6 +462,21 @@ tools_load_object(const DbOutcome *outcome, int row)
 		return value;
 	json_decref(value);
 	return NULL;
+}
+
+void
+tools_put_lines(Buf *out, const char *text)
+{
+	for (;;)
+	{
+		size_t		n = strcspn(text, "\n\v\f\r");
+
+		buf_json_chars(out, text, n);
+		if (text[n] == '\0')
+			return;
+		buf_puts(out, "\\n\\t");
+		text += n + (strncmp(text + n, "\r\n", 2) == 0 ? 2 : 1);
+	}
 }
 
 void

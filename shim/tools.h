@@ -82,6 +82,12 @@ extern void tools_begin(McpCall *call);
 extern void tools_structure(McpCall *call, const char *status);
 extern void tools_end(McpCall *call);
 
+/*
+ * Text that others wrote, into a string that is open: its second line and those
+ * that follow are indented, so that none can be taken for one of ours.
+ */
+extern void tools_put_lines(Buf *out, const char *text);
+
 /* The answer to a diverted or proposed write; risk may be "". */
 extern void tools_pending(McpCall *call, long long change_id,
 						  const char *risk);

@@ -97,10 +97,13 @@ put_findings(Buf *out, const json_t *change, bool lines)
 			if (!json_is_object(finding))
 				continue;
 			if (lines)
-				json_util_text(out, "\n- %s %s: %s",
+			{
+				json_util_text(out, "\n- %s %s: ",
 							   json_util_string_or(finding, "level", "finding"),
-							   json_util_string_or(finding, "rule", ""),
-							   json_util_string_or(finding, "message", ""));
+							   json_util_string_or(finding, "rule", ""));
+				tools_put_lines(out, json_util_string_or(finding, "message",
+														 ""));
+			}
 			else
 				json_util_put(out, "%s%p", comma, finding);
 			comma = ",";
@@ -126,7 +129,10 @@ tools_change_line(Buf *out, const json_t *change)
 					   (long long) json_integer_value(approvals),
 					   (long long) json_integer_value(required));
 	if (title != NULL)
-		json_util_text(out, ": %s", title);
+	{
+		json_util_text(out, ": ");
+		tools_put_lines(out, title);
+	}
 }
 
 /* ------------------------------------------------------------------------
@@ -153,9 +159,10 @@ answer_change(McpCall *call, const json_t *change)
 	put_findings(&call->out, change, true);
 	json_array_foreach(json_object_get(change, "reviews"), i, review)
 	{
-		json_util_text(&call->out, "\nA reviewer decided %s: %s",
-					   json_util_string_or(review, "decision", "?"),
-					   json_util_string_or(review, "comment", "(no comment)"));
+		json_util_text(&call->out, "\nA reviewer decided %s: ",
+					   json_util_string_or(review, "decision", "?"));
+		tools_put_lines(&call->out, json_util_string_or(review, "comment",
+														"(no comment)"));
 	}
 	tools_structure(call, "ok");
 	json_util_put(&call->out, ",'change':%p", change);

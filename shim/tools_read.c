@@ -362,7 +362,7 @@ answer_objects(McpCall *call, const DbOutcome *outcome)
 	{
 		const char *line = db_cell(outcome, row, 0, &len);
 
-		buf_json_chars(out, line, line != NULL ? len : 0);
+		tools_put_lines(out, line != NULL ? line : "");
 		buf_puts(out, "\\n");
 	}
 	json_util_text(out, "(%d object%s%s)", rows, rows == 1 ? "" : "s",
