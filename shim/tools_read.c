@@ -183,6 +183,28 @@ put_rows_text(Buf *out, const Rows *rows, const char *format, size_t max_bytes,
 }
 
 /*
+ * A text of its own: nothing in a row can be taken for it, and whoever reads the
+ * rows as CSV or JSON finds nothing else among them.
+ */
+static void
+put_untrusted_note(Buf *out, const Rows *rows)
+{
+	const char *before = ",{\"type\":\"text\",\"text\":\""
+		"Untrusted, outsiders write there: ";
+	bool		any = false;
+
+	for (int i = 0; i < rows->columns && rows->count > 0; i++)
+	{
+		if (!db_column_in(rows->outcome->untrusted, i))
+			continue;
+		buf_puts(out, any ? ", " : before);
+		tools_put_lines(out, db_column_name(rows->outcome, i));
+		any = true;
+	}
+	buf_puts(out, any ? "\"}" : "");
+}
+
+/*
  * The rows come before the text: how many fit decides what that shows.  Where
  * not even the first one does, there is nothing to go on from.
  */
@@ -223,7 +245,9 @@ answer_rows(McpCall *call, const char *database, const char *format,
 		json_util_put(out, ",'command':'%s'", db_command(outcome));
 	buf_puts(out, "},\"content\":[{\"type\":\"text\",\"text\":\"");
 	put_rows_text(out, &rows, format, max, truncated);
-	buf_puts(out, "\"}],\"isError\":false");
+	buf_puts(out, "\"}");
+	put_untrusted_note(out, &rows);
+	buf_puts(out, "],\"isError\":false");
 	mcp_result_end(call);
 	rows_close(&rows);
 	call->outcome = MCP_OUTCOME_OK;

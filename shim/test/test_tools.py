@@ -48,6 +48,15 @@ def untrusted(bench):
         "sql": "SELECT id FROM tickets WHERE body <> ''"})["structuredContent"]
     bench.equal(content.get("columns"), [{"name": "id", "type": "integer"}],
                 "other columns of the table are not")
+    for form in ("table", "csv", "json"):
+        notes = [[part["text"] for part in client.call("query", {
+            "sql": sql, "format": form})["content"]][1:] for sql in (
+                "SELECT id, body, upper(body) AS shout FROM tickets",
+                "SELECT body FROM tickets WHERE false",
+                "SELECT id FROM tickets")]
+        bench.equal(notes, [
+            ["Untrusted, outsiders write there: body, shout"], [], []],
+            f"{form}: who reads the text only is told so beside it")
 
 
 def lines_of_others(bench):
