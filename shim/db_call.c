@@ -38,6 +38,9 @@
 /* Commands of a call: at most eight, and one more for each that gets a name. */
 #define MAX_COMMANDS 16
 
+/* What a call may have received for its connection to be kept. */
+#define MAX_KEPT ((size_t) 4 * 1024 * 1024)
+
 /* How far the reading of a call's answer has come. */
 typedef enum Reading
 {
@@ -480,6 +483,18 @@ forget_fresh(DbTicket *ticket)
 }
 
 /*
+ * libpq keeps the room that it once made for a row or a message, in each idle
+ * connection: one that was sent a lot goes, and the room with it.
+ */
+static bool
+has_grown(const DbTicket *ticket)
+{
+	return ticket->wait.received > MAX_KEPT ||
+		PQresultMemorySize(ticket->outcome.result) > MAX_KEPT ||
+		PQresultMemorySize(ticket->outcome.failure) > MAX_KEPT;
+}
+
+/*
  * The end of a call's use of its connection.  Whatever went wrong between enter
  * and COMMIT, nothing of it was committed; the result is given out only if
  * everything was.
@@ -496,6 +511,8 @@ part(DbTicket *ticket, bool usable)
 		!conn->names.full;
 	if (outcome->change_id != 0)
 		forget_fresh(ticket);
+	if (has_grown(ticket))
+		usable = false;
 	if (usable && outcome->status != DB_DONE)
 		usable = db_send_rollback(conn);
 	if (usable)

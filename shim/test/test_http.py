@@ -616,6 +616,15 @@ def memory(bench):
     server.call("whoami")
     rss = server.rss_kib()
     bench.check(rss < 12 * 1024, f"idle resident memory: {rss} KiB < 12 MiB")
+    for sql in ("SELECT repeat('x', 20000000)",
+                "SELECT repeat('x', 20000000)::int",
+                "DO $$BEGIN RAISE WARNING '%', repeat('x', 20000000); END$$"):
+        result = server.call("query", {"sql": sql})
+        bench.check("structuredContent" in result, sql[:50], result)
+        server.call("whoami")
+        bench.check(server.rss_kib() - rss < 8 * 1024,
+                    "a connection to PostgreSQL keeps no room for that",
+                    server.rss_kib() - rss)
 
 
 def dribble(bench):
