@@ -41,6 +41,9 @@
 /* What a call may have received for its connection to be kept. */
 #define MAX_KEPT ((size_t) 4 * 1024 * 1024)
 
+/* Longest message, detail or hint: what is longer quotes a value at length. */
+#define MAX_TEXT 4096
+
 /* How far the reading of a call's answer has come. */
 typedef enum Reading
 {
@@ -122,20 +125,35 @@ missing_hint(const DbError *error)
 	return NULL;
 }
 
+/* Cut in its place where it is too long; not within a character. */
+static const char *
+error_text(PGresult *res, int field)
+{
+	char	   *text = PQresultErrorField(res, field);
+	size_t		n = MAX_TEXT;
+
+	if (text == NULL || strlen(text) <= MAX_TEXT + 3)
+		return text;
+	while (n > MAX_TEXT - 3 && ((unsigned char) text[n] & 0xc0) == 0x80)
+		n--;
+	memcpy(text + n, "...", 4);
+	return text;
+}
+
 static void
 fail_with_result(DbOutcome *outcome, DbStatus status, PGresult *res)
 {
 	const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
 	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	const char *message = error_text(res, PG_DIAG_MESSAGE_PRIMARY);
 
 	outcome->status = status;
 	outcome->failure = res;
 	outcome->error.sqlstate = sqlstate != NULL ? sqlstate : "08006";
 	outcome->error.message = message != NULL ? message :
 		"the connection to PostgreSQL was lost";
-	outcome->error.detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
-	outcome->error.hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+	outcome->error.detail = error_text(res, PG_DIAG_MESSAGE_DETAIL);
+	outcome->error.hint = error_text(res, PG_DIAG_MESSAGE_HINT);
 	outcome->error.position = position != NULL ? atol(position) : 0;
 	outcome->error.where =
 		where_in_script(PQresultErrorField(res, PG_DIAG_CONTEXT));

@@ -59,6 +59,20 @@ def untrusted(bench):
             f"{form}: who reads the text only is told so beside it")
 
 
+def long_errors(bench):
+    """An error that quotes a long value is as short as others."""
+    client = bench.stdio()
+    for char in ("x", "\u20ac", "\U0001f600"):
+        result = client.call("query", {
+            "sql": f"SELECT repeat('{char}', 100000)::int"})
+        message = result["structuredContent"]["message"]
+        bench.check(message.endswith(char + "...") and "\ufffd" not in message
+                    and 4090 < len(message.encode()) < 4100 and
+                    len(result["content"][0]["text"]) < 4200,
+                    f"a message full of {ascii(char)} is cut",
+                    (len(message), message[-9:]))
+
+
 def lines_of_others(bench):
     """No text of others begins a line that could be taken for one of ours."""
     client = bench.stdio()
@@ -504,6 +518,6 @@ def logged(bench):
                 "it says what was called, and how it ended")
 
 
-main(masked_read, untrusted, lines_of_others, values, parameters, formats,
-     limits, writes, misput, proposals, pretended, whole_numbers, schema, plans,
-     identity, persons, nothing_stays, audited, logged)
+main(masked_read, untrusted, lines_of_others, long_errors, values, parameters,
+     formats, limits, writes, misput, proposals, pretended, whole_numbers,
+     schema, plans, identity, persons, nothing_stays, audited, logged)
