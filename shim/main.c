@@ -22,6 +22,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #ifndef WARDEN_VERSION
 #error "WARDEN_VERSION comes from the control file through make"
@@ -32,6 +33,9 @@ extern char **environ;
 /* written to by the signal handler, read by the transports */
 static int	stop_fd = -1;
 static int	reload_fd = -1;
+
+/* Seconds that a stop may take from its first signal on; 0: as many as it does. */
+static volatile sig_atomic_t patience;
 
 /* Those before the newest are kept: running calls may still look at them. */
 typedef struct Settings
@@ -51,6 +55,13 @@ typedef struct Startup
 static void
 on_signal(int signum)
 {
+	if (signum == SIGALRM)
+		_exit(1);
+	if (signum != SIGHUP && patience > 0)
+	{
+		alarm((unsigned) patience);
+		patience = 0;
+	}
 	eventfd_write(signum == SIGHUP ? reload_fd : stop_fd, 1);
 }
 
@@ -69,6 +80,7 @@ install_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
 	return true;
@@ -220,7 +232,10 @@ serve(Startup *startup, Buf *error)
 	int			code = 1;
 	bool		ready = tools_setup(&host, &startup->context, WARDEN_VERSION);
 
-	if (!cf->stdio)
+	/* a client that does not read its pipe holds whoever writes to it */
+	if (cf->stdio)
+		patience = (int) (cf->drain_timeout + cf->cancel_timeout + 2);
+	else
 		sessions = session_table_create((size_t) cf->max_sessions,
 										cf->session_idle);
 	server.mcp = mcp_create(&host, sessions);

@@ -7,7 +7,7 @@ import signal
 import time
 
 from bad_messages import BAD, GOOD_IDS, MAX_BODY, ping, query
-from harness import LEGACY, MODERN, TOP, main, modern
+from harness import LEGACY, MODERN, TOP, Process, main, modern
 
 PING = ping(b"1")
 
@@ -217,6 +217,22 @@ def the_end(bench):
     bench.equal(client.process.wait(20), 2, "no credential: exit code 2")
 
 
+def nobody_reads(bench):
+    """A stop does not wait for a client that does not take its answers."""
+    process = Process(bench, ["--drain-timeout", "1", "--cancel-timeout", "1"],
+                      {}, ["--stdio"])
+    bench.open.append(process)
+    for n in range(3):
+        request = rpc(n, "tools/call", {"name": "query", "arguments": {
+            "sql": "SELECT repeat('x', 200000)"}})
+        process.process.stdin.write(json.dumps(request).encode() + b"\n")
+    process.process.stdin.flush()
+    time.sleep(1)
+    started = time.time()
+    bench.equal(process.terminate(15), 1, "a stop with nobody to read: given up")
+    bench.check(time.time() - started < 10, "in time", time.time() - started)
+
+
 def wrong_token(bench):
     client = bench.stdio(WARDEN_TOKEN="nonsense")
     result = client.call("whoami")
@@ -276,4 +292,5 @@ def examples(bench):
 
 
 main(eras, bad_input, endless, bad_sql, cancellation, progress,
-     no_progress_after_a_cancel, the_end, wrong_token, streams, examples)
+     no_progress_after_a_cancel, the_end, nobody_reads, wrong_token, streams,
+     examples)
