@@ -233,6 +233,13 @@ slot_of(const AuthDigest *digest)
 /* Uses that are under way, in chains by what holds their place. */
 static LIST_HEAD(, AuthUse) uses[SLOTS];
 
+/* A clock that was set back ends it, too. */
+static bool
+window_is_over(const Failures *f, time_t now)
+{
+	return now < f->since || now - f->since >= WINDOW_SECONDS;
+}
+
 /* Under the lock. */
 static bool
 may_fail_again(const AuthDigest *peer, long per_minute, time_t now)
@@ -240,7 +247,7 @@ may_fail_again(const AuthDigest *peer, long per_minute, time_t now)
 	const Failures *f = &failures[slot_of(peer)];
 
 	return per_minute == 0 || !auth_equal(&f->peer, peer) ||
-		f->count < per_minute || now - f->since >= WINDOW_SECONDS;
+		f->count < per_minute || window_is_over(f, now);
 }
 
 /* Under the lock. */
@@ -303,8 +310,7 @@ auth_note(const AuthUse *use, bool accepted, time_t now)
 	{
 		if (auth_equal(known, &use->credential))
 			memset(known, 0, sizeof(*known));
-		if (!auth_equal(&f->peer, &use->peer) ||
-			now - f->since >= WINDOW_SECONDS)
+		if (!auth_equal(&f->peer, &use->peer) || window_is_over(f, now))
 			*f = (Failures) {use->peer, 0, now};
 		f->count++;
 	}

@@ -121,6 +121,8 @@ test_failures(void)
 	CHECK(auth_admit(&good, 3, 0, 1002) == AUTH_REFUSED_TOO_OFTEN);
 	CHECK(auth_admit(&good, 3, 0, 1060) == AUTH_ADMITTED);
 	auth_leave(&good);
+	CHECK(auth_admit(&good, 3, 0, 900) == AUTH_ADMITTED);	/* set back */
+	auth_leave(&good);
 }
 
 /* Known credentials count by themselves, unknown ones by their peer. */
