@@ -1,6 +1,8 @@
 """Resources, prompts, completion and tasks, against the real extension."""
 
 import json
+import os
+import pathlib
 import subprocess
 import time
 
@@ -342,6 +344,33 @@ def listen(bench):
                     "another agent hears nothing of it")
 
 
+def probes(client, port):
+    """In how many seconds the kernel asks whether the server at that port is
+    still there, for each idle connection of the client."""
+    inodes = {os.readlink(fd) for fd in
+              pathlib.Path(f"/proc/{client.process.pid}/fd").iterdir()}
+    lines = [line.split() for line in
+             pathlib.Path("/proc/net/tcp").read_text().split("\n")[1:] if line]
+    return [int(line[5].split(":")[1], 16) / os.sysconf("SC_CLK_TCK")
+            for line in lines if f"socket:[{line[9]}]" in inodes and
+            line[2].endswith(f":{port:04X}") and line[5].startswith("02:")]
+
+
+def silent(bench):
+    """A server that is gone without a word is not listened to for hours."""
+    client = bench.stdio("--notify-dsn", bench.dsn())
+    client.call("whoami")
+    time.sleep(1)
+    after = probes(client, bench.env["port"])
+    bench.check(len(after) == 2 and max(after) <= 30,
+                "both connections are asked after within a minute", after)
+    client = bench.stdio("--notify-dsn", bench.dsn(keepalives_idle=1000))
+    time.sleep(1)
+    after = probes(client, bench.env["port"])
+    bench.check(len(after) == 1 and after[0] > 900,
+                "or after the time that the dsn says", after)
+
+
 def other_database(bench):
     """Tasks in a further database are told of as well."""
     def annex(sql, user="postgres"):
@@ -385,4 +414,4 @@ def other_database(bench):
 
 
 main(listen, review_links, resources, pages, small_limit, persons, prompts,
-     completion, tasks, other_database)
+     completion, tasks, silent, other_database)
