@@ -375,6 +375,16 @@ was_renamed(const DbTicket *ticket, const Sent *sent, const char *sqlstate)
 		strcmp(sqlstate, "26000") == 0;
 }
 
+/* There is nothing to badge in by: no library, or no extension, or an old one. */
+static bool
+is_about_warden(const Sent *sent, const char *sqlstate)
+{
+	if (sent->command == COMMAND_BACKEND)
+		return strcmp(sqlstate, "42704") == 0;
+	return sent->command == COMMAND_ENTER &&
+		(strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42883") == 0);
+}
+
 static void
 take_failure(DbTicket *ticket, const Sent *sent, PGresult *res)
 {
@@ -385,6 +395,10 @@ take_failure(DbTicket *ticket, const Sent *sent, PGresult *res)
 		fail(outcome, DB_FAILED, "0A000",
 			 "the pooler in front of PostgreSQL renames prepared statements, so that none can be explained",
 			 "The operator of this server can set max_prepared_statements = 0 in PgBouncer, or connect past it.");
+	if (is_about_warden(sent, outcome->error.sqlstate))
+		fail(outcome, DB_FAILED, "0A000",
+			 "this database has no pg_warden, or one that is too old",
+			 "The operator of this server can preload and create it there, or name another database.");
 	if (sent->command == COMMAND_ENTER &&
 		strcmp(outcome->error.sqlstate, "WD001") == 0)
 		outcome->status = DB_REFUSED;

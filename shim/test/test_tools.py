@@ -73,6 +73,15 @@ def long_errors(bench):
                     (len(message), message[-9:]))
 
 
+def elsewhere(bench):
+    """A database where nobody can badge in is told from a bad statement."""
+    client = bench.stdio(WARDEN_DSN=bench.dsn("postgres", dbname="postgres"))
+    for _ in range(2):
+        content = client.call("whoami")["structuredContent"]
+        bench.equal((content["sqlstate"], "pg_warden" in content["message"]),
+                    ("0A000", True), "a database without the extension")
+
+
 def lines_of_others(bench):
     """No text of others begins a line that could be taken for one of ours."""
     client = bench.stdio()
@@ -520,4 +529,5 @@ def logged(bench):
 
 main(masked_read, untrusted, lines_of_others, long_errors, values, parameters,
      formats, limits, writes, misput, proposals, pretended, whole_numbers,
-     schema, plans, identity, persons, nothing_stays, audited, logged)
+     schema, plans, identity, persons, elsewhere, nothing_stays, audited,
+     logged)
