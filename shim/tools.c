@@ -211,12 +211,32 @@ typedef struct Schema
 
 static Schema schemas[TOOL_COUNT];
 
+/*
+ * The instructions, with the names of the databases that can be chosen: a model
+ * learns them nowhere else.  They are those of the start.
+ */
+static Buf	told;
+
+static bool
+write_instructions(const ConfigList *databases)
+{
+	buf_puts(&told, instructions);
+	for (size_t i = 0; i < databases->count; i++)
+	{
+		const char *item = databases->items[i];
+
+		buf_puts(&told, i > 0 ? ", " : " The argument database may name one "
+				 "of these instead of the main one: ");
+		buf_append(&told, item, strcspn(item, "="));
+	}
+	return buf_ok(&told);
+}
+
 bool
 tools_setup(McpHost *host, ToolsContext *context, const char *version)
 {
 	*host = (McpHost) {
 		.name = "warden-mcp",.title = "pg_warden",.version = version,
-		.instructions = instructions,
 		.capabilities = "\"tools\":{},\"resources\":{\"subscribe\":true},"
 		"\"prompts\":{},\"completions\":{},"
 		"\"extensions\":{\"" MCP_TASKS_EXTENSION "\":{}}",
@@ -226,6 +246,9 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 		.list_scope = "private",.list_ttl_ms = 60000,
 		.context = context,.parking = &tools_parking
 	};
+	if (!write_instructions(&context->cf->databases))
+		return false;
+	host->instructions = buf_cstr(&told);
 	for (size_t i = 0; i < TOOL_COUNT; i++)
 	{
 		Schema	   *schema = &schemas[i];

@@ -409,6 +409,12 @@ def other_database(bench):
         bench.equal((note.get("taskId"), note.get("status")),
                     (tasks[0], "failed"), "and of what becomes of it")
         bench.check(client.receive(2) is None, "once")
+    client = bench.stdio(*sum((["--database", f"{name}={bench.dsn()}"]
+                               for name in ("annex", "b")), []))
+    told = client.request("server/discover", modern=True)["result"][
+        "instructions"]
+    bench.check(told.endswith(" the main one: annex, b"),
+                "the names of databases are told, and no more", told[-80:])
     client = bench.stdio("--database", f"main={bench.dsn(dbname='annex')}")
     bench.equal(client.process.wait(10), 2, "no further one is called main")
 
