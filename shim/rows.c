@@ -5,14 +5,17 @@
  * libpq is asked for each cell once, and a cell that JSON takes as it is was
  * measured for the table as well.
  *
- * int2, int4, int8 within 2^53, finite floats, booleans and json become JSON
- * values, NULL becomes null, everything else stays PostgreSQL's text.
+ * int2, int4, int8 within 2^53, finite floats, booleans and json that clients
+ * can read become JSON values, NULL becomes null, everything else stays
+ * PostgreSQL's text.
  */
 #include "rows.h"
 
 #include "pg_types.h"
 
+#include <ctype.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +24,13 @@
 /* Longest integer text that is below 2^53 without looking at its value. */
 #define SAFE_DIGITS 15
 #define MAX_SAFE_INTEGER INT64_C(9007199254740991)
+
+/*
+ * What readers of JSON take: some go down 128 levels, of which a message has a
+ * few of its own, and some take no number that no double holds.
+ */
+#define MAX_DEPTH 100
+#define MAX_NUMBER 400
 
 /* in the width of a cell that is not plain; of several lines; not measured */
 #define ODD 0x80000000u
@@ -145,6 +155,48 @@ rows_put_raw_json(Buf *out, const char *text, size_t len)
 	buf_append(out, p + start, len - start);
 }
 
+/* Behind the string that begins at p. */
+static const char *
+skip_string(const char *p)
+{
+	for (p++; *p != '"' && *p != '\0'; p++)
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+	return *p == '"' ? p + 1 : p;
+}
+
+/*
+ * Whether clients can read the cell.  One that can not reads nothing of the
+ * message, and whoever may write to the column could keep it from all rows.
+ */
+static bool
+is_readable_json(const char *p)
+{
+	int			depth = 0;
+
+	while (*p != '\0')
+	{
+		size_t		n = 1;
+
+		if (*p == '"')
+			n = (size_t) (skip_string(p) - p);
+		else if (*p == '[' || *p == '{')
+			depth++;
+		else if (*p == ']' || *p == '}')
+			depth--;
+		else if (*p == '-' || isdigit((unsigned char) *p))
+		{
+			n = strspn(p, "-+.eE0123456789");
+			if (n > MAX_NUMBER || (n > 3 && isinf(strtod(p, NULL))))
+				return false;
+		}
+		if (depth > MAX_DEPTH)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
 static bool
 is_safe_integer(const char *cell, size_t len)
 {
@@ -183,7 +235,7 @@ put_cell(Buf *out, Cell *cell, PgTypeClass class)
 		buf_puts(out, cell->text[0] == 't' ? "true" : "false");
 		cell->width = cell->len;
 	}
-	else if (class == PG_TYPE_JSON)
+	else if (class == PG_TYPE_JSON && is_readable_json(cell->text))
 		rows_put_raw_json(out, cell->text, cell->len);
 	else if (is_literal(class, cell))
 	{

@@ -119,6 +119,23 @@ def values(bench):
                 "mood", "a type that is not built in has its name")
 
 
+def unreadable_json(bench):
+    """A cell that many clients could not read is text: they would read nothing
+    of the message, and wait for it."""
+    client = bench.stdio()
+    for text, is_text in (("[" * 200 + "]" * 200, True),
+                          ("[" * 50 + "]" * 50, False),
+                          ('{"a": [1e999]}', True), ("-1e308", False),
+                          ('["1e999\\"[[", 1.5, 1e-999]', False),
+                          ("1" + "0" * 5000, True), ("1" + "0" * 300, False)):
+        for form in ("table", "json"):
+            row = client.call("query", {"sql": "SELECT $1::json AS j",
+                                        "params": [text], "format": form})[
+                "structuredContent"]["rows"][0]
+            bench.equal(row[0] == text, is_text,
+                        f"{text[:14]} ({len(text)}): {form}")
+
+
 def parameters(bench):
     client = bench.stdio()
     result = client.call("query", {
@@ -527,7 +544,7 @@ def logged(bench):
                 "it says what was called, and how it ended")
 
 
-main(masked_read, untrusted, lines_of_others, long_errors, values, parameters,
-     formats, limits, writes, misput, proposals, pretended, whole_numbers,
-     schema, plans, identity, persons, elsewhere, nothing_stays, audited,
-     logged)
+main(masked_read, untrusted, lines_of_others, long_errors, values,
+     unreadable_json, parameters, formats, limits, writes, misput, proposals,
+     pretended, whole_numbers, schema, plans, identity, persons, elsewhere,
+     nothing_stays, audited, logged)
