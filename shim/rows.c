@@ -420,7 +420,26 @@ escape_width(unsigned char c)
 {
 	if (c == '\r')
 		return 2;
-	return (c < 0x20 && c != '\t') || c == 0x7f ? 4 : 0;
+	return c < 0x20 && c != '\t' ? 4 : 0;
+}
+
+#define ONES UINT64_C(0x0101010101010101)
+
+/* Eight bytes at a time; a tab counts, too. */
+static bool
+has_controls(const char *text, size_t len)
+{
+	uint64_t	w;
+
+	for (; len >= 8; text += 8, len -= 8)
+	{
+		memcpy(&w, text, 8);
+		if (((w - ONES * 0x20) & ~w & (ONES * 0x80)) != 0)
+			return true;
+	}
+	while (len > 0 && (unsigned char) text[len - 1] >= 0x20)
+		len--;
+	return len > 0;
 }
 
 static void
@@ -428,7 +447,7 @@ put_printable(Buf *out, const char *text, size_t len)
 {
 	size_t		start = 0;
 
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = has_controls(text, len) ? 0 : len; i < len; i++)
 	{
 		unsigned char c = (unsigned char) text[i];
 

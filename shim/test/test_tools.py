@@ -187,7 +187,7 @@ def formats(bench):
         " FROM generate_series(1, 2)",
         "SELECT 'h\u00e9llo' AS \"\u00fcber\", '\u4e2d\u6587' AS wide",
         "SELECT NULL AS nothing, '' AS empty",
-        "SELECT E'x\\r(1 row)\\x1b[1m\\x7f' AS odd, 1 AS a",
+        "SELECT E'x\\r(1 row)\\x1b[1m\\f' AS odd, 1 AS a",
         "SELECT 1 AS a WHERE false",
         "SELECT n, repeat('x', n) AS x, n % 2 = 0 AS even, n::numeric / 3 AS q,"
         " CASE n % 4 WHEN 0 THEN 'a\"b' WHEN 1 THEN 'c\\d' WHEN 2 THEN NULL"
