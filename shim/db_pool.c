@@ -403,7 +403,21 @@ db_knows_type(DbPool *pool, const char *database, unsigned type)
 	return known;
 }
 
-/* Learned names are never dropped, so that callers may keep the pointer. */
+/* Under the lock; a place whose name no type has now, NULL if there is none. */
+static LearnedType *
+unused_name(DbTarget *target, const char *name)
+{
+	for (size_t i = 0; i < target->type_count; i++)
+		if (target->types[i].oid == 0 &&
+			strcmp(target->types[i].name, name) == 0)
+			return &target->types[i];
+	return NULL;
+}
+
+/*
+ * Learned names are never dropped, so that callers may keep the pointer.  One
+ * comes back where agents see a type by different search paths.
+ */
 void
 db_learn_type(DbPool *pool, const char *database, unsigned type,
 			  const char *name)
@@ -416,7 +430,9 @@ db_learn_type(DbPool *pool, const char *database, unsigned type,
 	if (slot != NULL && strcmp(slot->name, name) != 0)
 	{
 		slot->oid = 0;
-		slot = NULL;
+		slot = unused_name(target, name);
+		if (slot != NULL)
+			slot->oid = type;
 	}
 	if (slot == NULL && target->type_count < DB_MAX_TYPES)
 	{

@@ -145,6 +145,29 @@ def renamed(bench):
     bench.equal(name(), "couple", "and forgotten when it has another one")
 
 
+def many_names(bench):
+    """Two agents see the same types by different names, again and again."""
+    count = 200
+    bench.psql("CREATE SCHEMA support_agent; GRANT USAGE ON SCHEMA "
+               "support_agent TO support_agent, other_agent; " + "; ".join(
+                   f"CREATE TYPE support_agent.t{n} AS ENUM ('a')"
+                   for n in range(count)))
+    server = bench.http()
+    sql = "SELECT " + ", ".join(f"NULL::support_agent.t{n}"
+                                for n in range(count))
+    own = [f"t{n}" for n in range(count)]
+    both = [(bench.env["token"], own),
+            (bench.env["other_token"], [f"support_agent.{n}" for n in own])]
+    for token, wanted in [*both, both[0]]:
+        server.token = token
+        until = time.monotonic() + 20
+        while time.monotonic() < until and wanted != (names := [
+                column["type"] for column in call(server, sql)["columns"]]):
+            time.sleep(0.5)
+        bench.equal(names, wanted, f"{wanted[0]} and others")
+    bench.psql("DROP SCHEMA support_agent CASCADE")
+
+
 def retyped(bench):
     """A column gets another type than a prepared parameter has."""
     bench.psql("CREATE TABLE retyped (a int, b date, c int);"
@@ -307,5 +330,5 @@ def quiet(bench):
 
 
 if __name__ == "__main__":
-    main(again, many, identities, changed, renamed, retyped, moments, masks,
-         attempts, pooler, quiet)
+    main(again, many, identities, changed, renamed, many_names, retyped,
+         moments, masks, attempts, pooler, quiet)
