@@ -329,7 +329,6 @@ start_daemon(Http *http, struct sockaddr_storage *address, int listener)
 								  (unsigned) cf->idle_timeout,
 								  MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 								  (size_t) cf->header_memory,
-								  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 								  MHD_OPTION_NOTIFY_COMPLETED,
 								  http_request_completed, NULL,
 								  MHD_OPTION_NOTIFY_CONNECTION,

@@ -971,7 +971,9 @@ def addresses(bench):
             (["--http", "0.0.0.0:0", "--default-token-file", str(path)],
              "a default token on all addresses"),
             (["--http", "127.0.0.1:0", "--tls-cert", str(path)],
-             "a certificate without a key")):
+             "a certificate without a key"),
+            (["--http", f"127.0.0.1:{bench.http().port}"],
+             "an address that another server has")):
         done = subprocess.run([str(SHIM), *args], capture_output=True,
                               timeout=20)
         bench.check(done.returncode != 0, f"{what} is refused")
