@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define SCHEME "warden://"
+#define CURSOR "after:"
 #define PAGE_SIZE 100
 #define PAGE_SIZE_AND_ONE "101"
 #define MAX_NAME 256
@@ -154,7 +155,7 @@ answer_page(McpCall *call, const DbOutcome *page)
 	buf_putc(&call->out, ']');
 	if (db_rows(page) > PAGE_SIZE || page->truncated)
 	{
-		buf_puts(&call->out, ",\"nextCursor\":\"");
+		buf_puts(&call->out, ",\"nextCursor\":\"" CURSOR);
 		put_path(&call->out, page, rows - 1);
 		buf_putc(&call->out, '"');
 	}
@@ -162,7 +163,10 @@ answer_page(McpCall *call, const DbOutcome *page)
 	mcp_result_end(call);
 }
 
-/* Cursors are the path, encoded, that the next page starts after. */
+/*
+ * Cursors hold the path, encoded, that the next page starts after, behind what
+ * tells them from any other text.
+ */
 void
 resources_list(McpCall *call)
 {
@@ -175,7 +179,9 @@ resources_list(McpCall *call)
 	if (json_object_get(call->msg.params, "cursor") != NULL &&
 		(cursor = mcp_text_param(call, "cursor")) == NULL)
 		return;
-	if (cursor != NULL && decode_path(cursor, names) == 0)
+	if (cursor != NULL &&
+		(strncmp(cursor, CURSOR, strlen(CURSOR)) != 0 ||
+		 decode_path(cursor + strlen(CURSOR), names) == 0))
 	{
 		mcp_invalid_params(call, "unknown cursor");
 		return;

@@ -54,8 +54,9 @@ def resources(bench):
                 "a legacy client gets the legacy code")
     bench.equal(code(client.request("resources/read", {"uri": 7})), -32602,
                 "a URI that is a number")
-    bench.equal(code(client.request("resources/list", {"cursor": "%%%"})),
-                -32602, "a cursor of one's own making")
+    for cursor in ("%%%", "public", "public/customers", "after:"):
+        bench.equal(code(client.request("resources/list", {"cursor": cursor})),
+                    -32602, f"a cursor of one's own making: {cursor}")
 
 
 def pages(bench):
