@@ -114,6 +114,7 @@ typedef struct McpHost
 	const char *version;
 	const char *instructions;
 	const char *capabilities;	/* members of the capabilities object */
+	const char *legacy_capabilities;	/* for initialize; NULL: the same */
 	const McpTool *tools;		/* in the order of tools/list */
 	size_t		tool_count;
 	const McpMethod *methods;	/* besides the core's; ends with no name */

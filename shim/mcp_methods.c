@@ -17,8 +17,11 @@ static void
 put_offer(McpCall *call)
 {
 	const McpHost *host = call->mcp->host;
+	const char *capabilities = host->capabilities;
 
-	mcp_put(call, "'capabilities':{%s}", host->capabilities);
+	if (call->era == MCP_LEGACY && host->legacy_capabilities != NULL)
+		capabilities = host->legacy_capabilities;
+	mcp_put(call, "'capabilities':{%s}", capabilities);
 	if (host->instructions != NULL)
 		mcp_put(call, "'instructions':'%s'", host->instructions);
 }

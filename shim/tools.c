@@ -240,6 +240,8 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 		.capabilities = "\"tools\":{},\"resources\":{\"subscribe\":true},"
 		"\"prompts\":{},\"completions\":{},"
 		"\"extensions\":{\"" MCP_TASKS_EXTENSION "\":{}}",
+		.legacy_capabilities = "\"tools\":{},\"resources\":{},"
+		"\"prompts\":{},\"completions\":{}",
 		.tools = tools,.tool_count = TOOL_COUNT,
 		.methods = methods,
 		.prompts = prompts,.prompt_count = prompts_count,

@@ -33,6 +33,9 @@ def eras(bench):
                     f"initialize echoes {version}")
         bench.check("resultType" not in answer["result"],
                     "a legacy result has no resultType")
+        bench.equal(answer["result"]["capabilities"],
+                    {"tools": {}, "resources": {}, "prompts": {},
+                     "completions": {}}, "and offers what that revision has")
     answer = client.request("initialize", {
         "protocolVersion": "2030-01-01", "capabilities": {},
         "clientInfo": {"name": "t", "version": "1"}})
