@@ -450,6 +450,8 @@ answer_identity(McpCall *call, const DbOutcome *outcome)
 	{
 		json_util_put(&call->out, ",'%s':%p", key, value);
 	}
+	json_util_put(&call->out, person != NULL ? ",'person':'%s'" :
+				  ",'person':null", person);
 	tools_end(call);
 	json_decref(identity);
 }

@@ -440,9 +440,10 @@ def identity(bench):
     for name, client in both(bench):
         content = client.call("whoami")["structuredContent"]
         bench.equal((content.get("agent"), content.get("on_behalf_of"),
-                     content.get("role"), content.get("class")),
-                    ("support", "bob@example.com", "support_agent", "agent"),
-                    f"{name}: whoami")
+                     content.get("person"), content.get("role"),
+                     content.get("class")),
+                    ("support", "bob@example.com", "bob@example.com",
+                     "support_agent", "agent"), f"{name}: whoami")
     client = bench.stdio("--on-behalf-of", "dave@example.com",
                          WARDEN_TOKEN=bench.env["unbound_token"])
     bench.equal(client.call("whoami")["structuredContent"].get("on_behalf_of"),
