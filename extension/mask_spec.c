@@ -293,6 +293,19 @@ parse_date(Scanner *scanner, WardenMask *mask)
 				"quarter, year, decade, century or millennium");
 }
 
+/* A bare $ in front is the whole value, as in jsonpath, not a member. */
+static char *
+scan_first_key(Scanner *scanner)
+{
+	bool quoted;
+	char *name = scan_name(scanner, &quoted);
+
+	if (quoted || strcmp(name, "$") != 0)
+		return name;
+	expect_char(scanner, '.');
+	return scan_name(scanner, &quoted);
+}
+
 static void
 parse_json(Scanner *scanner, WardenMask *mask)
 {
@@ -300,11 +313,10 @@ parse_json(Scanner *scanner, WardenMask *mask)
 
 	do
 	{
-		List *path = NIL;
+		List *path = list_make1(scan_first_key(scanner));
 
-		do
+		while (accept_char(scanner, '.'))
 			path = lappend(path, scan_name(scanner, &quoted));
-		while (accept_char(scanner, '.'));
 		if (list_length(path) > WARDEN_MASK_MAX_KEYS)
 			reject_spec(scanner,
 						psprintf("a path of more than %d keys",

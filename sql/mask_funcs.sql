@@ -47,6 +47,7 @@ SELECT warden.set_mask('ssn', 'json()');
 SELECT warden.set_mask('ssn', 'json(a.)');
 SELECT warden.set_mask('ssn', 'json("")');
 SELECT warden.set_mask('ssn', 'json("a)');
+SELECT warden.set_mask('ssn', 'json($)');
 SELECT warden.set_mask('ssn', 'json(' || repeat('a,', 32) || 'a)');
 SELECT warden.set_mask('ssn', 'json(' || repeat('a.', 16) || 'a)');
 SELECT warden.set_mask('ssn', 'const(x)');
@@ -142,7 +143,8 @@ INSERT INTO warden.semantic_types (name, mask, description) VALUES
     ('mt_week', 'date(week)', 'test'),
     ('mt_hour', 'date(hour)', 'test'),
     ('mt_century', 'date(century)', 'test'),
-    ('mt_json', 'json(ssn, x.y.z)', 'test');
+    ('mt_json', 'json(ssn, x.y.z)', 'test'),
+    ('mt_jsonpath', 'json($.ssn, $.x.y.z, "$".t)', 'test');
 
 -- text: the same values in columns with different masks
 CREATE TABLE masks.texts (
@@ -267,7 +269,7 @@ SECURITY LABEL FOR warden ON COLUMN masks.others.u IS 'token';
 SECURITY LABEL FOR warden ON COLUMN masks.others.y IS 'token';
 SECURITY LABEL FOR warden ON COLUMN masks.others.m IS 'ip';
 SECURITY LABEL FOR warden ON COLUMN masks.others.ar IS 'full';
-SECURITY LABEL FOR warden ON COLUMN masks.others.js IS 'mt_json';
+SECURITY LABEL FOR warden ON COLUMN masks.others.js IS 'mt_jsonpath';
 SECURITY LABEL FOR warden ON COLUMN masks.others.jb IS 'mt_json';
 SECURITY LABEL FOR warden ON COLUMN masks.others.jf IS 'email';
 
