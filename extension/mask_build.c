@@ -374,8 +374,10 @@ warden_mask_validate_type(const char *spec, Oid type, int32 typmod,
 		reject_mask(spec, type, problem, elevel);
 		return;
 	}
+	/* full fits every type: what a domain does not accept of it is NULL */
 	if (compiled != NULL && mask->kind != WARDEN_MASK_FUNC &&
-		column.type != column.base && !meets_domain(compiled, &column))
+		mask->kind != WARDEN_MASK_FULL && column.type != column.base &&
+		!meets_domain(compiled, &column))
 		reject_mask(spec, type, "its results violate the domain's constraints",
 					elevel);
 }

@@ -159,6 +159,8 @@ SECURITY LABEL FOR warden ON DATABASE :DBNAME IS 'agent';
 -- a mask whose output the column's domain would not accept is NULL, and said so:
 -- a label that is refused when it is restored would leave the column clear
 SECURITY LABEL FOR warden ON COLUMN constrained.ssn IS 'ssn';
+-- but full fits every type
+SECURITY LABEL FOR warden ON COLUMN constrained.ssn IS 'full';
 -- the policy may not come to that afterwards
 SECURITY LABEL FOR warden ON COLUMN constrained.email IS 'email';
 SELECT warden.set_mask('email', 'const(''' || repeat('x', 100) || ''')');
