@@ -6,8 +6,11 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "postmaster/postmaster.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -76,6 +79,25 @@ append_json_value(StringInfo line, Datum value, Oid type)
 	}
 }
 
+/*
+ * Which server: node is that of the primary and of all its standbys, which the
+ * host and the port tell apart.
+ */
+static void
+append_server(StringInfo line)
+{
+	char host[256];
+
+	appendStringInfo(line, "{\"node\":\"" UINT64_FORMAT "\"",
+					 GetSystemIdentifier());
+	if (gethostname(host, sizeof(host)) != 0)
+		host[0] = '\0';
+	host[sizeof(host) - 1] = '\0';
+	appendStringInfoString(line, ",\"host\":");
+	escape_json(line, host);
+	appendStringInfo(line, ",\"port\":%d", PostPortNumber);
+}
+
 /* Every field that is not NULL, under its column's name. */
 void
 warden_audit_log_line(const WardenRecord *record)
@@ -84,8 +106,8 @@ warden_audit_log_line(const WardenRecord *record)
 	int column;
 
 	initStringInfo(&line);
-	appendStringInfo(&line, WARDEN_LOG_RECORD "{\"node\":\"" UINT64_FORMAT "\"",
-					 GetSystemIdentifier());
+	appendStringInfoString(&line, WARDEN_LOG_RECORD);
+	append_server(&line);
 	for (column = WARDEN_REC_AT; column < WARDEN_REC_PREV; column++)
 	{
 		if (WARDEN_RECORD_NULL(record, column))

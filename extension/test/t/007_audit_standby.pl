@@ -57,8 +57,8 @@ my @lines = grep { /pg_warden audit: / }
 is(scalar @lines, 2, 'intent and outcome are lines of the log');
 like(
     $lines[0],
-    qr/audit: \{"node":"\d+".*"kind":"intent".*"agent":"support".*"statement":"SELECT email FROM customers WHERE id = 1".*"masked_columns":\["public\.customers\.email=email"\].*\}$/,
-    'with node, agent, statement and columns, as JSON');
+    qr/audit: \{"node":"\d+","host":"[^"]+","port":${\$standby->port},.*"kind":"intent".*"agent":"support".*"statement":"SELECT email FROM customers WHERE id = 1".*"masked_columns":\["public\.customers\.email=email"\].*\}$/,
+    'with node, host, port, agent, statement and columns, as JSON');
 like($lines[1], qr/"kind":"outcome".*"rows":1,.*"outcome":"ok"\}$/,
     'and the outcome');
 $offset = -s $standby->logfile;
