@@ -125,6 +125,12 @@ typedef struct McpHost
 	size_t		prompt_count;
 	void	   *context;
 
+	/*
+	 * Judges the credential of a request that asks nothing of it, where the
+	 * transport has challenges; false after an answer.  NULL: nobody does.
+	 */
+	bool		(*admit) (McpCall *call);
+
 	/* a stream was opened; not on a worker, and the stream may end any time */
 	void		(*listening) (void *listener, const char *credential,
 							  const json_t *person);

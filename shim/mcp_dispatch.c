@@ -548,6 +548,18 @@ check_tool(McpCall *call)
 	return true;
 }
 
+/*
+ * Whether a credential has to be judged before the handler, which does not ask
+ * for anything.  What blocks is judged, if at all, by what it asks for.
+ */
+static bool
+needs_admission(const McpCall *call)
+{
+	return call->mcp->host->admit != NULL && call->transport->challenges &&
+		!call->method->blocking && call->method->handler != NULL &&
+		strcmp(call->method->name, "ping") != 0;
+}
+
 McpRoute
 mcp_accept_request(McpCall *call, const McpHeaders *headers)
 {
@@ -559,7 +571,7 @@ mcp_accept_request(McpCall *call, const McpHeaders *headers)
 		return reject_method(call);
 	if (strcmp(call->method->name, "tools/call") == 0 && !check_tool(call))
 		return MCP_ANSWERED;
-	if (call->method->blocking)
+	if (call->method->blocking || needs_admission(call))
 	{
 		register_call(call);
 		return MCP_DEFERRED;
@@ -660,7 +672,8 @@ mcp_run(McpCall *call, int wake_fd)
 	atomic_store(&call->wake_fd, wake_fd);
 
 	/* what is under way is cancelled by the handler's wait */
-	if (call->parked != NULL || !atomic_load(&call->cancelled))
+	if ((call->parked != NULL || !atomic_load(&call->cancelled)) &&
+		(!needs_admission(call) || call->mcp->host->admit(call)))
 		call->method->handler(call);
 	atomic_store(&call->wake_fd, -1);
 	conclude(call);

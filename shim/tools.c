@@ -246,7 +246,7 @@ tools_setup(McpHost *host, ToolsContext *context, const char *version)
 		.methods = methods,
 		.prompts = prompts,.prompt_count = prompts_count,
 		.list_scope = "private",.list_ttl_ms = 60000,
-		.context = context,.parking = &tools_parking
+		.context = context,.parking = &tools_parking,.admit = tools_admit
 	};
 	if (!write_instructions(&context->cf->databases))
 		return false;

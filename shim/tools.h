@@ -39,7 +39,7 @@ extern const char *tools_database(const McpCall *call);
 
 typedef struct ToolsRun
 {
-	DbStep		steps[2];		/* the second may have no statement */
+	DbStep		steps[2];		/* what has no statement is left out */
 	const char *database;
 	long long	max_rows;		/* 0: the agent's own limit */
 	bool		replica;		/* may be tried on a replica first */
@@ -47,6 +47,9 @@ typedef struct ToolsRun
 
 /* Calls that wait for the database and keep no thread meanwhile. */
 extern const McpParking tools_parking;
+
+/* For requests that ask nothing of PostgreSQL: false if enter refused. */
+extern bool tools_admit(McpCall *call);
 
 /* Runs the steps as one governed call and answers nothing. */
 extern bool tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome);

@@ -174,7 +174,8 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	DbRequest	db = {
 		.database = run->database,.credential = call->credential,
 		.on_behalf_of = person != NULL ? person : context->cf->on_behalf_of,
-		.steps = run->steps,.step_count = run->steps[1].sql != NULL ? 2 : 1,
+		.steps = run->steps,.step_count = (run->steps[0].sql != NULL) +
+		(run->steps[1].sql != NULL),
 		.cancelled = &call->cancelled,
 		.wake_fd = atomic_load(&call->wake_fd),.watch_fd = call->watch_fd,
 		.tell = json_object_get(call->meta, "progressToken") != NULL ?
@@ -275,6 +276,22 @@ tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	if (outcome->status == DB_REFUSED)
 		call->outcome = MCP_OUTCOME_REFUSED;
 	return false;
+}
+
+/*
+ * Enters and leaves.  Only a refusal counts: what the request is answered by is
+ * no secret, and can be had while PostgreSQL is away or busy.
+ */
+bool
+tools_admit(McpCall *call)
+{
+	ToolsRun	run = {.replica = true};
+	DbOutcome	outcome;
+	bool		refused = !tools_exec(call, &run, &outcome) &&
+		outcome.status == DB_REFUSED && answer_by_status(call, &outcome);
+
+	db_outcome_free(&outcome);
+	return !refused;
 }
 
 void

@@ -42,6 +42,25 @@ def credentials(bench):
     bench.equal((status, "www-authenticate" in headers), (401, True),
                 "a token that enter refuses: 401 with a challenge")
     bench.check("nonsense" not in json.dumps(messages), "without the token")
+    for method, params in (
+            ("initialize", {"protocolVersion": LEGACY[0], "capabilities": {},
+                            "clientInfo": {"name": "t", "version": "1"}}),
+            ("tools/list", {}), ("prompts/list", {}),
+            ("resources/templates/list", {})):
+        request = {"jsonrpc": "2.0", "id": 1, "method": method,
+                   "params": params}
+        status, headers, _ = server.post(request)
+        bench.equal(status, 200, f"{method} is answered")
+        status, headers, _ = server.post(
+            request, {"Authorization": "Bearer nonsense"})
+        bench.equal((status, "www-authenticate" in headers,
+                     "mcp-session-id" in headers), (401, True, False),
+                    "and not to a token that enter refuses")
+    for method in ("server/discover", "tools/list"):
+        request = modern({"jsonrpc": "2.0", "id": 1, "method": method})
+        bench.equal(server.post(request)[0], 200, f"modern {method}")
+        bench.equal(server.post(request, {"Authorization": "Bearer nonsense"})
+                    [0], 401, "needs one that it accepts")
     for path in ("", "/mcp"):
         status, headers, body = server.raw(
             "GET", "/.well-known/oauth-protected-resource" + path)
