@@ -69,7 +69,8 @@
 /*
  * search_objects: $1 a LIKE pattern, $2 a kind or NULL, $3 details or not,
  * $4 a limit.  Two columns: a line to read, and the object.  Only what the
- * session may use is listed.
+ * session may use is listed; of functions, those that no gate looks at: most in
+ * C are refused to agents, or make up an extension's types.
  */
 #define SQL_USER_SCHEMA \
 	"n.nspname OPERATOR(pg_catalog.!~~) 'pg\\_%' " \
@@ -133,7 +134,9 @@
 	"'returns', pg_catalog.pg_get_function_result(p.oid))) " \
 	"FROM pg_catalog.pg_proc AS p " \
 	"JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace " \
+	"JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang " \
 	"WHERE $2::pg_catalog.text OPERATOR(pg_catalog.=) 'function' " \
+	"AND (l.lanpltrusted OR p.prokind OPERATOR(pg_catalog.=) 'a') " \
 	"AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE') AND " \
 	SQL_USER_SCHEMA ") " \
 	"SELECT pg_catalog.concat(o.kind, ' ', o.schema, " \

@@ -381,10 +381,12 @@ def schema(bench):
                                             "kind": "column"})
     bench.equal([o["name"] for o in result["structuredContent"]["objects"]],
                 ["customers.email"], "a column by pattern")
+    bench.psql("CREATE FUNCTION backend() RETURNS int LANGUAGE internal AS "
+               "'pg_backend_pid'")
     result = client.call("search_objects", {"kind": "function"})
-    bench.check("price" in [o["name"] for o in
-                            result["structuredContent"]["objects"]],
-                "functions", result)
+    names = [o["name"] for o in result["structuredContent"]["objects"]]
+    bench.check("price" in names, "functions", result)
+    bench.check("backend" not in names, "not what is refused", result)
     result = client.call("search_objects", {"kind": "index"})
     bench.check("customers_pkey" in [o["name"] for o in
                                      result["structuredContent"]["objects"]],
