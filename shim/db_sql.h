@@ -66,6 +66,11 @@
 	"FROM pg_catalog.pg_type AS t " \
 	"WHERE t.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[])"
 
+/* Members of a column: what its label names, and the one attribute. */
+#define SQL_LABEL_MEMBERS(label) \
+	"'semantic_type', pg_catalog.btrim(pg_catalog.split_part(" label ", ',', 1)), " \
+	"'untrusted', NULLIF(" label " OPERATOR(pg_catalog.~) ', *untrusted', false)"
+
 /*
  * search_objects: $1 a LIKE pattern, $2 a kind or NULL, $3 details or not,
  * $4 a limit.  Two columns: a line to read, and the object.  Only what the
@@ -112,13 +117,13 @@
 	"pg_catalog.jsonb_build_object('comment', r.comment, 'estimated_rows', " \
 	"NULLIF(r.reltuples, -1), 'columns', (SELECT pg_catalog.jsonb_agg(" \
 	"pg_catalog.jsonb_build_object('name', k.attname, 'type', k.type, " \
-	"'not_null', k.attnotnull, 'semantic_type', k.label) ORDER BY k.attnum) " \
+	"'not_null', k.attnotnull, " SQL_LABEL_MEMBERS("k.label") ") ORDER BY k.attnum) " \
 	"FROM col AS k WHERE k.oid OPERATOR(pg_catalog.=) r.oid))) END FROM rel AS r " \
 	"UNION ALL SELECT 'column', pg_catalog.concat(k.relname, '.', k.attname), " \
 	"k.nspname::pg_catalog.text, pg_catalog.concat(k.type, " \
 	"' [' OPERATOR(pg_catalog.||) k.label OPERATOR(pg_catalog.||) ']'), " \
 	"pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('type', k.type, " \
-	"'not_null', k.attnotnull, 'semantic_type', k.label)) FROM col AS k " \
+	"'not_null', k.attnotnull, " SQL_LABEL_MEMBERS("k.label") ")) FROM col AS k " \
 	"WHERE $2::pg_catalog.text OPERATOR(pg_catalog.=) 'column' " \
 	"UNION ALL SELECT 'index', i.relname::pg_catalog.text, r.nspname::pg_catalog.text, " \
 	"pg_catalog.pg_get_indexdef(x.indexrelid), pg_catalog.jsonb_build_object(" \
@@ -186,7 +191,7 @@
 	"'comment', pg_catalog.obj_description(c.oid, 'pg_class'), " \
 	"'columns', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(" \
 	"'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod), " \
-	"'not_null', a.attnotnull, 'semantic_type', s.label, " \
+	"'not_null', a.attnotnull, " SQL_LABEL_MEMBERS("s.label") ", " \
 	"'comment', pg_catalog.col_description(c.oid, a.attnum)) ORDER BY a.attnum) " \
 	"FROM pg_catalog.pg_attribute AS a LEFT JOIN pg_catalog.pg_seclabel AS s " \
 	"ON s.objoid OPERATOR(pg_catalog.=) c.oid " \

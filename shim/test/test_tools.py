@@ -375,6 +375,15 @@ def schema(bench):
     table = result["structuredContent"]["objects"][0]
     columns = {c["name"]: c for c in table["columns"]}
     bench.equal(columns["ssn"].get("semantic_type"), "ssn", "semantic types")
+    for column in (client.call("search_objects", {"pattern": "tickets.body",
+                                                  "kind": "column"})
+                   ["structuredContent"]["objects"] +
+                   [c for c in json.loads(client.request("resources/read", {
+                       "uri": "warden://table/public/tickets"})["result"]
+                       ["contents"][0]["text"])["columns"]
+                    if c["name"] == "body"]):
+        bench.equal((column.get("semantic_type"), column.get("untrusted")),
+                    ("none", True), "and the attribute beside it")
     bench.equal(columns["balance"]["type"], "numeric(10,2)", "column types")
     bench.equal(table.get("comment"), "people who buy", "comments")
     result = client.call("search_objects", {"pattern": "customers.e*",
