@@ -275,19 +275,29 @@ tools_context(const McpCall *call)
  * ------------------------------------------------------------------------
  */
 
+static void
+put_or_null(Buf *out, const char *name, const char *value)
+{
+	json_util_put(out, ",'%s':", name);
+	if (value != NULL)
+		json_util_put(out, "'%s'", value);
+	else
+		buf_puts(out, "null");
+}
+
 void
 tools_fail(McpCall *call, const DbError *error)
 {
 	Buf		   *out = &call->out;
+	const char *detail = error->detail != NULL ? error->detail : error->where;
 
 	tools_begin(call);
 	json_util_text(out, "ERROR %s: ", error->sqlstate);
 	tools_put_lines(out, error->message);
-	if (error->detail != NULL || error->where != NULL)
+	if (detail != NULL)
 	{
 		json_util_text(out, "\nDETAIL: ");
-		tools_put_lines(out, error->detail != NULL ? error->detail :
-						error->where);
+		tools_put_lines(out, detail);
 	}
 	if (error->hint != NULL)
 	{
@@ -299,14 +309,12 @@ tools_fail(McpCall *call, const DbError *error)
 	tools_structure(call, "error");
 	json_util_put(out, ",'sqlstate':'%s','message':'%s'", error->sqlstate,
 				  error->message);
-	if (error->detail != NULL)
-		json_util_put(out, ",'detail':'%s'", error->detail);
-	else if (error->where != NULL)
-		json_util_put(out, ",'detail':'%s'", error->where);
-	if (error->hint != NULL)
-		json_util_put(out, ",'hint':'%s'", error->hint);
+	put_or_null(out, "detail", detail);
+	put_or_null(out, "hint", error->hint);
 	if (error->position > 0)
 		json_util_put(out, ",'position':%ld", error->position);
+	else
+		json_util_put(out, ",'position':null");
 	buf_puts(out, "},\"isError\":true");
 	mcp_result_end(call);
 	call->outcome = MCP_OUTCOME_ERROR;

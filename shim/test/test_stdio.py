@@ -132,6 +132,12 @@ def bad_sql(bench):
     result = client.call("query", {"sql": "SELECT 1 FROM nope"})
     bench.equal(result["structuredContent"].get("position"), 15,
                 "the position of an error")
+    bench.equal([result["structuredContent"].get(name, "absent")
+                 for name in ("detail", "hint")], [None, None],
+                "what an error lacks is null")
+    result = client.call("query", {"sql": "SELECT 1/0"})
+    bench.equal(result["structuredContent"].get("position", "absent"), None,
+                "so is a position")
     bench.equal(bench.psql("SELECT count(*) FROM pg_class"), before,
                 "nothing was created or dropped")
     bench.equal(client.call("query", {"sql": "SELECT 1"})
