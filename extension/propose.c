@@ -276,6 +276,8 @@ refuse_parameters(Node *stmt)
 
 	if (IsA(stmt, CreateTableAsStmt))
 		query = ((CreateTableAsStmt *) stmt)->query;
+	else if (IsA(stmt, CallStmt))
+		query = (Node *) ((CallStmt *) stmt)->funccall;
 	else if (!warden_statement_is_dml(stmt) && !IsA(stmt, SelectStmt))
 		return;
 	if (parameter_walker(query, &number))

@@ -231,6 +231,11 @@ SELECT warden.propose(E'DELETE FROM regress_shop.t WHERE id = 1;\n\\echo done', 
 \set VERBOSITY default
 SELECT warden.propose('DELETE FROM regress_shop.t WHERE id = 1; DROP TABLE regress_shop.missing', 'which', NULL);
 SELECT warden.propose('DELETE FROM regress_shop.t WHERE id = 1; SELECT 1', 'which', NULL);
+-- a parameter that nobody gives a value, not that of a function
+SELECT warden.propose('DELETE FROM regress_shop.t WHERE id = (SELECT $2::int)', 'which', NULL);
+SELECT warden.propose('CALL regress_shop.p($1)', 'which', NULL);
+SELECT warden.propose('CREATE FUNCTION regress_shop.twice(int) RETURNS int LANGUAGE sql
+    BEGIN ATOMIC SELECT $1 * 2; END', 'of its own', NULL) > 0 AS recorded;
 \set VERBOSITY terse
 -- a comment that is not UTF-8, and one in another encoding
 SELECT warden.propose(E'DELETE FROM regress_shop.t /* caf\xe9 */ WHERE id = 1', 'latin', NULL);
