@@ -1275,6 +1275,18 @@ CREATE FUNCTION warden.check()
 		FROM warden.people p
 		GROUP BY lower(regexp_replace(p.person, '[[:space:]]', '', 'g'))
 		HAVING count(DISTINCT p.person) > 1
+		UNION ALL
+		SELECT 'approval rule', concat_ws(' ', a.risk, a.scope),
+			'its scope names nothing that there is, so it asks nobody',
+			'Correct the scope in warden.approval_rules, or delete the rule.'
+		FROM warden.approval_rules a
+		WHERE a.scope <> ''
+			AND NOT EXISTS (SELECT FROM pg_namespace n
+				WHERE a.scope = 'schema:' || n.nspname)
+			AND NOT EXISTS (SELECT FROM warden.semantic_types t
+				WHERE a.scope = 'label:' || t.name)
+			AND NOT EXISTS (SELECT FROM columns c
+				WHERE a.scope = 'label:' || c.type)
 	)
 	SELECT r.kind, r.object, r.problem, r.hint FROM report r
 	ORDER BY r.kind COLLATE "C", r.object COLLATE "C", r.problem COLLATE "C"

@@ -96,6 +96,13 @@ DROP FUNCTION chk.shout(text);
 SELECT object, problem, hint FROM warden.check() WHERE kind = 'mask';
 DELETE FROM warden.semantic_types WHERE name = 'regress_shout';
 DELETE FROM warden.mask_rules WHERE role = 'regress_chk_one'::regrole;
+
+-- an approval rule whose scope is misspelt asks nobody
+INSERT INTO warden.approval_rules (risk, scope, approvals) VALUES
+    ('low', 'schema:regress_chk_no', 2), ('high', 'label:regress_chk_no', 2),
+    ('low', 'schema:chk', 2), ('high', 'label:ssn', 2);
+SELECT object, problem, hint FROM warden.check() WHERE kind = 'approval rule';
+DELETE FROM warden.approval_rules WHERE scope <> '';
 DROP VIEW pg_temp.problems;
 DELETE FROM warden.people WHERE person ILIKE 'regress chk';
 DELETE FROM warden.exemptions WHERE grantee = 'regress_chk_bot'::regrole;
