@@ -303,11 +303,18 @@ add_made(WardenReviewContext *context, const char *schema, const char *name,
 }
 
 void
+warden_review_stands_for(WardenReviewContext *context, const RangeVar *rv,
+						 bool unless_there, Oid relid)
+{
+	if (!unless_there || !OidIsValid(existing(rv)))
+		add_made(context, creation_schema(rv), rv->relname, relid);
+}
+
+void
 warden_review_created(WardenReviewContext *context, const RangeVar *rv,
 					  bool unless_there)
 {
-	if (!unless_there || !OidIsValid(existing(rv)))
-		add_made(context, creation_schema(rv), rv->relname, InvalidOid);
+	warden_review_stands_for(context, rv, unless_there, InvalidOid);
 }
 
 void

@@ -211,7 +211,8 @@ review_drop_view(WardenReviewContext *context, RangeVar *rv)
 	warden_review_add(context, "object.drop", -1,
 					  psprintf("drops %s", table.name),
 					  "Running clients may still use it.");
-	if (OidIsValid(table.relid))
+	if (OidIsValid(table.relid) && table.relkind != RELKIND_RELATION &&
+		table.relkind != RELKIND_PARTITIONED_TABLE)
 		review_dependents(context, RelationRelationId, table.relid,
 						  table.name);
 }

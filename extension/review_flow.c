@@ -125,6 +125,32 @@ warden_review_labelled_relation(WardenReviewContext *context, Node *stmt)
 	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
 }
 
+/* One that it reads, with labels if there is any, or InvalidOid. */
+Oid
+warden_review_read_relation(WardenReviewContext *context, Node *stmt)
+{
+	List	   *relations = labelled_relations(context, stmt, true);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (relations != NIL)
+		return linitial_oid(relations);
+	(void) warden_statement_names(stmt, &names);
+	foreach(cell, names)
+	{
+		WardenName *name = lfirst(cell);
+		Oid			relid = InvalidOid;
+		bool		created;
+
+		if (IsA(name->name, RangeVar) && name->use == WARDEN_USE_READ)
+			relid = warden_review_relid(context, (RangeVar *) name->name,
+										&created);
+		if (OidIsValid(relid))
+			return relid;
+	}
+	return InvalidOid;
+}
+
 char *
 warden_review_labelled_target(WardenReviewContext *context, Node *stmt)
 {

@@ -267,6 +267,7 @@ review_view(WardenReviewContext *context, ViewStmt *stmt)
 {
 	char	   *source = warden_review_labelled_relation(context,
 														 (Node *) stmt);
+	Oid			relid = warden_review_read_relation(context, (Node *) stmt);
 
 	if (star_walker(stmt->query, NULL))
 		warden_review_add(context, "view.select_star", -1,
@@ -284,7 +285,8 @@ review_view(WardenReviewContext *context, ViewStmt *stmt)
 						  "Compare it with the definition it replaces.");
 		review_lost_options(context, stmt);
 	}
-	warden_review_created(context, stmt->view, stmt->replace);
+	/* writes to it would be writes to what it reads */
+	warden_review_stands_for(context, stmt->view, stmt->replace, relid);
 }
 
 static void

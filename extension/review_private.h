@@ -77,6 +77,11 @@ extern WardenRisk warden_review_size_risk(const ReviewTable *table);
 extern void warden_review_created(WardenReviewContext *context,
 								  const RangeVar *rv, bool unless_there);
 
+/* The same, where who names the relation acts on rows of another. */
+extern void warden_review_stands_for(WardenReviewContext *context,
+									 const RangeVar *rv, bool unless_there,
+									 Oid relid);
+
 /*
  * Remembers that it gives another schema or name (the other is NULL) to one, or
  * another name to a schema: what comes later is about the same relations.
@@ -116,6 +121,8 @@ extern char *warden_review_labelled_source(WardenReviewContext *context,
 										   Node *stmt, Node *expressions);
 extern char *warden_review_labelled_relation(WardenReviewContext *context,
 											 Node *stmt);
+extern Oid	warden_review_read_relation(WardenReviewContext *context,
+										Node *stmt);
 extern char *warden_review_labelled_target(WardenReviewContext *context,
 										   Node *stmt);
 extern void warden_review_flow(WardenReviewContext *context,

@@ -345,6 +345,19 @@ review_bounds(WardenReviewContext *context, PartitionBoundSpec *bound)
 	warden_review_calls(context, (Node *) bound->upperdatums);
 }
 
+/* Who names a table of the change's own from now on has rows of another. */
+static void
+review_child(WardenReviewContext *context, RangeVar *parent, RangeVar *child)
+{
+	ReviewTable above;
+	ReviewTable below;
+
+	warden_review_table(context, parent, &above);
+	warden_review_table(context, child, &below);
+	if (above.created && OidIsValid(below.relid))
+		warden_review_stands_for(context, parent, false, below.relid);
+}
+
 /* ATTACH and DETACH: the partition, and the default one. */
 static void
 review_partition_locks(WardenReviewContext *context, ReviewTable *table,
@@ -514,7 +527,17 @@ warden_review_alter_table(WardenReviewContext *context, Node *stmt)
 		return false;
 	warden_review_table(context, alter->relation, &table);
 	foreach(cell, alter->cmds)
-		review_command(context, &table, lfirst_node(AlterTableCmd, cell));
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+
+		review_command(context, &table, cmd);
+		if (cmd->subtype == AT_AttachPartition)
+			review_child(context, alter->relation,
+						 ((PartitionCmd *) cmd->def)->name);
+		else if (cmd->subtype == AT_AddInherit)
+			review_child(context, castNode(RangeVar, cmd->def),
+						 alter->relation);
+	}
 	warden_review_lock(context, &table, AlterTableGetLockLevel(alter->cmds));
 	if (alter->objtype == OBJECT_TABLE && altered_before(context, &table) &&
 		!table.created)

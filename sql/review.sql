@@ -221,9 +221,16 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('table.drop', 'CREATE SCHEMA n; ALTER TABLE s.small SET SCHEMA n; DROP TABLE n.small', 'CREATE SCHEMA n; CREATE TABLE n.small (a int); DROP TABLE n.small'),
 ('table.drop', 'ALTER SCHEMA s RENAME TO n; DROP TABLE n.small', 'ALTER SCHEMA s RENAME TO n; CREATE TABLE n.m (a int); DROP TABLE n.m'),
 ('table.drop', 'ALTER TABLE s.small RENAME TO n; CREATE TABLE s.small (a int); DROP TABLE s.n', 'ALTER TABLE s.small RENAME TO n; CREATE TABLE s.small (a int); DROP TABLE s.small'),
-('dml.no_where', 'CREATE OR REPLACE VIEW s.small_view AS SELECT id FROM s.small; DELETE FROM s.small_view', 'CREATE OR REPLACE VIEW s.n AS SELECT id FROM s.small; DELETE FROM s.n'),
+('dml.no_where', 'CREATE OR REPLACE VIEW s.small_view AS SELECT id FROM s.small; DELETE FROM s.small_view', 'CREATE OR REPLACE VIEW s.n AS SELECT 1 AS id; DELETE FROM s.n'),
 ('dml.writes_labelled', 'ALTER TABLE s.people RENAME TO n; UPDATE s.n SET ssn = ''1'' WHERE id = 1', 'CREATE TABLE s.n (ssn text); UPDATE s.n SET ssn = ''1'''),
 ('flow.copies_labelled', 'ALTER TABLE s.people RENAME TO n; CREATE TABLE s.m AS SELECT ssn FROM s.n', 'CREATE TABLE public.people (ssn text); CREATE TABLE s.m AS SELECT ssn FROM public.people'),
+-- nor do ways to a table's rows that a change makes
+('dml.no_where', 'CREATE VIEW s.n AS SELECT id FROM s.small; DELETE FROM s.n', 'CREATE VIEW s.n AS SELECT 1 AS a; DELETE FROM s.n'),
+('dml.no_where', 'CREATE OR REPLACE VIEW s.n AS SELECT id FROM s.small_view; UPDATE s.n SET id = 1', 'CREATE VIEW s.n AS SELECT id FROM s.small; UPDATE s.n SET id = 1 WHERE id = 2'),
+('dml.no_where', 'CREATE TABLE s.n (id int); ALTER TABLE s.lone INHERIT s.n; DELETE FROM s.n', 'CREATE TABLE s.n (id int); CREATE TABLE s.m () INHERITS (s.n); DELETE FROM s.n'),
+('table.drop', 'CREATE TABLE s.n (id int) PARTITION BY LIST (id); ALTER TABLE s.n ATTACH PARTITION s.lone DEFAULT; DROP TABLE s.n', 'CREATE TABLE s.n (id int) PARTITION BY LIST (id); CREATE TABLE s.m (id int); ALTER TABLE s.n ATTACH PARTITION s.m DEFAULT; DROP TABLE s.n'),
+('dml.writes_labelled', 'CREATE VIEW s.n AS SELECT id, ssn FROM s.people; UPDATE s.n SET ssn = ''1'' WHERE id = 1', 'CREATE VIEW s.n AS SELECT id, note FROM s.people; UPDATE s.n SET note = ''1'' WHERE id = 1'),
+('drop.dependents', 'CREATE OR REPLACE VIEW s.people_view AS SELECT id, ssn FROM s.people; DROP VIEW s.people_view', 'CREATE VIEW s.n AS SELECT id FROM s.small; DROP VIEW s.n'),
 -- labels show through views
 ('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
 ('dml.condition_labelled', 'DELETE FROM s.small USING s.people_number p WHERE small.id = 1 AND p.number = ''1''', 'DELETE FROM s.small USING s.people_number p WHERE small.id = p.person'),
