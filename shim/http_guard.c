@@ -109,7 +109,7 @@ http_framing_is_clear(HttpCall *hc)
 							  &framing);
 	encoding = hc->headers[HTTP_TRANSFER_ENCODING];
 	return !framing.bad &&
-		(encoding == NULL || (strcasecmp(encoding, "chunked") == 0 &&
+		(encoding == NULL || (strcasecmp(encoding, "chunked") == 0 && !hc->old &&
 							  hc->headers[HTTP_CONTENT_LENGTH] == NULL));
 }
 

@@ -69,6 +69,7 @@ typedef struct HttpCall
 	struct MHD_Connection *connection;
 	const char *headers[HTTP_HEADERS];	/* the first of each, or NULL */
 	Buf			body;
+	bool		old;			/* HTTP/1.0, which has no chunks */
 	bool		too_large;
 	size_t		discarded;
 	bool		begun;			/* its headers were judged */

@@ -761,13 +761,13 @@ http_handle_request(void *arg, struct MHD_Connection *connection,
 {
 	HttpCall   *hc = *state;
 
-	(void) version;
 	if (hc == NULL)
 	{
 		hc = create_call(arg, connection);
 		if (hc == NULL)
 			return MHD_NO;
 		*state = hc;
+		hc->old = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
 		if (is_without_body(hc, method))
 			return MHD_YES;
 	}

@@ -692,12 +692,12 @@ def framing(bench):
     lines = {k: v for k, v in server.headers(PING).items()}
     lines["Host"] = "localhost"
 
-    def send(extra, payload=body, **changed):
+    def send(extra, payload=body, version="1.1", **changed):
         head = "".join(f"{k}: {v}\r\n" for k, v in {**lines, **changed}.items()
                        if v)
         with socket.create_connection(("127.0.0.1", server.port)) as line:
             line.settimeout(20)
-            line.sendall(f"POST /mcp HTTP/1.1\r\n{head}{extra}\r\n{payload}"
+            line.sendall(f"POST /mcp HTTP/{version}\r\n{head}{extra}\r\n{payload}"
                          "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
                          "Connection: close\r\n\r\n".encode("latin1"))
             got = b""
@@ -715,6 +715,10 @@ def framing(bench):
     bench.equal(send(chunked, chunks), [200, 200], "the first one in chunks")
     bench.equal(send("X:\r\nY: \t a b \r\nZ:c\r\n" + length), [200, 200],
                 "values that are empty, or have blanks around them")
+    bench.equal(send("Connection: keep-alive\r\n" + length, version="1.0"),
+                [200, 200], "HTTP/1.0")
+    bench.equal(send("Connection: keep-alive\r\n" + chunked, chunks,
+                     version="1.0"), [400], "which has no chunks")
     for extra, what in (
             (length + chunked, "a length and chunks"),
             (chunked + "Content-Length: 4\r\n", "chunks and a length"),
