@@ -23,6 +23,14 @@
 /* What is discarded of a body that is too large before the line is cut. */
 #define MAX_DISCARD (8L * 1024 * 1024)
 
+/*
+ * Bytes of bodies that may be here in part, of all requests, whose credentials
+ * nobody has seen yet; one more of the largest that are taken may be, and each
+ * may have a few.
+ */
+#define MAX_UNREAD_BODIES ((size_t) 64 * 1024 * 1024)
+#define FEW_BYTES ((size_t) 64 * 1024)
+
 /* Bytes of events that may wait for a client before there is another one. */
 #define MAX_UNREAD (1024 * 1024)
 
@@ -34,6 +42,15 @@
  * ------------------------------------------------------------------------
  */
 
+/* By the loop's thread, unless there is none. */
+static void
+forget_body(HttpCall *hc)
+{
+	if (hc->body.len > 0)
+		hc->http->unread -= hc->body.len;
+	buf_wipe(&hc->body);
+}
+
 static void
 release(HttpCall *hc)
 {
@@ -41,7 +58,7 @@ release(HttpCall *hc)
 		return;
 	auth_leave(&hc->use);
 	mcp_call_clear(&hc->call);
-	buf_wipe(&hc->body);
+	forget_body(hc);
 	buf_free(&hc->events);
 	if (hc->credential != NULL)
 		explicit_bzero(hc->credential, strlen(hc->credential));
@@ -546,8 +563,14 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 		hc->discarded += n;
 		return hc->discarded > MAX_DISCARD ? MHD_NO : MHD_YES;
 	}
+	if (hc->body.len + n > FEW_BYTES &&
+		hc->http->unread + n > MAX_UNREAD_BODIES + limit)
+		return MHD_NO;
 	buf_append(&hc->body, data, n);
-	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
+	if (!buf_ok(&hc->body))
+		return MHD_NO;
+	hc->http->unread += n;
+	return MHD_YES;
 }
 
 /* If the answer, or its first event, is here; else the library asks again. */
@@ -605,7 +628,7 @@ accept_body(HttpCall *hc)
 	/* a stream's reference, taken early: its end may come from any thread */
 	hc->references++;
 	taken = mcp_accept(&hc->call, buf_cstr(&hc->body), hc->body.len, &headers);
-	buf_free(&hc->body);
+	forget_body(hc);
 	if (taken == MCP_STREAMING)
 		return respond_stream(hc);
 	hc->references--;

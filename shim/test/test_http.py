@@ -201,6 +201,35 @@ def swollen(bench):
     bench.equal(post("1", 90000), 200, "90000 numbers are not too many")
 
 
+def half_bodies(bench):
+    """What all clients together have sent of bodies is limited, too."""
+    server = bench.http()
+    before = server.rss_kib()
+    head = "".join(f"{k}: {v}\r\n" for k, v in {
+        **server.headers(PING), "Authorization": "Bearer nobody"}.items())
+    lines = [socket.create_connection(("127.0.0.1", server.port))
+             for _ in range(150)]
+    try:
+        for line in lines:
+            line.settimeout(5)
+            try:
+                line.sendall(f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}"
+                             "Content-Length: 1000000\r\n\r\n"
+                             f"{' ' * 900000}".encode())
+            except OSError:
+                pass
+        wait_for(lambda: server.rss_kib() - before > 80 * 1024, 3)
+        more = server.rss_kib() - before
+        bench.check(more < 80 * 1024, f"135 MB in part: {more} KiB < 80 MiB")
+        bench.equal(server.post(PING)[0], 200, "a short message is taken")
+    finally:
+        for line in lines:
+            line.close()
+    bench.check(wait_for(lambda: server.post(modern(tool("query", {
+        "sql": "SELECT 1 -- " + "x" * 900000})))[0] == 200),
+        "and a long one when they are gone")
+
+
 def batches(bench):
     """2025-03-26 has batches, and no other revision."""
     server = bench.http()
@@ -1003,7 +1032,7 @@ def addresses(bench):
 
 
 main(credentials, default_token, origins, methods, bodies,
-     bad_messages, swollen, batches, modern_headers,
+     bad_messages, swollen, half_bodies, batches, modern_headers,
      sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
      lazy, concurrency, queue_limit, listening, progress, drains, late_calls, shed,
      dribble, framing, unread, failed_attempts, at_once, bad_listeners, tls,
