@@ -101,6 +101,17 @@ prepare_texts(Http *http, const Config *cf)
 	return buf_ok(&metadata) && buf_ok(&url);
 }
 
+/* The address is that of the start, whatever settings were read since. */
+static bool
+token_is_allowed(const Http *http)
+{
+	if (http->loopback || http->server->cf->default_token_file == NULL)
+		return true;
+	log_event(LOG_LEVEL_ERROR, "refused", "message",
+			  "default_token_file is for loopback addresses only", NULL);
+	return false;
+}
+
 static bool
 setup(Http *http, Server *server, struct sockaddr_storage *address)
 {
@@ -114,12 +125,8 @@ setup(Http *http, Server *server, struct sockaddr_storage *address)
 		log_event(LOG_LEVEL_ERROR, "bad_address", "http", cf->http, NULL);
 		return false;
 	}
-	if (cf->default_token_file != NULL && !http->loopback)
-	{
-		log_event(LOG_LEVEL_ERROR, "refused", "message",
-				  "default_token_file is for loopback addresses only", NULL);
+	if (!token_is_allowed(http))
 		return false;
-	}
 	if ((cf->tls_cert == NULL) != (cf->tls_key == NULL))
 	{
 		log_event(LOG_LEVEL_ERROR, "refused", "message",
@@ -413,7 +420,10 @@ reload(Http *http, struct sockaddr_storage *address)
 {
 	Server	   *server = http->server;
 
-	if (server->reload(server) && server->cf->tls_cert != NULL)
+	if (!server->reload(server))
+		return;
+	(void) token_is_allowed(http);	/* where it is not it serves nobody */
+	if (server->cf->tls_cert != NULL)
 		renew_daemon(http, address);
 }
 

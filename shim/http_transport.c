@@ -481,7 +481,8 @@ static bool
 find_credential(HttpCall *hc)
 {
 	const char *text = hc->headers[HTTP_AUTHORIZATION];
-	const char *fallback = hc->http->server->default_token;
+	const char *fallback = hc->http->loopback ?
+		hc->http->server->default_token : NULL;
 
 	if (text != NULL)
 		text = auth_bearer(text);

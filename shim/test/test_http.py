@@ -13,7 +13,7 @@ import threading
 import time
 
 from bad_messages import BAD, GOOD_IDS, MAX_BODY, ping
-from harness import LEGACY, MODERN, SHIM, main, modern
+from harness import LEGACY, MODERN, SHIM, Process, free_port, main, modern
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -1021,6 +1021,37 @@ def reload(bench):
                 "settings that are wrong change nothing")
 
 
+def late_default_token(bench):
+    """Nor is there one on all addresses by way of settings that are reread."""
+    config = bench.dir / "settings.json"
+    config.write_text("{}")
+    path = bench.dir / "token"
+    path.write_text(bench.env["token"] + "\n")
+    log = bench.dir / "late.log"
+    port = free_port()
+    process = Process(bench, ["--config", str(config)], {"stderr": log},
+                      ["--http", f"0.0.0.0:{port}"])
+    bench.open.append(process)
+
+    def status():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connection.request("POST", "/mcp", json.dumps(PING), {
+                "Content-Type": "application/json"})
+            return connection.getresponse().status
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+    bench.check(wait_for(lambda: status() == 401), "without a token: 401")
+    config.write_text(json.dumps({"default_token_file": str(path)}))
+    process.process.send_signal(signal.SIGHUP)
+    bench.check(wait_for(lambda: "for loopback addresses" in log.read_text()),
+                "a default token that comes later is refused, too")
+    bench.equal(status(), 401, "and serves nobody")
+
+
 def addresses(bench):
     path = bench.dir / "token"
     path.write_text(bench.env["token"] + "\n")
@@ -1042,4 +1073,4 @@ main(credentials, default_token, origins, methods, bodies,
      sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
      lazy, concurrency, queue_limit, listening, progress, drains, late_calls, shed,
      dribble, framing, unread, failed_attempts, at_once, bad_listeners, tls,
-     reload, memory, addresses)
+     reload, memory, late_default_token, addresses)
