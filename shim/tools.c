@@ -59,7 +59,9 @@
 	"\"command\":{\"type\":\"string\"}", \
 	"\"columns\",\"rows\",\"row_count\",\"truncated\"")
 
-#define SCHEMA_ONE_CHANGE SCHEMA_OK("\"change\":" SCHEMA_CHANGE, "\"change\"")
+#define SCHEMA_ONE_CHANGE \
+	SCHEMA_OK("\"change\":" SCHEMA_CHANGE ",\"findings\":" SCHEMA_FINDINGS, \
+			  "\"change\"")
 
 #define INPUT(members, required) \
 	"{\"type\":\"object\",\"properties\":{" members "},\"required\":[" required \

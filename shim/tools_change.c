@@ -165,7 +165,9 @@ answer_change(McpCall *call, const json_t *change)
 														"(no comment)"));
 	}
 	tools_structure(call, "ok");
-	json_util_put(&call->out, ",'change':%p", change);
+	json_util_put(&call->out, ",'change':%p,'findings':[", change);
+	put_findings(&call->out, change, false);
+	buf_putc(&call->out, ']');
 	put_review_url_member(call, tools_change_id(change));
 	tools_end(call);
 }

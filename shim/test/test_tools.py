@@ -259,6 +259,8 @@ def writes(bench):
                     before, f"{name}: and did not run")
         change = client.call("get_change",
                              {"change_id": content["change_id"]})
+        bench.equal(change["structuredContent"].get("findings"),
+                    content["findings"], f"{name}: its findings")
         change = change["structuredContent"]["change"]
         bench.equal((change["status"], change["change_id"]),
                     ("proposed", content["change_id"]), f"{name}: get_change")
