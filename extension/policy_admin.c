@@ -165,6 +165,33 @@ check_condition(const char *unless, Oid relid, int elevel)
 	return condition.answered;
 }
 
+static void
+column_error_callback(void *arg)
+{
+	errcontext("the mask of column %s", (char *) arg);
+}
+
+/* Whoever owns a table can label a column of it: an error says which one. */
+static void
+validate_for_column(const char *mask, Oid relid, AttrNumber attnum, int elevel)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	char	   *table = quote_qualified_identifier(schema, get_rel_name(relid));
+	char	   *column = get_attname(relid, attnum, false);
+	ErrorContextCallback callback;
+	Oid			typid;
+	int32		typmod;
+	Oid			collation;
+
+	callback.callback = column_error_callback;
+	callback.arg = psprintf("%s.%s", table, quote_identifier(column));
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	get_atttypetypmodcoll(relid, attnum, &typid, &typmod, &collation);
+	warden_mask_validate_type(mask, typid, typmod, collation, elevel);
+	error_context_stack = callback.previous;
+}
+
 /*
  * Every column that carries a label of the type must be able to hold the
  * mask, and its table to answer the condition, if there is one; neither may
@@ -193,9 +220,6 @@ check_labelled_columns(const char *type, const char *mask, const char *unless,
 		char	   *label_type;
 		bool		untrusted;
 		bool		answers;
-		Oid			typid;
-		int32		typmod;
-		Oid			collation;
 
 		if (form->classoid != RelationRelationId || form->objsubid <= 0)
 			continue;
@@ -211,9 +235,7 @@ check_labelled_columns(const char *type, const char *mask, const char *unless,
 								  &untrusted);
 		if (strcmp(label_type, type) != 0)
 			continue;
-		get_atttypetypmodcoll(form->objoid, form->objsubid, &typid, &typmod,
-							  &collation);
-		warden_mask_validate_type(mask, typid, typmod, collation, elevel);
+		validate_for_column(mask, form->objoid, form->objsubid, elevel);
 		labelled = true;
 		answers = unless != NULL &&
 			check_condition(unless, form->objoid, elevel);
