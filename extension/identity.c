@@ -64,7 +64,8 @@ typedef enum DirectRefusal
 	DIRECT_ACCEPTED,
 	DIRECT_DISABLED,
 	DIRECT_AMBIGUOUS,
-	DIRECT_NAMESAKE
+	DIRECT_NAMESAKE,
+	DIRECT_FOR_NOBODY
 } DirectRefusal;
 
 /* Who this backend is without a binding; in place, so that pointers to it
@@ -248,6 +249,10 @@ resolve_direct(const WardenPrincipal *principal)
 	}
 	if (person != NULL)
 		strlcpy(direct.person, person, sizeof(direct.person));
+	else if (direct.agent.require_on_behalf_of && principal->login_governed &&
+			 direct.login_role == GetAuthenticatedUserId() &&
+			 direct.refusal == DIRECT_ACCEPTED)
+		direct.refusal = DIRECT_FOR_NOBODY;
 	direct.identity.agent = direct.agent.agent;
 	direct.identity.on_behalf_of = direct.person;
 	direct.identity.max_rows = direct.agent.max_rows;
@@ -300,6 +305,11 @@ refuse_direct(void)
 				(errcode(WARDEN_ERRCODE_IDENTITY),
 				 errmsg("an agent of this role's name exists and has another role"),
 				 errhint("An administrator can make an agent of this role with warden.create_agent().")));
+	if (direct.refusal == DIRECT_FOR_NOBODY)
+		ereport(ERROR,
+				(errcode(WARDEN_ERRCODE_IDENTITY),
+				 errmsg("this agent only acts for a person"),
+				 errhint("Badge in with warden.enter() through the gateway, which says for whom.")));
 }
 
 const WardenIdentity *

@@ -303,6 +303,10 @@ ROLLBACK;
 SELECT warden.enable_agent('bot');
 SELECT warden.issue_token('bot') AS token \gset
 UPDATE warden.agents SET require_on_behalf_of = true WHERE agent = 'bot';
+\c - regress_bot
+SELECT count(*) FROM regress_notes;
+\c - regress_admin
+SELECT warden.see_as('bot', 'SELECT count(*) FROM regress_notes');
 \c - regress_gate
 BEGIN;
 SELECT warden.enter(:'token', NULL, '{}', 'k');
