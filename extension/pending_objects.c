@@ -494,14 +494,14 @@ relations_walker(Node *node, void *context)
 static List *
 relations_of_view(Oid relid)
 {
-	Relation	view = try_relation_open(relid, AccessShareLock);
+	Relation	view = RelationIdGetRelation(relid);
 	List	   *relations = NIL;
 
-	if (view == NULL)
+	if (!RelationIsValid(view))
 		return NIL;
 	if (view->rd_rel->relkind == RELKIND_VIEW)
 		(void) relations_walker((Node *) get_view_query(view), &relations);
-	relation_close(view, AccessShareLock);
+	RelationClose(view);
 	/* a view's query may have the view itself in it, for its rules */
 	return list_delete_oid(relations, relid);
 }

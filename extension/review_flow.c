@@ -9,13 +9,13 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 
 #include "compat.h"
 #include "lineage.h"
@@ -35,20 +35,21 @@ is_labelled_below(RangeTblEntry *rte, AttrNumber attnum,
 	return is_labelled(rte->relid, attnum);
 }
 
-/* Columns of a view (int list) that show labelled ones, through others, too. */
+/* Columns of a view (int list) that show labelled ones, through others, too.
+ * Without a lock: who replaces the view makes the change stale. */
 static List *
 labelled_of_view(Oid relid)
 {
-	Relation	view = try_relation_open(relid, AccessShareLock);
+	Relation	view = RelationIdGetRelation(relid);
 	List	   *columns = NIL;
 
 	check_stack_depth();
-	if (view == NULL)
+	if (!RelationIsValid(view))
 		return NIL;
 	if (view->rd_rel->relkind == RELKIND_VIEW)
 		columns = warden_lineage_query(copyObject(get_view_query(view)),
 									   is_labelled_below, NULL, NULL);
-	relation_close(view, AccessShareLock);
+	RelationClose(view);
 	return columns;
 }
 
