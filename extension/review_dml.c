@@ -125,8 +125,22 @@ review_where(WardenReviewContext *context, Node *where, ReviewTable *table,
 
 typedef struct KeySearch
 {
+	const char *name;			/* by which the statement calls its target */
 	List	   *columns;		/* of char *: compared with = to a constant */
 } KeySearch;
+
+/* A column of the target, or NULL: another table's has that one's name. */
+static char *
+target_column(const ColumnRef *column, const KeySearch *search)
+{
+	int			n = list_length(column->fields);
+
+	if (!IsA(llast(column->fields), String) ||
+		(n > 1 && strcmp(strVal(list_nth(column->fields, n - 2)),
+						 search->name) != 0))
+		return NULL;
+	return strVal(llast(column->fields));
+}
 
 static bool
 is_plain_value(Node *node)
@@ -174,10 +188,10 @@ collect_fixed(Node *node, KeySearch *search, int *few)
 			*few = Max(*few, list_length((List *) expr->rexpr));
 		}
 		if (fixed && IsA(column, ColumnRef) &&
-			IsA(llast(((ColumnRef *) column)->fields), String))
+			target_column((ColumnRef *) column, search) != NULL)
 			search->columns = lappend(search->columns,
-									  strVal(llast(((ColumnRef *)
-													column)->fields)));
+									  target_column((ColumnRef *) column,
+													search));
 	}
 }
 
@@ -235,9 +249,11 @@ fixes_unique_key(ReviewTable *table, KeySearch *search)
  * one, else one per value of a unique key, else all of them.
  */
 static double
-bound_rows(WardenReviewContext *context, ReviewTable *table, Node *where)
+bound_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
+		   Node *where)
 {
-	KeySearch	search = {NIL};
+	KeySearch	search = {.name = target->alias != NULL ?
+	target->alias->aliasname : target->relname};
 	int			few = 1;
 
 	if (context->rows >= 0)
@@ -251,9 +267,10 @@ bound_rows(WardenReviewContext *context, ReviewTable *table, Node *where)
 }
 
 static void
-review_rows(WardenReviewContext *context, ReviewTable *table, Node *where)
+review_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
+			Node *where)
 {
-	double		rows = bound_rows(context, table, where);
+	double		rows = bound_rows(context, table, target, where);
 
 	if (where == NULL || rows < MANY_ROWS)
 		return;
@@ -576,7 +593,7 @@ review_insert(WardenReviewContext *context, InsertStmt *stmt)
 								   rows, table.name),
 						  "Several smaller statements are easier to review and to revert.");
 	if (select != NULL && rows == 0 && context->rows >= MANY_ROWS)
-		review_rows(context, &table, (Node *) select);
+		review_rows(context, &table, stmt->relation, (Node *) select);
 	if (stmt->onConflictClause != NULL)
 	{
 		List	   *targets = stmt->onConflictClause->targetList;
@@ -597,7 +614,7 @@ review_update(WardenReviewContext *context, UpdateStmt *stmt)
 
 	warden_review_table(context, stmt->relation, &table);
 	review_where(context, stmt->whereClause, &table, "changes");
-	review_rows(context, &table, stmt->whereClause);
+	review_rows(context, &table, stmt->relation, stmt->whereClause);
 	warden_review_condition(context, (Node *) stmt, stmt->whereClause);
 	review_targets(context, &table, stmt->targetList, (Node *) stmt);
 	review_key_update(context, &table, stmt->targetList);
@@ -612,7 +629,7 @@ review_delete(WardenReviewContext *context, DeleteStmt *stmt)
 
 	warden_review_table(context, stmt->relation, &table);
 	review_where(context, stmt->whereClause, &table, "deletes");
-	review_rows(context, &table, stmt->whereClause);
+	review_rows(context, &table, stmt->relation, stmt->whereClause);
 	warden_review_condition(context, (Node *) stmt, stmt->whereClause);
 	review_triggers(context, &table, true);
 }
@@ -642,7 +659,7 @@ review_merge(WardenReviewContext *context, MergeStmt *stmt)
 								   table.name, table.size),
 						  "Join on a key.");
 	if (context->rows >= MANY_ROWS)
-		review_rows(context, &table, stmt->joinCondition);
+		review_rows(context, &table, stmt->relation, stmt->joinCondition);
 	warden_review_condition(context, (Node *) stmt, stmt->joinCondition);
 	foreach(cell, stmt->mergeWhenClauses)
 	{

@@ -231,6 +231,8 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('table.drop', 'CREATE TABLE s.n (id int) PARTITION BY LIST (id); ALTER TABLE s.n ATTACH PARTITION s.lone DEFAULT; DROP TABLE s.n', 'CREATE TABLE s.n (id int) PARTITION BY LIST (id); CREATE TABLE s.m (id int); ALTER TABLE s.n ATTACH PARTITION s.m DEFAULT; DROP TABLE s.n'),
 ('dml.writes_labelled', 'CREATE VIEW s.n AS SELECT id, ssn FROM s.people; UPDATE s.n SET ssn = ''1'' WHERE id = 1', 'CREATE VIEW s.n AS SELECT id, note FROM s.people; UPDATE s.n SET note = ''1'' WHERE id = 1'),
 ('drop.dependents', 'CREATE OR REPLACE VIEW s.people_view AS SELECT id, ssn FROM s.people; DROP VIEW s.people_view', 'CREATE VIEW s.n AS SELECT id FROM s.small; DROP VIEW s.n'),
+('dml.many_rows', 'DELETE FROM s.big USING s.small WHERE small.id = 1', 'DELETE FROM s.big USING s.small WHERE big.id = 1 AND small.id = 2'),
+('dml.many_rows', 'UPDATE s.big b SET a = 1 FROM s.small big WHERE big.id = 1', 'UPDATE s.big b SET a = 1 FROM s.small big WHERE b.id = 1'),
 -- labels show through views
 ('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
 ('dml.condition_labelled', 'DELETE FROM s.small USING s.people_number p WHERE small.id = 1 AND p.number = ''1''', 'DELETE FROM s.small USING s.people_number p WHERE small.id = p.person'),
