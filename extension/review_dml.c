@@ -12,8 +12,12 @@
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -245,6 +249,50 @@ fixes_unique_key(ReviewTable *table, KeySearch *search)
 }
 
 /*
+ * The table that a view is of, for the rows that a write to the view may touch,
+ * and what its columns are called there.
+ */
+static void
+look_through_view(ReviewTable *table, KeySearch *search)
+{
+	Relation	view = RelationIdGetRelation(table->relid);
+	List	   *columns = NIL;
+	ListCell   *cell;
+	RangeTblEntry *rte = NULL;
+	Query	   *query;
+
+	if (!RelationIsValid(view))
+	{
+		memset(table, 0, sizeof(*table));
+		return;
+	}
+	query = copyObject(get_view_query(view));
+	RelationClose(view);
+	if (list_length(query->jointree->fromlist) == 1 &&
+		IsA(linitial(query->jointree->fromlist), RangeTblRef))
+		rte = rt_fetch(linitial_node(RangeTblRef,
+									 query->jointree->fromlist)->rtindex,
+					   query->rtable);
+	foreach(cell, rte != NULL ? search->columns : NIL)
+	{
+		AttrNumber	attnum = get_attnum(table->relid, lfirst(cell));
+		TargetEntry *entry = attnum > 0 ?
+			get_tle_by_resno(query->targetList, attnum) : NULL;
+		Var		   *var = entry != NULL ? (Var *) entry->expr : NULL;
+
+		if (var != NULL && IsA(var, Var) && var->varattno > 0)
+			columns = lappend(columns, get_attname(rte->relid, var->varattno,
+												   false));
+	}
+	search->columns = columns;
+	memset(table, 0, sizeof(*table));
+	if (rte == NULL || rte->rtekind != RTE_RELATION)
+		return;
+	table->relid = rte->relid;
+	warden_review_measure(table);
+}
+
+/*
  * Rows that the statement may touch: the planner's estimate where there is
  * one, else one per value of a unique key, else all of them.
  */
@@ -254,6 +302,7 @@ bound_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
 {
 	KeySearch	search = {.name = target->alias != NULL ?
 	target->alias->aliasname : target->relname};
+	ReviewTable below = *table;
 	int			few = 1;
 
 	if (context->rows >= 0)
@@ -261,9 +310,11 @@ bound_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
 	if (table->created || !OidIsValid(table->relid))
 		return 0;
 	collect_fixed(where, &search, &few);
-	if (search.columns != NIL && fixes_unique_key(table, &search))
+	while (below.relkind == RELKIND_VIEW)
+		look_through_view(&below, &search);
+	if (search.columns != NIL && fixes_unique_key(&below, &search))
 		return few;
-	return table->rows;
+	return below.rows;
 }
 
 static void

@@ -15,6 +15,11 @@ INSERT INTO s.big SELECT i, i, 'b' FROM generate_series(1, 20000) i;
 ANALYZE s.big;
 CREATE TABLE s.people (id int PRIMARY KEY, ssn text, note text);
 CREATE VIEW s.small_view AS SELECT id FROM s.small;
+CREATE TABLE s.below (id int PRIMARY KEY, a int, b text);
+INSERT INTO s.below SELECT i, i, 'b' FROM generate_series(1, 2000) i;
+ANALYZE s.below;
+CREATE VIEW s.big_view AS SELECT b, a, id FROM s.below WHERE b <> '';
+CREATE VIEW s.big_again AS SELECT id AS number, a FROM s.big_view;
 CREATE VIEW s.people_view AS SELECT id, ssn FROM s.people;
 CREATE VIEW s.people_number AS SELECT id AS person, ssn AS number FROM s.people_view;
 CREATE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small;
@@ -233,6 +238,8 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('drop.dependents', 'CREATE OR REPLACE VIEW s.people_view AS SELECT id, ssn FROM s.people; DROP VIEW s.people_view', 'CREATE VIEW s.n AS SELECT id FROM s.small; DROP VIEW s.n'),
 ('dml.many_rows', 'DELETE FROM s.big USING s.small WHERE small.id = 1', 'DELETE FROM s.big USING s.small WHERE big.id = 1 AND small.id = 2'),
 ('dml.many_rows', 'UPDATE s.big b SET a = 1 FROM s.small big WHERE big.id = 1', 'UPDATE s.big b SET a = 1 FROM s.small big WHERE b.id = 1'),
+('dml.many_rows', 'DELETE FROM s.big_again WHERE number > 0', 'DELETE FROM s.big_again WHERE number = 7'),
+('dml.many_rows', 'DELETE FROM s.big_again WHERE a = 7', 'UPDATE s.big_again SET a = 1 WHERE number IN (1, 2)'),
 -- labels show through views
 ('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
 ('dml.condition_labelled', 'DELETE FROM s.small USING s.people_number p WHERE small.id = 1 AND p.number = ''1''', 'DELETE FROM s.small USING s.people_number p WHERE small.id = p.person'),
