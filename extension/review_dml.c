@@ -199,6 +199,33 @@ collect_fixed(Node *node, KeySearch *search, int *few)
 	}
 }
 
+/* Some conjunct compares a column of the target with = to something. */
+static bool
+compares_target(Node *node, const KeySearch *search)
+{
+	A_Expr	   *expr = (A_Expr *) node;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, BoolExpr) && ((BoolExpr *) node)->boolop == AND_EXPR)
+	{
+		foreach(cell, ((BoolExpr *) node)->args)
+		{
+			if (compares_target(lfirst(cell), search))
+				return true;
+		}
+		return false;
+	}
+	if (!IsA(node, A_Expr) || expr->kind != AEXPR_OP ||
+		strcmp(strVal(llast(expr->name)), "=") != 0)
+		return false;
+	return (expr->lexpr != NULL && IsA(expr->lexpr, ColumnRef) &&
+			target_column((ColumnRef *) expr->lexpr, search) != NULL) ||
+		(IsA(expr->rexpr, ColumnRef) &&
+		 target_column((ColumnRef *) expr->rexpr, search) != NULL);
+}
+
 static bool
 index_is_fixed(Relation index, Oid relid, KeySearch *search)
 {
@@ -292,6 +319,12 @@ look_through_view(ReviewTable *table, KeySearch *search)
 	warden_review_measure(table);
 }
 
+static const char *
+target_name(const RangeVar *target)
+{
+	return target->alias != NULL ? target->alias->aliasname : target->relname;
+}
+
 /*
  * Rows that the statement may touch: the planner's estimate where there is
  * one, else one per value of a unique key, else all of them.
@@ -300,8 +333,7 @@ static double
 bound_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
 		   Node *where)
 {
-	KeySearch	search = {.name = target->alias != NULL ?
-	target->alias->aliasname : target->relname};
+	KeySearch	search = {.name = target_name(target)};
 	ReviewTable below = *table;
 	int			few = 1;
 
@@ -696,10 +728,26 @@ review_inserted_by_merge(WardenReviewContext *context, ReviewTable *table,
 	review_inserted(context, table, names, when->values, stmt, all);
 }
 
+static bool
+changes_matched(const MergeStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->mergeWhenClauses)
+	{
+		CmdType		command = lfirst_node(MergeWhenClause, cell)->commandType;
+
+		if (command == CMD_UPDATE || command == CMD_DELETE)
+			return true;
+	}
+	return false;
+}
+
 static void
 review_merge(WardenReviewContext *context, MergeStmt *stmt)
 {
 	ReviewTable table;
+	KeySearch	search = {.name = target_name(stmt->relation)};
 	bool		deletes = false;
 	ListCell   *cell;
 
@@ -709,7 +757,10 @@ review_merge(WardenReviewContext *context, MergeStmt *stmt)
 						  psprintf("the ON clause is true of every row of %s (%s)",
 								   table.name, table.size),
 						  "Join on a key.");
-	if (context->rows >= MANY_ROWS)
+	/* without an estimate one that joins by some column is not doubted */
+	if (context->rows >= MANY_ROWS ||
+		(context->rows < 0 && changes_matched(stmt) &&
+		 !compares_target(stmt->joinCondition, &search)))
 		review_rows(context, &table, stmt->relation, stmt->joinCondition);
 	warden_review_condition(context, (Node *) stmt, stmt->joinCondition);
 	foreach(cell, stmt->mergeWhenClauses)

@@ -240,6 +240,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('dml.many_rows', 'UPDATE s.big b SET a = 1 FROM s.small big WHERE big.id = 1', 'UPDATE s.big b SET a = 1 FROM s.small big WHERE b.id = 1'),
 ('dml.many_rows', 'DELETE FROM s.big_again WHERE number > 0', 'DELETE FROM s.big_again WHERE number = 7'),
 ('dml.many_rows', 'DELETE FROM s.big_again WHERE a = 7', 'UPDATE s.big_again SET a = 1 WHERE number IN (1, 2)'),
+('dml.many_rows', 'MERGE INTO s.big b USING s.small big ON big.id = 1 WHEN MATCHED THEN DELETE', 'MERGE INTO s.big b USING s.small big ON b.id = big.id AND big.id = 1 WHEN MATCHED THEN DELETE'),
 -- labels show through views
 ('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
 ('dml.condition_labelled', 'DELETE FROM s.small USING s.people_number p WHERE small.id = 1 AND p.number = ''1''', 'DELETE FROM s.small USING s.people_number p WHERE small.id = p.person'),
