@@ -38,7 +38,7 @@ typedef struct Http
 	uint64_t	next_cut;		/* when to look who lets us wait */
 	int			idle_ms;		/* until one of them has to be run */
 	int			waiting;		/* calls that are not suspended meanwhile */
-	size_t		unread;			/* bytes of bodies that are not whole yet */
+	size_t		unread;			/* room of bodies that are not whole yet */
 	bool		answered;		/* one of them, in this run */
 	bool		leaving;		/* each answer ends its connection */
 	bool		stopping;		/* and what would wait is not begun */

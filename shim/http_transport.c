@@ -24,9 +24,9 @@
 #define MAX_DISCARD (8L * 1024 * 1024)
 
 /*
- * Bytes of bodies that may be here in part, of all requests, whose credentials
- * nobody has seen yet; one more of the largest that are taken may be, and each
- * may have a few.
+ * Room for bodies that are here in part, of all requests, whose credentials
+ * nobody has seen yet.  One of the largest, whose room doubles as it grows, may
+ * come to that, and each may have a few bytes.
  */
 #define MAX_UNREAD_BODIES ((size_t) 64 * 1024 * 1024)
 #define FEW_BYTES ((size_t) 64 * 1024)
@@ -46,8 +46,8 @@
 static void
 forget_body(HttpCall *hc)
 {
-	if (hc->body.len > 0)
-		hc->http->unread -= hc->body.len;
+	if (hc->body.cap > 0)
+		hc->http->unread -= hc->body.cap;
 	buf_wipe(&hc->body);
 }
 
@@ -555,6 +555,7 @@ static enum MHD_Result
 take_body(HttpCall *hc, const char *data, size_t *size)
 {
 	size_t		n = *size;
+	size_t		room = hc->body.cap;
 	size_t		limit = (size_t) hc->http->server->cf->max_body;
 
 	*size = 0;
@@ -565,13 +566,11 @@ take_body(HttpCall *hc, const char *data, size_t *size)
 		return hc->discarded > MAX_DISCARD ? MHD_NO : MHD_YES;
 	}
 	if (hc->body.len + n > FEW_BYTES &&
-		hc->http->unread + n > MAX_UNREAD_BODIES + limit)
+		hc->http->unread + n > MAX_UNREAD_BODIES + 2 * limit)
 		return MHD_NO;
 	buf_append(&hc->body, data, n);
-	if (!buf_ok(&hc->body))
-		return MHD_NO;
-	hc->http->unread += n;
-	return MHD_YES;
+	hc->http->unread += hc->body.cap - room;
+	return buf_ok(&hc->body) ? MHD_YES : MHD_NO;
 }
 
 /* If the answer, or its first event, is here; else the library asks again. */
