@@ -25,43 +25,64 @@
 
 /* ---- labels ------------------------------------------------------------- */
 
-/* attnum 0: the whole row */
-static bool is_labelled(Oid relid, AttrNumber attnum);
+/* What is known of a view: it is looked at once, however often it is named. */
+typedef struct ViewLabels
+{
+	Oid			relid;
+	List	   *columns;		/* int list: that show labelled ones */
+} ViewLabels;
+
+static bool is_labelled(Oid relid, AttrNumber attnum, List **known);
 
 static bool
-is_labelled_below(RangeTblEntry *rte, AttrNumber attnum,
-				  void *arg pg_attribute_unused())
+is_labelled_below(RangeTblEntry *rte, AttrNumber attnum, void *arg)
 {
-	return is_labelled(rte->relid, attnum);
+	return is_labelled(rte->relid, attnum, arg);
 }
 
-/* Columns of a view (int list) that show labelled ones, through others, too.
- * Without a lock: who replaces the view makes the change stale. */
+/*
+ * Those of a view, through others, too.  Without a lock: who replaces the view
+ * makes the change stale.
+ */
 static List *
-labelled_of_view(Oid relid)
+labelled_of_view(Oid relid, List **known)
 {
-	Relation	view = RelationIdGetRelation(relid);
-	List	   *columns = NIL;
+	ViewLabels *labels;
+	Relation	view;
+	ListCell   *cell;
 
 	check_stack_depth();
-	if (!RelationIsValid(view))
-		return NIL;
-	if (view->rd_rel->relkind == RELKIND_VIEW)
-		columns = warden_lineage_query(copyObject(get_view_query(view)),
-									   is_labelled_below, NULL, NULL);
-	RelationClose(view);
-	return columns;
+	foreach(cell, *known)
+	{
+		labels = lfirst(cell);
+		if (labels->relid == relid)
+			return labels->columns;
+	}
+	labels = palloc0(sizeof(ViewLabels));
+	labels->relid = relid;
+	view = RelationIdGetRelation(relid);
+	if (RelationIsValid(view))
+	{
+		if (view->rd_rel->relkind == RELKIND_VIEW)
+			labels->columns =
+				warden_lineage_query(copyObject(get_view_query(view)),
+									 is_labelled_below, known, NULL);
+		RelationClose(view);
+	}
+	*known = lappend(*known, labels);
+	return labels->columns;
 }
 
+/* attnum 0: the whole row */
 static bool
-is_labelled(Oid relid, AttrNumber attnum)
+is_labelled(Oid relid, AttrNumber attnum, List **known)
 {
 	const WardenColumn *label;
 	const WardenRelation *labels;
 
 	if (get_rel_relkind(relid) == RELKIND_VIEW)
 	{
-		List	   *columns = labelled_of_view(relid);
+		List	   *columns = labelled_of_view(relid, known);
 
 		return attnum == 0 ? columns != NIL : list_member_int(columns, attnum);
 	}
@@ -78,11 +99,12 @@ bool
 warden_review_labelled(Oid relid, const char *column)
 {
 	AttrNumber	attnum;
+	List	   *known = NIL;
 
 	if (!OidIsValid(relid))
 		return false;
 	attnum = get_attnum(relid, column);
-	return attnum > 0 && is_labelled(relid, attnum);
+	return attnum > 0 && is_labelled(relid, attnum, &known);
 }
 
 /* Relations with labelled columns that a statement reads or writes (OIDs). */
@@ -91,6 +113,7 @@ labelled_relations(WardenReviewContext *context, Node *stmt, bool only_read)
 {
 	List	   *names = NIL;
 	List	   *found = NIL;
+	List	   *known = NIL;
 	ListCell   *cell;
 
 	if (!warden_statement_names(stmt, &names))
@@ -112,7 +135,7 @@ labelled_relations(WardenReviewContext *context, Node *stmt, bool only_read)
 		labels = warden_policy_relation(relid);
 		if ((labels != NULL && labels->ncolumns > 0) ||
 			(get_rel_relkind(relid) == RELKIND_VIEW &&
-			 labelled_of_view(relid) != NIL))
+			 labelled_of_view(relid, &known) != NIL))
 			found = lappend_oid(found, relid);
 	}
 	return found;

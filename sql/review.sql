@@ -41,6 +41,16 @@ CREATE TABLE s.rest PARTITION OF s.parted DEFAULT;
 INSERT INTO s.parted SELECT 1 FROM generate_series(1, 500);
 INSERT INTO s.parted SELECT 2 FROM generate_series(1, 700);
 ANALYZE s.parted;
+-- each view looks twice at each of 20 columns of the one below
+DO $$ BEGIN
+	EXECUTE 'CREATE VIEW s.deep_0 AS SELECT ' ||
+		(SELECT string_agg(i || ' AS c' || i, ', ') FROM generate_series(1, 20) i);
+	FOR n IN 1..8 LOOP
+		EXECUTE format('CREATE VIEW s.deep_%s AS SELECT %s FROM s.deep_%s', n,
+			(SELECT string_agg(format('c%s + c%s AS c%s', i, 1 + i % 20, i), ', ')
+				FROM generate_series(1, 20) i), n - 1);
+	END LOOP;
+END $$;
 CREATE TABLE s.lone (id int);
 CREATE TABLE s.own_parts (id int PRIMARY KEY CHECK (id > 0), up int REFERENCES s.own_parts, twice int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE s.typed (id bigint PRIMARY KEY, num numeric(10,2), ip cidr, t text, sorted text, ts timestamp, mood s.mood,
@@ -242,6 +252,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('dml.many_rows', 'DELETE FROM s.big_again WHERE a = 7', 'UPDATE s.big_again SET a = 1 WHERE number IN (1, 2)'),
 ('dml.many_rows', 'MERGE INTO s.big b USING s.small big ON big.id = 1 WHEN MATCHED THEN DELETE', 'MERGE INTO s.big b USING s.small big ON b.id = big.id AND big.id = 1 WHEN MATCHED THEN DELETE'),
 -- labels show through views
+('flow.copies_labelled', 'INSERT INTO s.small (id, b) SELECT c1, ssn FROM s.deep_8, s.people_view', 'INSERT INTO s.small (id) SELECT c1 FROM s.deep_8'),
 ('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
 ('dml.condition_labelled', 'DELETE FROM s.small USING s.people_number p WHERE small.id = 1 AND p.number = ''1''', 'DELETE FROM s.small USING s.people_number p WHERE small.id = p.person'),
 ('flow.copies_labelled', 'INSERT INTO s.small (id, b) SELECT person, number FROM s.people_number', 'INSERT INTO s.small (id) SELECT person FROM s.people_number'),
