@@ -375,7 +375,7 @@ was_renamed(const DbTicket *ticket, const Sent *sent, const char *sqlstate)
 		strcmp(sqlstate, "26000") == 0;
 }
 
-/* There is nothing to badge in by: no library, or no extension, or an old one. */
+/* There is nothing to badge in by: no library, no extension, or an old one. */
 static bool
 is_about_warden(const Sent *sent, const char *sqlstate)
 {

@@ -34,7 +34,7 @@ extern char **environ;
 static int	stop_fd = -1;
 static int	reload_fd = -1;
 
-/* Seconds that a stop may take from its first signal on; 0: as many as it does. */
+/* Seconds that a stop may take from its first signal on; 0: no limit */
 static volatile sig_atomic_t patience;
 
 /* Those before the newest are kept: running calls may still look at them. */

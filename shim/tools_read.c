@@ -183,8 +183,8 @@ put_rows_text(Buf *out, const Rows *rows, const char *format, size_t max_bytes,
 }
 
 /*
- * A text of its own: nothing in a row can be taken for it, and whoever reads the
- * rows as CSV or JSON finds nothing else among them.
+ * A text of its own: nothing in a row can be taken for it, and whoever reads
+ * the rows as CSV or JSON finds nothing else among them.
  */
 static void
 put_untrusted_note(Buf *out, const Rows *rows)
