@@ -676,7 +676,7 @@ def memory(bench):
         result = server.call("query", {"sql": sql})
         bench.check("structuredContent" in result, sql[:50], result)
         server.call("whoami")
-        bench.check(server.rss_kib() - rss < 8 * 1024,
+        bench.check(server.rss_kib() - rss < 16 * 1024,
                     "a connection to PostgreSQL keeps no room for that",
                     server.rss_kib() - rss)
 
