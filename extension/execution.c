@@ -61,6 +61,8 @@ typedef struct Sent
 	uint64		rows;
 	uint64		recorded;		/* of these, in records that are closed */
 	uint64		max_rows;
+	uint64		from;			/* a cursor's rows behind this one ... */
+	uint64		to;				/* ... up to this one are among them */
 	bool		truncated;
 	struct Sent *next;
 } Sent;
@@ -72,8 +74,9 @@ typedef struct CappedReceiver
 	DestReceiver *inner;
 	Sent	   *sent;
 	uint64		received;
-	uint64		again;			/* rows that have been sent before */
+	uint64		again;			/* up to here those sent before come again */
 	uint64		needed;			/* up to where the cursor stands */
+	bool		follows;		/* upon the last row that was sent */
 } CappedReceiver;
 
 static Sent *sent_list = NULL;
@@ -155,7 +158,7 @@ capped_receive(TupleTableSlot *slot, DestReceiver *self)
 	CappedReceiver *capped = (CappedReceiver *) self;
 	Sent	   *sent = capped->sent;
 
-	if (capped->received < capped->again)
+	if (capped->received >= sent->from && capped->received < capped->again)
 	{
 		capped->received++;
 		return capped->inner->receiveSlot(slot, capped->inner);
@@ -179,6 +182,7 @@ capped_receive(TupleTableSlot *slot, DestReceiver *self)
 	}
 	capped->received++;
 	sent->rows++;
+	sent->to += capped->follows;
 	rows_sent++;
 	return capped->inner->receiveSlot(slot, capped->inner);
 }
@@ -872,7 +876,19 @@ count_held(CappedReceiver *capped)
 		return;
 	if (!ActivePortal->atEnd)
 		capped->needed = ActivePortal->portalPos;
-	capped->again = Min(ActivePortal->portalPos, capped->sent->rows);
+	capped->again = Min(ActivePortal->portalPos, capped->sent->to);
+}
+
+/* Of what it sends here and there, a cursor knows the first rows in a row. */
+static bool
+follows_sent(Sent *sent, ScanDirection direction)
+{
+	if (ActivePortal == NULL || ActivePortal->queryDesc != sent->queryDesc ||
+		!ScanDirectionIsForward(direction))
+		return false;
+	if (sent->rows == 0)
+		sent->from = sent->to = ActivePortal->portalPos;
+	return ActivePortal->portalPos == sent->to;
 }
 
 /* Runs with a receiver between the executor and the client's. */
@@ -892,6 +908,7 @@ run_capped(EXECUTOR_RUN_ARGS, ExecutorRun_hook_type next, int max_rows)
 	capped.pub.mydest = inner->mydest;
 	capped.inner = inner;
 	count_held(&capped);
+	capped.follows = follows_sent(capped.sent, direction);
 	queryDesc->dest = (DestReceiver *) &capped;
 	PG_TRY();
 	{
