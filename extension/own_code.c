@@ -141,30 +141,45 @@ constraints_own(TupleDesc desc, Search *search)
 	return false;
 }
 
-/* GiST asks a range type's own functions how far values are apart. */
+/* GiST asks a range type's own functions how far values are apart, for
+ * multiranges, too. */
 static bool
 range_own(Oid type, Search *search)
 {
-	TypeCacheEntry *range = lookup_type_cache(getBaseType(type),
-											  TYPECACHE_RANGE_INFO);
+	Oid			base = getBaseType(type);
+	TypeCacheEntry *range;
 
+	if (type_is_multirange(base))
+		base = get_multirange_range(base);
+	range = lookup_type_cache(base, TYPECACHE_RANGE_INFO);
 	return range->rngelemtype != NULL &&
 		(is_own(range->rng_subdiff_finfo.fn_oid, search) ||
 		 is_own(range->rng_canonical_finfo.fn_oid, search));
 }
 
+/* The types are those of what is indexed: what the index keeps of a multirange
+ * is of none. */
 static bool
-index_own(Relation index, Search *search)
+index_own(Relation rel, Relation index, Search *search)
 {
-	TupleDesc	desc = RelationGetDescr(index);
+	const int2vector *key = &index->rd_index->indkey;
+	List	   *expressions = RelationGetIndexExpressions(index);
+	ListCell   *lc;
 	int			i;
 
-	for (i = 0; i < desc->natts; i++)
+	for (i = 0; i < key->dim1; i++)
 	{
-		if (range_own(TupleDescAttr(desc, i)->atttypid, search))
+		if (key->values[i] > 0 &&
+			range_own(TupleDescAttr(RelationGetDescr(rel),
+									key->values[i] - 1)->atttypid, search))
 			return true;
 	}
-	return own_walker((Node *) RelationGetIndexExpressions(index), search) ||
+	foreach(lc, expressions)
+	{
+		if (range_own(exprType(lfirst(lc)), search))
+			return true;
+	}
+	return own_walker((Node *) expressions, search) ||
 		own_walker((Node *) RelationGetIndexPredicate(index), search);
 }
 
@@ -180,7 +195,7 @@ indexes_own(Relation rel, Search *search)
 
 		if (!RelationIsValid(index))
 			continue;
-		own = index_own(index, search);
+		own = index_own(rel, index, search);
 		RelationClose(index);
 		if (own)
 			return true;

@@ -211,7 +211,8 @@ SET ROLE regress_masked;
 UPDATE mc.whole SET n = 2;
 CREATE FUNCTION mc.apart(float8, float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE
     AS $$ BEGIN RAISE WARNING 'saw % and %', $1, $2; RETURN $1 - $2; END $$;
-CREATE TYPE mc.span AS RANGE (subtype = float8, subtype_diff = mc.apart);
+CREATE TYPE mc.span AS RANGE (subtype = float8, subtype_diff = mc.apart,
+    multirange_type_name = mc.several_spans);
 RESET ROLE;
 DROP INDEX mc.whole_shown;
 DROP DOMAIN mc.shown;
@@ -223,6 +224,16 @@ SET ROLE regress_masked;
 UPDATE mc.spans SET id = 2;
 RESET ROLE;
 DROP INDEX mc.spans_wages;
+SET ROLE regress_masked;
+UPDATE mc.spans SET id = 2;
+RESET ROLE;
+CREATE INDEX spans_several ON mc.spans USING gist (mc.several_spans(wages));
+SET ROLE regress_masked;
+UPDATE mc.spans SET id = 2;
+RESET ROLE;
+DROP INDEX mc.spans_several;
+ALTER TABLE mc.spans ADD several mc.several_spans;
+CREATE INDEX spans_several ON mc.spans USING gist (several);
 SET ROLE regress_masked;
 UPDATE mc.spans SET id = 2;
 RESET ROLE;
