@@ -12,14 +12,21 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -61,22 +68,65 @@ is_own(Oid funcid, void *context)
 
 static bool own_walker(Node *node, Search *search);
 
-/* The reference belongs to the memory context, which lets go of it. */
+/*
+ * What is looked at is stored: in what the relation and type caches hold of it,
+ * a function of SQL may stand no more, but its body.
+ */
+static bool
+stored_is_own(const char *expression, Search *search)
+{
+	return expression != NULL && own_walker(stringToNode(expression), search);
+}
+
+static bool
+attribute_own(int cache, HeapTuple tuple, AttrNumber attnum, Search *search)
+{
+	bool		isnull;
+	Datum		stored = SysCacheGetAttr(cache, tuple, attnum, &isnull);
+
+	return !isnull && stored_is_own(TextDatumGetCString(stored), search);
+}
+
+/* Is it in the constraints of one domain? */
+static bool
+domain_constraints_own(Oid type, Search *search)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		own = false;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(type));
+	scan = systable_beginscan(rel, ConstraintTypidIndexId, true, NULL, 1,
+							  &key);
+	while (!own && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		stored = heap_getattr(tuple, Anum_pg_constraint_conbin,
+										  RelationGetDescr(rel), &isnull);
+
+		own = !isnull && stored_is_own(TextDatumGetCString(stored), search);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return own;
+}
+
+/* A domain has the constraints of those that it is made over, too. */
 static bool
 domain_own(Oid type, Search *search)
 {
-	DomainConstraintRef *domain = palloc(sizeof(DomainConstraintRef));
-	ListCell   *lc;
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			base;
 
-	InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
-	foreach(lc, domain->constraints)
-	{
-		DomainConstraintState *constraint = lfirst(lc);
-
-		if (own_walker((Node *) constraint->check_expr, search))
-			return true;
-	}
-	return false;
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+	ReleaseSysCache(tuple);
+	return OidIsValid(base) &&
+		(domain_constraints_own(type, search) || domain_own(base, search));
 }
 
 static bool
@@ -92,12 +142,6 @@ own_walker(Node *node, Search *search)
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, own_walker, search, 0);
 	return expression_tree_walker(node, own_walker, search);
-}
-
-static bool
-stored_is_own(const char *expression, Search *search)
-{
-	return expression != NULL && own_walker(stringToNode(expression), search);
 }
 
 /* Copied: it does not outlive a message that the relation has changed. */
@@ -163,7 +207,6 @@ static bool
 index_own(Relation rel, Relation index, Search *search)
 {
 	const int2vector *key = &index->rd_index->indkey;
-	List	   *expressions = RelationGetIndexExpressions(index);
 	ListCell   *lc;
 	int			i;
 
@@ -174,13 +217,15 @@ index_own(Relation rel, Relation index, Search *search)
 									key->values[i] - 1)->atttypid, search))
 			return true;
 	}
-	foreach(lc, expressions)
+	foreach(lc, RelationGetIndexExpressions(index))
 	{
 		if (range_own(exprType(lfirst(lc)), search))
 			return true;
 	}
-	return own_walker((Node *) expressions, search) ||
-		own_walker((Node *) RelationGetIndexPredicate(index), search);
+	return attribute_own(INDEXRELID, index->rd_indextuple,
+						 Anum_pg_index_indexprs, search) ||
+		attribute_own(INDEXRELID, index->rd_indextuple,
+					  Anum_pg_index_indpred, search);
 }
 
 static bool
@@ -207,9 +252,19 @@ indexes_own(Relation rel, Search *search)
 static bool
 partition_key_own(Relation rel, Search *search)
 {
-	PartitionKey key = RelationGetPartitionKey(rel);
+	HeapTuple	tuple;
+	bool		own;
 
-	return key != NULL && own_walker((Node *) key->partexprs, search);
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return false;
+	tuple = SearchSysCache1(PARTRELID,
+							ObjectIdGetDatum(RelationGetRelid(rel)));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	own = attribute_own(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs,
+						search);
+	ReleaseSysCache(tuple);
+	return own;
 }
 
 Oid
