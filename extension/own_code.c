@@ -21,6 +21,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
@@ -114,19 +115,62 @@ domain_constraints_own(Oid type, Search *search)
 	return own;
 }
 
-/* A domain has the constraints of those that it is made over, too. */
-static bool
-domain_own(Oid type, Search *search)
-{
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	Oid			base;
+static bool type_own(Oid type, Search *search);
 
+static bool
+row_type_own(Oid type, Search *search)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && type_own(att->atttypid, search))
+			return true;
+	}
+	return false;
+}
+
+/* Is it in the constraints of the type, of one that it is made over, or of one
+ * that values of it are made of? */
+static bool
+type_own(Oid type, Search *search)
+{
+	HeapTuple	tuple;
+	FormData_pg_type form;
+
+	check_stack_depth();
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+	memcpy(&form, GETSTRUCT(tuple), sizeof(form));
 	ReleaseSysCache(tuple);
-	return OidIsValid(base) &&
-		(domain_constraints_own(type, search) || domain_own(base, search));
+	switch (form.typtype)
+	{
+		case TYPTYPE_DOMAIN:
+			return domain_constraints_own(type, search) ||
+				type_own(form.typbasetype, search);
+		case TYPTYPE_COMPOSITE:
+			return row_type_own(type, search);
+		case TYPTYPE_RANGE:
+			return type_own(get_range_subtype(type), search);
+		case TYPTYPE_MULTIRANGE:
+			return type_own(get_multirange_range(type), search);
+		default:
+			return OidIsValid(form.typelem) && type_own(form.typelem, search);
+	}
+}
+
+/* Casts by text and functions, as jsonb_populate_record(), make what they
+ * return, all that is in it. */
+static bool
+makes_own(Node *node, Search *search)
+{
+	return (IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO) ||
+			IsA(node, FuncExpr)) &&
+		type_own(exprType(node), search);
 }
 
 static bool
@@ -136,8 +180,7 @@ own_walker(Node *node, Search *search)
 		return false;
 	if (check_functions_in_node(node, is_own, search))
 		return true;
-	if (IsA(node, CoerceToDomain) &&
-		domain_own(((CoerceToDomain *) node)->resulttype, search))
+	if (makes_own(node, search))
 		return true;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, own_walker, search, 0);

@@ -269,6 +269,31 @@ SET ROLE regress_masked;
 UPDATE mc.briefs SET id = 2;
 RESET ROLE;
 DROP TABLE mc.briefs;
+-- nor is a domain in what a cast by text makes, or a function
+CREATE TYPE mc.carrier AS (brief mc.rebriefed);
+CREATE TABLE mc.briefs (id int, ssn text,
+    CONSTRAINT read CHECK (('(' || ssn || ')')::mc.carrier IS NOT NULL));
+SECURITY LABEL FOR warden ON COLUMN mc.briefs.ssn IS 'ssn';
+GRANT SELECT, UPDATE ON mc.briefs TO regress_masked;
+SET ROLE regress_masked;
+UPDATE mc.briefs SET id = 2;
+RESET ROLE;
+ALTER TABLE mc.briefs DROP CONSTRAINT read, ADD CONSTRAINT made
+    CHECK (jsonb_populate_record(NULL::mc.carrier, jsonb_build_object('brief', ssn)) IS NOT NULL);
+SET ROLE regress_masked;
+UPDATE mc.briefs SET id = 2;
+RESET ROLE;
+ALTER TABLE mc.briefs DROP CONSTRAINT made, ADD CONSTRAINT listed
+    CHECK (('{' || ssn || '}')::mc.rebriefed[] IS NOT NULL);
+SET ROLE regress_masked;
+UPDATE mc.briefs SET id = 2;
+RESET ROLE;
+ALTER TABLE mc.briefs DROP CONSTRAINT listed;
+SET ROLE regress_masked;
+UPDATE mc.briefs SET id = 2;
+RESET ROLE;
+DROP TABLE mc.briefs;
+DROP TYPE mc.carrier;
 DROP DOMAIN mc.rebriefed, mc.briefed;
 CREATE POLICY show ON mc.whole USING (mc.show(ssn) LIKE '078%');
 ALTER TABLE mc.whole ENABLE ROW LEVEL SECURITY;
