@@ -171,25 +171,34 @@ column_error_callback(void *arg)
 	errcontext("the mask of column %s", (char *) arg);
 }
 
-/* Whoever owns a table can label a column of it: an error says which one. */
-static void
+/*
+ * Whoever owns a table can label a column of it: an error says which one.
+ * False where it was dropped since its label was read.
+ */
+static bool
 validate_for_column(const char *mask, Oid relid, AttrNumber attnum, int elevel)
 {
+	HeapTuple	tuple = SearchSysCacheAttNum(relid, attnum);
+	char	   *table = get_rel_name(relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
-	char	   *table = quote_qualified_identifier(schema, get_rel_name(relid));
-	char	   *column = get_attname(relid, attnum, false);
+	FormData_pg_attribute att;
 	ErrorContextCallback callback;
-	Oid			typid;
-	int32		typmod;
-	Oid			collation;
 
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	memcpy(&att, GETSTRUCT(tuple), ATTRIBUTE_FIXED_PART_SIZE);
+	ReleaseSysCache(tuple);
+	if (table == NULL || schema == NULL)
+		return false;
 	callback.callback = column_error_callback;
-	callback.arg = psprintf("%s.%s", table, quote_identifier(column));
+	callback.arg = psprintf("%s.%s", quote_qualified_identifier(schema, table),
+							quote_identifier(NameStr(att.attname)));
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	get_atttypetypmodcoll(relid, attnum, &typid, &typmod, &collation);
-	warden_mask_validate_type(mask, typid, typmod, collation, elevel);
+	warden_mask_validate_type(mask, att.atttypid, att.atttypmod,
+							  att.attcollation, elevel);
 	error_context_stack = callback.previous;
+	return true;
 }
 
 /*
@@ -235,7 +244,8 @@ check_labelled_columns(const char *type, const char *mask, const char *unless,
 								  &untrusted);
 		if (strcmp(label_type, type) != 0)
 			continue;
-		validate_for_column(mask, form->objoid, form->objsubid, elevel);
+		if (!validate_for_column(mask, form->objoid, form->objsubid, elevel))
+			continue;
 		labelled = true;
 		answers = unless != NULL &&
 			check_condition(unless, form->objoid, elevel);
