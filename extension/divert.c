@@ -90,19 +90,15 @@ fill_capture(WardenCapture *capture, RawStmt *raw, char *text,
 
 /* ---- what the table computes --------------------------------------------- */
 
-/* Defaults of the relation that is written to which call what is volatile, as
- * the rewriter puts them into the query. */
+/* Those defaults of the relation which call what is volatile, as the rewriter
+ * puts them into the query. */
 static List *
-volatile_defaults(const Query *query)
+volatile_defaults(Oid relid)
 {
+	Relation	rel = relation_open(relid, NoLock);
 	List	   *defaults = NIL;
-	Relation	rel;
 	int			i;
 
-	if (query->resultRelation == 0)
-		return NIL;
-	rel = relation_open(rt_fetch(query->resultRelation, query->rtable)->relid,
-						NoLock);
 	for (i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 	{
 		Node	   *value = NULL;
@@ -113,6 +109,27 @@ volatile_defaults(const Query *query)
 			defaults = lappend(defaults, value);
 	}
 	relation_close(rel, NoLock);
+	return defaults;
+}
+
+/* Of the relation that is written to, and of the views that led to it, which
+ * stay in the query as no others do. */
+static List *
+target_defaults(const Query *query)
+{
+	List	   *defaults = NIL;
+	ListCell   *cell;
+
+	if (query->resultRelation == 0)
+		return NIL;
+	foreach(cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+
+		if (rte == rt_fetch(query->resultRelation, query->rtable) ||
+			(rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW))
+			defaults = list_concat(defaults, volatile_defaults(rte->relid));
+	}
 	return defaults;
 }
 
@@ -169,7 +186,7 @@ drop_defaults(Node *node, void *context)
 	if (!IsA(node, Query))
 		return expression_tree_walker(node, drop_defaults, context);
 	query = (Query *) node;
-	defaults = volatile_defaults(query);
+	defaults = target_defaults(query);
 	if (defaults != NIL)
 	{
 		targets_without_defaults(query->targetList, defaults);

@@ -237,6 +237,10 @@ CREATE TABLE regress_shop.numbered (id serial PRIMARY KEY, n int DEFAULT nextval
 CREATE FUNCTION regress_shop.add_numbered() RETURNS int LANGUAGE sql AS
 	$$INSERT INTO regress_shop.numbered (name) VALUES ('f') RETURNING id$$;
 GRANT SELECT ON regress_shop.numbered TO regress_bot;
+CREATE VIEW regress_shop.seen AS SELECT id, n, name FROM regress_shop.numbered;
+CREATE VIEW regress_shop.named AS SELECT name, n AS num FROM regress_shop.seen;
+ALTER VIEW regress_shop.named ALTER num SET DEFAULT nextval('regress_shop.seq') + 1;
+GRANT SELECT, INSERT, UPDATE ON regress_shop.named TO regress_bot;
 RESET ROLE;
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2061;
 \c - regress_bot
@@ -250,6 +254,10 @@ WITH a AS (INSERT INTO regress_shop.numbered (name) VALUES ('e') RETURNING id) S
 PREPARE numbered (text) AS INSERT INTO regress_shop.numbered (name) VALUES ($1);
 EXECUTE numbered ('g');
 EXPLAIN (COSTS OFF) INSERT INTO regress_shop.numbered (name) VALUES ('h');
+INSERT INTO regress_shop.named (name) VALUES ('m');
+INSERT INTO regress_shop.named VALUES ('n', DEFAULT), ('o', 1);
+UPDATE regress_shop.named SET num = DEFAULT;
+INSERT INTO regress_shop.named VALUES ('p', nextval('regress_shop.seq') + 2);
 SELECT regress_shop.add_numbered();
 DO $$BEGIN INSERT INTO regress_shop.numbered (name) VALUES ('i'); END$$;
 INSERT INTO regress_shop.numbered (id, name) VALUES (setval('regress_shop.seq', 1), 'j');
