@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/amapi.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -263,6 +264,12 @@ index_own(Relation rel, Relation index, Search *search)
 	foreach(lc, RelationGetIndexExpressions(index))
 	{
 		if (range_own(exprType(lfirst(lc)), search))
+			return true;
+	}
+	for (i = 0; i < IndexRelationGetNumberOfKeyAttributes(index) *
+		 index->rd_indam->amsupport; i++)
+	{
+		if (is_own(index->rd_support[i], search))
 			return true;
 	}
 	return attribute_own(INDEXRELID, index->rd_indextuple,

@@ -292,8 +292,21 @@ ALTER TABLE mc.briefs DROP CONSTRAINT listed;
 SET ROLE regress_masked;
 UPDATE mc.briefs SET id = 2;
 RESET ROLE;
-DROP TABLE mc.briefs;
 DROP TYPE mc.carrier;
+-- nor is what an operator class compares by
+SET ROLE regress_masked;
+CREATE FUNCTION mc.compare(text, text) RETURNS int LANGUAGE plpgsql IMMUTABLE
+    AS $$ BEGIN RAISE WARNING 'saw % and %', $1, $2; RETURN bttextcmp($1, $2); END $$;
+RESET ROLE;
+CREATE OPERATOR CLASS mc.told FOR TYPE text USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 mc.compare(text, text);
+CREATE INDEX briefs_told ON mc.briefs (ssn mc.told);
+SET ROLE regress_masked;
+UPDATE mc.briefs SET id = 2;
+RESET ROLE;
+DROP TABLE mc.briefs;
+DROP OPERATOR FAMILY mc.told USING btree;
 DROP DOMAIN mc.rebriefed, mc.briefed;
 CREATE POLICY show ON mc.whole USING (mc.show(ssn) LIKE '078%');
 ALTER TABLE mc.whole ENABLE ROW LEVEL SECURITY;
