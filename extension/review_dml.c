@@ -300,6 +300,8 @@ look_through_view(ReviewTable *table, KeySearch *search)
 		rte = rt_fetch(linitial_node(RangeTblRef,
 									 query->jointree->fromlist)->rtindex,
 					   query->rtable);
+	if (rte != NULL && rte->rtekind != RTE_RELATION)
+		rte = NULL;
 	foreach(cell, rte != NULL ? search->columns : NIL)
 	{
 		AttrNumber	attnum = get_attnum(table->relid, lfirst(cell));
@@ -313,7 +315,7 @@ look_through_view(ReviewTable *table, KeySearch *search)
 	}
 	search->columns = columns;
 	memset(table, 0, sizeof(*table));
-	if (rte == NULL || rte->rtekind != RTE_RELATION)
+	if (rte == NULL)
 		return;
 	table->relid = rte->relid;
 	warden_review_measure(table);
