@@ -337,6 +337,7 @@ bound_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
 {
 	KeySearch	search = {.name = target_name(target)};
 	ReviewTable below = *table;
+	List	   *views = NIL;
 	int			few = 1;
 
 	if (context->rows >= 0)
@@ -344,8 +345,13 @@ bound_rows(WardenReviewContext *context, ReviewTable *table, RangeVar *target,
 	if (table->created || !OidIsValid(table->relid))
 		return 0;
 	collect_fixed(where, &search, &few);
-	while (below.relkind == RELKIND_VIEW)
+	/* each once: CREATE OR REPLACE VIEW can close a circle */
+	while (below.relkind == RELKIND_VIEW &&
+		   !list_member_oid(views, below.relid))
+	{
+		views = lappend_oid(views, below.relid);
 		look_through_view(&below, &search);
+	}
 	if (search.columns != NIL && fixes_unique_key(&below, &search))
 		return few;
 	return below.rows;

@@ -60,6 +60,8 @@ labelled_of_view(Oid relid, List **known)
 	}
 	labels = palloc0(sizeof(ViewLabels));
 	labels->relid = relid;
+	/* known before it is looked at: views can read each other in a circle */
+	*known = lappend(*known, labels);
 	view = RelationIdGetRelation(relid);
 	if (RelationIsValid(view))
 	{
@@ -69,7 +71,6 @@ labelled_of_view(Oid relid, List **known)
 									 is_labelled_below, known, NULL);
 		RelationClose(view);
 	}
-	*known = lappend(*known, labels);
 	return labels->columns;
 }
 

@@ -23,6 +23,9 @@ CREATE VIEW s.big_again AS SELECT id AS number, a FROM s.big_view;
 CREATE VIEW s.people_view AS SELECT id, ssn FROM s.people;
 CREATE VIEW s.people_number AS SELECT id AS person, ssn AS number FROM s.people_view;
 CREATE VIEW s.nested AS SELECT id FROM (SELECT id FROM s.below OFFSET 0) b;
+CREATE VIEW s.round_1 AS SELECT 1 AS a;
+CREATE VIEW s.round_2 AS SELECT a FROM s.round_1;
+CREATE OR REPLACE VIEW s.round_1 AS SELECT a FROM s.round_2;
 CREATE VIEW s.barrier WITH (security_barrier) AS SELECT id FROM s.small;
 CREATE VIEW s.invoker WITH (security_invoker) AS SELECT id FROM s.small;
 CREATE VIEW s.checked AS SELECT id FROM s.small WITH CHECK OPTION;
@@ -252,6 +255,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('dml.many_rows', 'DELETE FROM s.big_again WHERE number > 0', 'DELETE FROM s.big_again WHERE number = 7'),
 ('dml.many_rows', 'DELETE FROM s.big_again WHERE a = 7', 'UPDATE s.big_again SET a = 1 WHERE number IN (1, 2)'),
 ('dml.no_where', 'DELETE FROM s.nested', 'DELETE FROM s.nested WHERE id = 7'),
+('dml.no_where', 'UPDATE s.round_1 SET a = 1', 'UPDATE s.round_1 SET a = 1 WHERE a = 7'),
 ('dml.many_rows', 'MERGE INTO s.big b USING s.small big ON big.id = 1 WHEN MATCHED THEN DELETE', 'MERGE INTO s.big b USING s.small big ON b.id = big.id AND big.id = 1 WHEN MATCHED THEN DELETE'),
 -- labels show through views
 ('flow.copies_labelled', 'INSERT INTO s.small (id, b) SELECT c1, ssn FROM s.deep_8, s.people_view', 'INSERT INTO s.small (id) SELECT c1 FROM s.deep_8'),
