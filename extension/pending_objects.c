@@ -38,9 +38,6 @@
 #include "policy.h"
 #include "statement.h"
 
-/* More than these are not looked up. */
-#define MAX_SCOPES 1000
-
 /* ---- fingerprints -------------------------------------------------------- */
 
 /* Functions are replaced under the same OID: what made this row counts. */
@@ -506,37 +503,50 @@ relations_of_view(Oid relid)
 	return list_delete_oid(relations, relid);
 }
 
+/* Each once: however many statements a change has, none of its scopes is left
+ * out. */
+static List *
+add_scope(List *scopes, char *scope)
+{
+	ListCell   *cell;
+
+	foreach(cell, scopes)
+	{
+		if (strcmp(lfirst(cell), scope) == 0)
+			return scopes;
+	}
+	return lappend(scopes, scope);
+}
+
 /* The scopes of approval rules that a relation falls under, a view also under
  * those of what it reads. */
 static List *
-relation_scopes(Oid relid, List *scopes)
+relation_scopes(Oid relid, List *scopes, List **seen)
 {
 	const WardenRelation *labels = warden_policy_relation(relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	ListCell   *lc;
 	int			i;
 
+	if (list_member_oid(*seen, relid))
+		return scopes;
+	*seen = lappend_oid(*seen, relid);
 	if (schema != NULL)
-		scopes = lappend(scopes, psprintf("schema:%s", schema));
+		scopes = add_scope(scopes, psprintf("schema:%s", schema));
 	for (i = 0; labels != NULL && i < labels->ncolumns; i++)
 	{
 		const WardenColumn *column = &labels->columns[i];
-		ListCell   *lc;
 
-		scopes = lappend(scopes, psprintf("label:%s", column->type));
+		scopes = add_scope(scopes, psprintf("label:%s", column->type));
 		foreach(lc, column->others)
-			scopes = lappend(scopes,
-							 psprintf("label:%s", (char *) lfirst(lc)));
+			scopes = add_scope(scopes,
+							   psprintf("label:%s", (char *) lfirst(lc)));
 	}
 	if (get_rel_relkind(relid) == RELKIND_VIEW)
 	{
-		ListCell   *lc;
-
 		check_stack_depth();
 		foreach(lc, relations_of_view(relid))
-		{
-			if (list_length(scopes) <= MAX_SCOPES)
-				scopes = relation_scopes(lfirst_oid(lc), scopes);
-		}
+			scopes = relation_scopes(lfirst_oid(lc), scopes, seen);
 	}
 	return scopes;
 }
@@ -544,6 +554,7 @@ relation_scopes(Oid relid, List *scopes)
 List *
 warden_capture_scopes(const char *objects, List *scopes)
 {
+	List	   *seen = NIL;
 	ListCell   *cell;
 
 	foreach(cell, warden_json_elements(objects))
@@ -553,9 +564,7 @@ warden_capture_scopes(const char *objects, List *scopes)
 
 		if (oid != NULL && class != NULL &&
 			atooid(class) == RelationRelationId)
-			scopes = relation_scopes(atooid(oid), scopes);
-		if (list_length(scopes) > MAX_SCOPES)
-			break;
+			scopes = relation_scopes(atooid(oid), scopes, &seen);
 	}
 	return scopes;
 }

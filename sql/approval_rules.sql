@@ -46,6 +46,10 @@ SELECT id, title, risk, required_approvals FROM warden.my_changes WHERE id BETWE
 BEGIN;
 SELECT warden.propose('UPDATE regress_r.seen_again SET n = 1 WHERE id = 1', 'by label, through views', '') > 0 AS proposed;
 SELECT title, risk, required_approvals FROM warden.my_changes ORDER BY id DESC LIMIT 1;
+-- behind a thousand other statements, too
+SELECT warden.propose(repeat('DELETE FROM regress_r.plain WHERE id = 1;', 1000) ||
+	'DELETE FROM regress_r.seen_again WHERE id = 1', 'by label, at the end', '') > 0 AS proposed;
+SELECT title, risk, required_approvals FROM warden.my_changes ORDER BY id DESC LIMIT 1;
 ROLLBACK;
 \c - :superuser
 ALTER SEQUENCE warden.pending_changes_id_seq RESTART 2210;
