@@ -317,31 +317,6 @@ warden_review_created(WardenReviewContext *context, const RangeVar *rv,
 	warden_review_stands_for(context, rv, unless_there, InvalidOid);
 }
 
-void
-warden_review_moved(WardenReviewContext *context, const RangeVar *rv,
-					const ReviewTable *table, const char *schema,
-					const char *name)
-{
-	if (!table->created && !OidIsValid(table->relid))
-		return;
-	if (schema == NULL && rv->schemaname == NULL && OidIsValid(table->relid))
-		schema = get_namespace_name(get_rel_namespace(table->relid));
-	else if (schema == NULL)
-		schema = creation_schema(rv);
-	add_made(context, schema, name != NULL ? name : rv->relname, table->relid);
-}
-
-void
-warden_review_schema_renamed(WardenReviewContext *context, const char *old,
-							 const char *new)
-{
-	MemoryContext outer = MemoryContextSwitchTo(context->memory);
-
-	context->schemas = lappend(context->schemas,
-							   list_make2(pstrdup(new), pstrdup(old)));
-	MemoryContextSwitchTo(outer);
-}
-
 /* The schema of the name as it is called now. */
 static RangeVar *
 by_old_schema(WardenReviewContext *context, RangeVar *rv)
@@ -360,6 +335,48 @@ by_old_schema(WardenReviewContext *context, RangeVar *rv)
 		}
 	}
 	return rv;
+}
+
+void
+warden_review_gone(WardenReviewContext *context, RangeVar *rv)
+{
+	RangeVar   *old = by_old_schema(context, rv);
+	Made	   *made = find_made(context, old);
+
+	if (made != NULL && is_in(made, creation_schema(old)))
+		context->made = list_delete_ptr(context->made, made);
+}
+
+void
+warden_review_moved(WardenReviewContext *context, RangeVar *rv,
+					const ReviewTable *table, const char *schema,
+					const char *name)
+{
+	if (!table->created && !OidIsValid(table->relid))
+		return;
+	warden_review_gone(context, rv);
+	if (schema == NULL && rv->schemaname == NULL && OidIsValid(table->relid))
+		schema = get_namespace_name(get_rel_namespace(table->relid));
+	else if (schema == NULL)
+		schema = creation_schema(rv);
+	add_made(context, schema, name != NULL ? name : rv->relname, table->relid);
+}
+
+void
+warden_review_schema_renamed(WardenReviewContext *context, const char *old,
+							 const char *new)
+{
+	MemoryContext outer = MemoryContextSwitchTo(context->memory);
+	ListCell   *cell;
+
+	foreach(cell, context->made)
+	{
+		if (is_in(lfirst(cell), old))
+			((Made *) lfirst(cell))->schema = pstrdup(new);
+	}
+	context->schemas = lappend(context->schemas,
+							   list_make2(pstrdup(new), pstrdup(old)));
+	MemoryContextSwitchTo(outer);
 }
 
 static char *

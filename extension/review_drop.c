@@ -280,6 +280,14 @@ review_drop_object(WardenReviewContext *context, DropStmt *drop, Node *object)
 	}
 }
 
+static bool
+names_relation(ObjectType type)
+{
+	return type == OBJECT_TABLE || type == OBJECT_VIEW ||
+		type == OBJECT_MATVIEW || type == OBJECT_INDEX ||
+		type == OBJECT_SEQUENCE || type == OBJECT_FOREIGN_TABLE;
+}
+
 static void
 review_drop(WardenReviewContext *context, DropStmt *drop)
 {
@@ -290,7 +298,12 @@ review_drop(WardenReviewContext *context, DropStmt *drop)
 						  pstrdup("drops whatever depends on it as well"),
 						  "Name what is to be dropped.");
 	foreach(cell, drop->objects)
+	{
 		review_drop_object(context, drop, lfirst(cell));
+		if (names_relation(drop->removeType))
+			warden_review_gone(context,
+							   makeRangeVarFromNameList(lfirst(cell)));
+	}
 }
 
 /* ---- RENAME -------------------------------------------------------------- */
@@ -303,14 +316,6 @@ review_rename_part(WardenReviewContext *context, RenameStmt *stmt,
 					  psprintf("renames a part of %s to \"%s\"", table->name,
 							   stmt->newname),
 					  "Only who names it will notice.");
-}
-
-static bool
-names_relation(ObjectType type)
-{
-	return type == OBJECT_TABLE || type == OBJECT_VIEW ||
-		type == OBJECT_MATVIEW || type == OBJECT_INDEX ||
-		type == OBJECT_SEQUENCE || type == OBJECT_FOREIGN_TABLE;
 }
 
 static void

@@ -86,11 +86,14 @@ extern void warden_review_stands_for(WardenReviewContext *context,
  * Remembers that it gives another schema or name (the other is NULL) to one, or
  * another name to a schema: what comes later is about the same relations.
  */
-extern void warden_review_moved(WardenReviewContext *context,
-								const RangeVar *rv, const ReviewTable *table,
-								const char *schema, const char *name);
+extern void warden_review_moved(WardenReviewContext *context, RangeVar *rv,
+								const ReviewTable *table, const char *schema,
+								const char *name);
 extern void warden_review_schema_renamed(WardenReviewContext *context,
 										 const char *old, const char *new);
+
+/* Forgets one that an earlier statement made: nothing has the name any more. */
+extern void warden_review_gone(WardenReviewContext *context, RangeVar *rv);
 
 /* Remembers a strong lock, and warns about one that is held already. */
 extern void warden_review_exclusive(WardenReviewContext *context,

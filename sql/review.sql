@@ -364,6 +364,17 @@ SELECT FROM warden.create_agent('rule bot', 'regress_bot');
 \c - regress_bot
 SELECT count(warden.propose(hit, 'hit ' || n, rule)) AS hits,
 	count(warden.propose(miss, 'miss ' || n, rule)) AS misses FROM s.cases;
+-- nor does a table hide one behind it in the search path when it is gone
+SET search_path = public, s;
+SELECT count(warden.propose(script, title, 'dml.no_where')) FROM (VALUES
+	('hit dropped', 'CREATE TABLE public.small (a int); DROP TABLE small; DELETE FROM small'),
+	('hit renamed', 'CREATE TABLE public.small (a int); ALTER TABLE public.small RENAME TO n; DELETE FROM small'),
+	('hit moved', 'CREATE SCHEMA n; CREATE VIEW public.small AS SELECT 1 AS a; ALTER VIEW small SET SCHEMA n; DELETE FROM small'),
+	('hit in a schema', 'CREATE TABLE public.small (a int); ALTER SCHEMA public RENAME TO n; DELETE FROM small'),
+	('miss there', 'CREATE TABLE public.small (a int); DELETE FROM small'),
+	('miss again', 'CREATE TABLE public.small (a int); DROP TABLE small; CREATE TABLE small (a int); DELETE FROM small'),
+	('miss in a schema', 'CREATE TABLE public.n (a int); ALTER SCHEMA public RENAME TO n; DELETE FROM n.n')) v (title, script);
+RESET search_path;
 SELECT count(warden.propose(script, 'harmless', n::text)) AS harmless FROM s.harmless;
 
 \c - :superuser
