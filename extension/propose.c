@@ -346,9 +346,12 @@ permit_moved(List *names, List *moved)
 		foreach(other, IsA(name.name, RangeVar) &&
 				name.use != WARDEN_USE_CREATE ? moved : NIL)
 		{
-			ObjectAddressSet(name.address, RelationRelationId,
-							 moved_relation(lfirst(other),
-											(RangeVar *) name.name));
+			Oid			relid = moved_relation(lfirst(other),
+											   (RangeVar *) name.name);
+
+			if (!OidIsValid(relid))
+				continue;
+			ObjectAddressSet(name.address, RelationRelationId, relid);
 			warden_statement_permit(list_make1(&name));
 		}
 	}
@@ -370,6 +373,23 @@ moved_before(const WardenName *name, List *moved)
 			relid = other;
 	}
 	return relid;
+}
+
+/* The same, met before: the last of a name is the one that has it. */
+static List *
+without_moved(List *moved, const Moved *new)
+{
+	ListCell   *cell;
+
+	foreach(cell, moved)
+	{
+		const Moved *old = lfirst(cell);
+
+		if (old->relid == new->relid && old->schema == new->schema &&
+			strcmp(old->name, new->name) == 0)
+			return foreach_delete_current(moved, cell);
+	}
+	return moved;
 }
 
 static List *
@@ -395,7 +415,7 @@ add_moved(List *moved, Node *stmt, const WardenCapture *capture)
 	if (!OidIsValid(new->schema))
 		new->relid = moved_before(old, moved);
 	return OidIsValid(new->relid) || OidIsValid(new->schema) ?
-		lappend(moved, new) : moved;
+		lappend(without_moved(moved, new), new) : moved;
 }
 
 static WardenCapture *
