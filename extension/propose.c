@@ -375,6 +375,23 @@ moved_before(const WardenName *name, List *moved)
 	return relid;
 }
 
+/* The same of a schema. */
+static Oid
+schema_before(const WardenName *name, const char *called, List *moved)
+{
+	Oid			schema = name->address.objectId;
+	ListCell   *cell;
+
+	foreach(cell, OidIsValid(schema) ? NIL : moved)
+	{
+		const Moved *other = lfirst(cell);
+
+		if (OidIsValid(other->schema) && strcmp(other->name, called) == 0)
+			schema = other->schema;
+	}
+	return schema;
+}
+
 /* The same, met before: the last of a name is the one that has it. */
 static List *
 without_moved(List *moved, const Moved *new)
@@ -402,20 +419,22 @@ add_moved(List *moved, Node *stmt, const WardenCapture *capture)
 		((RenameStmt *) stmt)->renameType == OBJECT_SCHEMA)
 	{
 		new->name = ((RenameStmt *) stmt)->newname;
-		new->schema = old->address.objectId;
+		new->schema = schema_before(old, ((RenameStmt *) stmt)->subname,
+									moved);
+		return OidIsValid(new->schema) ?
+			lappend(without_moved(moved, new), new) : moved;
 	}
-	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->relation != NULL &&
-			 ((RenameStmt *) stmt)->subname == NULL)
+	if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->relation != NULL &&
+		((RenameStmt *) stmt)->subname == NULL)
 		new->name = ((RenameStmt *) stmt)->newname;
 	else if (IsA(stmt, AlterObjectSchemaStmt) &&
 			 ((AlterObjectSchemaStmt *) stmt)->relation != NULL)
 		new->name = ((AlterObjectSchemaStmt *) stmt)->relation->relname;
 	else
 		return moved;
-	if (!OidIsValid(new->schema))
-		new->relid = moved_before(old, moved);
-	return OidIsValid(new->relid) || OidIsValid(new->schema) ?
-		lappend(without_moved(moved, new), new) : moved;
+	new->relid = moved_before(old, moved);
+	return OidIsValid(new->relid) ? lappend(without_moved(moved, new), new) :
+		moved;
 }
 
 static WardenCapture *

@@ -311,6 +311,8 @@ SELECT warden.propose($$ALTER TABLE regress_shop.closed SET SCHEMA public;
 INSERT INTO regress_shop.items (id) SELECT id FROM closed$$, 'from there', NULL);
 SELECT warden.propose($$ALTER SCHEMA regress_shop RENAME TO regress_store;
 DELETE FROM regress_store.closed$$, 'all of them', NULL);
+SELECT warden.propose($$ALTER SCHEMA regress_shop RENAME TO regress_store; ALTER SCHEMA regress_store RENAME TO regress_mall;
+DELETE FROM regress_mall.closed$$, 'all of them twice', NULL);
 -- what writes need not be alone
 SELECT warden.propose($$SELECT setval('regress_shop.stock', max(id)) FROM regress_shop.items$$, 'from a table', NULL) > 0 AS proposed,
 	warden.propose('SELECT * FROM regress_shop.restock(3)', 'in FROM', NULL) > 0 AS proposed;
