@@ -699,6 +699,7 @@ warden_review_statement(WardenReviewContext *context, RawStmt *raw,
 	context->rows = estimated_rows;
 	context->risk = WARDEN_RISK_LOW;
 	context->findings = NIL;
+	context->views = NIL;
 	context->statements++;
 	review_place(context, stmt);
 	if (!warden_review_dml(context, stmt) &&

@@ -421,7 +421,7 @@ review_update_flow(WardenReviewContext *context, Node *stmt, List *targets,
 		char	   *source;
 
 		if (target->name == NULL ||
-			warden_review_labelled(table->relid, target->name))
+			warden_review_labelled(context, table->relid, target->name))
 			continue;
 		source = warden_review_labelled_source(context, stmt, target->val);
 		if (source != NULL)
@@ -445,7 +445,7 @@ review_insert_flow(WardenReviewContext *context, InsertStmt *stmt,
 	{
 		foreach(cell, stmt->cols)
 		{
-			if (!warden_review_labelled(table->relid,
+			if (!warden_review_labelled(context, table->relid,
 							 lfirst_node(ResTarget, cell)->name))
 				break;
 		}
@@ -611,7 +611,7 @@ review_insert_source(WardenReviewContext *context, ReviewTable *table,
 	foreach(cell, names)
 	{
 		labelled[foreach_current_index(cell)] =
-			warden_review_labelled(table->relid, lfirst(cell));
+			warden_review_labelled(context, table->relid, lfirst(cell));
 		any = any || labelled[foreach_current_index(cell)];
 	}
 	if (!any || select == NULL || !IsA(select, SelectStmt))

@@ -360,7 +360,7 @@ review_rename(WardenReviewContext *context, RenameStmt *stmt)
 							   table.name, stmt->newname),
 					  "Running clients use the old name: add the new one beside it first.");
 	if (stmt->renameType == OBJECT_COLUMN &&
-		warden_review_labelled(table.relid, stmt->subname))
+		warden_review_labelled(context, table.relid, stmt->subname))
 		warden_review_add(context, "label.column", -1,
 						  psprintf("column \"%s\" of %s carries a label, which stays with it",
 								   stmt->subname, table.name),

@@ -97,15 +97,15 @@ is_labelled(Oid relid, AttrNumber attnum, List **known)
 }
 
 bool
-warden_review_labelled(Oid relid, const char *column)
+warden_review_labelled(WardenReviewContext *context, Oid relid,
+					   const char *column)
 {
 	AttrNumber	attnum;
-	List	   *known = NIL;
 
 	if (!OidIsValid(relid))
 		return false;
 	attnum = get_attnum(relid, column);
-	return attnum > 0 && is_labelled(relid, attnum, &known);
+	return attnum > 0 && is_labelled(relid, attnum, &context->views);
 }
 
 /* Relations with labelled columns that a statement reads or writes (OIDs). */
@@ -114,7 +114,6 @@ labelled_relations(WardenReviewContext *context, Node *stmt, bool only_read)
 {
 	List	   *names = NIL;
 	List	   *found = NIL;
-	List	   *known = NIL;
 	ListCell   *cell;
 
 	if (!warden_statement_names(stmt, &names))
@@ -136,7 +135,7 @@ labelled_relations(WardenReviewContext *context, Node *stmt, bool only_read)
 		labels = warden_policy_relation(relid);
 		if ((labels != NULL && labels->ncolumns > 0) ||
 			(get_rel_relkind(relid) == RELKIND_VIEW &&
-			 labelled_of_view(relid, &known) != NIL))
+			 labelled_of_view(relid, &context->views) != NIL))
 			found = lappend_oid(found, relid);
 	}
 	return found;
@@ -188,6 +187,7 @@ warden_review_labelled_target(WardenReviewContext *context, Node *stmt)
 
 typedef struct FlowSearch
 {
+	WardenReviewContext *context;
 	List	   *relations;		/* OIDs that the statement reads */
 	char	   *found;			/* labelled column that is read */
 	int			position;
@@ -209,7 +209,8 @@ flow_walker(Node *node, FlowSearch *search)
 			if (IsA(last, A_Star))
 				search->found = psprintf("%s.*",
 										 get_rel_name(lfirst_oid(cell)));
-			else if (warden_review_labelled(lfirst_oid(cell), strVal(last)))
+			else if (warden_review_labelled(search->context, lfirst_oid(cell),
+											strVal(last)))
 				search->found = psprintf("%s.%s",
 										 get_rel_name(lfirst_oid(cell)),
 										 strVal(last));
@@ -229,7 +230,7 @@ char *
 warden_review_labelled_source(WardenReviewContext *context, Node *stmt,
 							  Node *expressions)
 {
-	FlowSearch	search = {NIL, NULL, -1};
+	FlowSearch	search = {context, NIL, NULL, -1};
 
 	if (expressions == NULL)
 		return NULL;
@@ -290,7 +291,7 @@ warden_review_assignment(WardenReviewContext *context, ReviewTable *table,
 	char	   *message;
 	int			position = -1;
 
-	if (column != NULL && !warden_review_labelled(table->relid, column))
+	if (column != NULL && !warden_review_labelled(context, table->relid, column))
 		return;
 	message = column == NULL ?
 		psprintf("writes labelled columns of %s", table->name) :

@@ -46,7 +46,7 @@ covers_labelled(WardenReviewContext *context, GrantStmt *stmt)
 			warden_review_table(context, lfirst(object), &table);
 			foreach(column, privilege->cols)
 			{
-				if (warden_review_labelled(table.relid,
+				if (warden_review_labelled(context, table.relid,
 										   strVal(lfirst(column))))
 					return true;
 			}

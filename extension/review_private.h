@@ -33,6 +33,7 @@ struct WardenReviewContext
 	double		rows;			/* estimate, -1: unknown */
 	WardenRisk	risk;
 	List	   *findings;		/* of WardenFinding * */
+	List	   *views;			/* what is known of their labels */
 };
 
 /* What is known of a table that a statement names. */
@@ -119,7 +120,8 @@ extern void warden_review_no_timeout(WardenReviewContext *context,
 									 const char *what);
 
 /* Labels (review_flow.c). */
-extern bool warden_review_labelled(Oid relid, const char *column);
+extern bool warden_review_labelled(WardenReviewContext *context, Oid relid,
+								   const char *column);
 extern char *warden_review_labelled_source(WardenReviewContext *context,
 										   Node *stmt, Node *expressions);
 extern char *warden_review_labelled_relation(WardenReviewContext *context,

@@ -55,6 +55,11 @@ DO $$ BEGIN
 				FROM generate_series(1, 20) i), n - 1);
 	END LOOP;
 END $$;
+DO $$ BEGIN
+	EXECUTE 'CREATE TABLE s.broad (' ||
+		(SELECT string_agg(format('c%s int', i), ', ') FROM generate_series(1, 200) i) || ')';
+END $$;
+CREATE VIEW s.broad_view AS SELECT * FROM s.broad;
 CREATE TABLE s.lone (id int);
 CREATE TABLE s.own_parts (id int PRIMARY KEY CHECK (id > 0), up int REFERENCES s.own_parts, twice int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE s.typed (id bigint PRIMARY KEY, num numeric(10,2), ip cidr, t text, sorted text, ts timestamp, mood s.mood,
@@ -376,6 +381,9 @@ SELECT count(warden.propose(script, title, 'dml.no_where')) FROM (VALUES
 	('miss in a schema', 'CREATE TABLE public.n (a int); ALTER SCHEMA public RENAME TO n; DELETE FROM n.n')) v (title, script);
 RESET search_path;
 SELECT count(warden.propose(script, 'harmless', n::text)) AS harmless FROM s.harmless;
+-- a view of many columns is looked at once for a statement: a tenth of a second
+SET statement_timeout = '8s';
+SELECT warden.propose(repeat('INSERT INTO s.broad_view VALUES (1);', 500), 'broad', NULL) > 0 AS proposed;
 
 \c - :superuser
 -- cases that did not do what they should: none
