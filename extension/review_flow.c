@@ -149,14 +149,35 @@ warden_review_labelled_relation(WardenReviewContext *context, Node *stmt)
 	return relations != NIL ? get_rel_name(linitial_oid(relations)) : NULL;
 }
 
-/* One that it reads, with labels if there is any, or InvalidOid. */
-Oid
-warden_review_read_relation(WardenReviewContext *context, Node *stmt)
+/* What is alone in FROM, through which a view can be written to, or NULL. */
+static RangeVar *
+only_source(const SelectStmt *select)
 {
-	List	   *relations = labelled_relations(context, stmt, true);
+	if (!IsA(select, SelectStmt) || select->withClause != NULL ||
+		list_length(select->fromClause) != 1 ||
+		!IsA(linitial(select->fromClause), RangeVar))
+		return NULL;
+	return linitial_node(RangeVar, select->fromClause);
+}
+
+/* The one that a view is of, else one that it reads, with labels if there is
+ * any, or InvalidOid. */
+Oid
+warden_review_read_relation(WardenReviewContext *context, ViewStmt *view)
+{
+	Node	   *stmt = (Node *) view;
+	RangeVar   *source = only_source((SelectStmt *) view->query);
+	List	   *relations;
 	List	   *names = NIL;
 	ListCell   *cell;
 
+	if (source != NULL)
+	{
+		bool		created;
+
+		return warden_review_relid(context, source, &created);
+	}
+	relations = labelled_relations(context, stmt, true);
 	if (relations != NIL)
 		return linitial_oid(relations);
 	(void) warden_statement_names(stmt, &names);

@@ -267,7 +267,7 @@ review_view(WardenReviewContext *context, ViewStmt *stmt)
 {
 	char	   *source = warden_review_labelled_relation(context,
 														 (Node *) stmt);
-	Oid			relid = warden_review_read_relation(context, (Node *) stmt);
+	Oid			relid = warden_review_read_relation(context, stmt);
 
 	if (star_walker(stmt->query, NULL))
 		warden_review_add(context, "view.select_star", -1,

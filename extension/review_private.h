@@ -127,7 +127,7 @@ extern char *warden_review_labelled_source(WardenReviewContext *context,
 extern char *warden_review_labelled_relation(WardenReviewContext *context,
 											 Node *stmt);
 extern Oid	warden_review_read_relation(WardenReviewContext *context,
-										Node *stmt);
+										ViewStmt *view);
 extern char *warden_review_labelled_target(WardenReviewContext *context,
 										   Node *stmt);
 extern void warden_review_flow(WardenReviewContext *context,

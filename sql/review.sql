@@ -253,6 +253,7 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('dml.no_where', 'CREATE OR REPLACE VIEW s.n AS SELECT id FROM s.small_view; UPDATE s.n SET id = 1', 'CREATE VIEW s.n AS SELECT id FROM s.small; UPDATE s.n SET id = 1 WHERE id = 2'),
 ('dml.no_where', 'CREATE TABLE s.n (id int); ALTER TABLE s.lone INHERIT s.n; DELETE FROM s.n', 'CREATE TABLE s.n (id int); CREATE TABLE s.m () INHERITS (s.n); DELETE FROM s.n'),
 ('table.drop', 'CREATE TABLE s.n (id int) PARTITION BY LIST (id); ALTER TABLE s.n ATTACH PARTITION s.lone DEFAULT; DROP TABLE s.n', 'CREATE TABLE s.n (id int) PARTITION BY LIST (id); CREATE TABLE s.m (id int); ALTER TABLE s.n ATTACH PARTITION s.m DEFAULT; DROP TABLE s.n'),
+('dml.many_rows', 'CREATE VIEW s.n AS SELECT (SELECT max(id) FROM s.people) AS m, id FROM s.below; DELETE FROM s.n WHERE id > 0', 'CREATE VIEW s.n AS SELECT (SELECT max(id) FROM s.below) AS m, id FROM s.small; DELETE FROM s.n WHERE id > 0'),
 ('dml.writes_labelled', 'CREATE VIEW s.n AS SELECT id, ssn FROM s.people; UPDATE s.n SET ssn = ''1'' WHERE id = 1', 'CREATE VIEW s.n AS SELECT id, note FROM s.people; UPDATE s.n SET note = ''1'' WHERE id = 1'),
 ('drop.dependents', 'CREATE OR REPLACE VIEW s.people_view AS SELECT id, ssn FROM s.people; DROP VIEW s.people_view', 'CREATE VIEW s.n AS SELECT id FROM s.small; DROP VIEW s.n'),
 ('dml.many_rows', 'DELETE FROM s.big USING s.small WHERE small.id = 1', 'DELETE FROM s.big USING s.small WHERE big.id = 1 AND small.id = 2'),
