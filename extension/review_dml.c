@@ -199,7 +199,20 @@ collect_fixed(Node *node, KeySearch *search, int *few)
 	}
 }
 
-/* Some conjunct compares a column of the target with = to something. */
+/* A column of the target on the one side, something of others on the other. */
+static bool
+joins_target(Node *column, Node *other, const KeySearch *search)
+{
+	return column != NULL && IsA(column, ColumnRef) &&
+		target_column((ColumnRef *) column, search) != NULL &&
+		!is_plain_value(other) &&
+		!(IsA(other, ColumnRef) &&
+		  list_length(((ColumnRef *) other)->fields) > 1 &&
+		  target_column((ColumnRef *) other, search) != NULL);
+}
+
+/* Some conjunct compares a column of the target with = to something that is not
+ * the same for all rows of the source. */
 static bool
 compares_target(Node *node, const KeySearch *search)
 {
@@ -220,10 +233,9 @@ compares_target(Node *node, const KeySearch *search)
 	if (!IsA(node, A_Expr) || expr->kind != AEXPR_OP ||
 		strcmp(strVal(llast(expr->name)), "=") != 0)
 		return false;
-	return (expr->lexpr != NULL && IsA(expr->lexpr, ColumnRef) &&
-			target_column((ColumnRef *) expr->lexpr, search) != NULL) ||
-		(IsA(expr->rexpr, ColumnRef) &&
-		 target_column((ColumnRef *) expr->rexpr, search) != NULL);
+	return joins_target(expr->lexpr, expr->rexpr, search) ||
+		(expr->lexpr != NULL &&
+		 joins_target(expr->rexpr, expr->lexpr, search));
 }
 
 static bool

@@ -263,6 +263,8 @@ INSERT INTO s.cases (rule, hit, miss) VALUES
 ('dml.no_where', 'DELETE FROM s.nested', 'DELETE FROM s.nested WHERE id = 7'),
 ('dml.no_where', 'UPDATE s.round_1 SET a = 1', 'UPDATE s.round_1 SET a = 1 WHERE a = 7'),
 ('dml.many_rows', 'MERGE INTO s.big b USING s.small big ON big.id = 1 WHEN MATCHED THEN DELETE', 'MERGE INTO s.big b USING s.small big ON b.id = big.id AND big.id = 1 WHEN MATCHED THEN DELETE'),
+('dml.many_rows', 'MERGE INTO s.big b USING s.small x ON b.a = 1 WHEN MATCHED THEN DELETE', 'MERGE INTO s.big b USING s.small x ON b.id = 1 WHEN MATCHED THEN DELETE'),
+('dml.many_rows', 'MERGE INTO s.big b USING s.small x ON b.id = b.a WHEN MATCHED THEN DELETE', 'MERGE INTO s.big b USING s.small x ON x.id + 1 = b.a WHEN MATCHED THEN DELETE'),
 -- labels show through views
 ('flow.copies_labelled', 'INSERT INTO s.small (id, b) SELECT c1, ssn FROM s.deep_8, s.people_view', 'INSERT INTO s.small (id) SELECT c1 FROM s.deep_8'),
 ('dml.writes_labelled', 'UPDATE s.people_number SET number = ''1'' WHERE person = 1', 'UPDATE s.people_number SET person = 2 WHERE person = 1'),
