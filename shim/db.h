@@ -37,6 +37,7 @@ typedef struct DbRequest
 	const char *request;		/* JSON object for enter */
 	const DbStep *steps;
 	int			step_count;
+	bool		brief;			/* its client can do without the outcome */
 	const atomic_bool *cancelled;
 	int			wake_fd;		/* readable when cancelled changes, or -1 */
 	int			watch_fd;		/* a hang-up here cancels, or -1 */

@@ -649,7 +649,7 @@ try_call(DbPool *pool, DbTarget *target, const DbRequest *request,
 		 bool use_names, DbOutcome *outcome)
 {
 	DbTicket	ticket;
-	DbConn	   *conn = db_lease(pool, target);
+	DbConn	   *conn = db_lease(pool, target, request->brief);
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (conn == NULL)

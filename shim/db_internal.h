@@ -33,7 +33,7 @@ typedef struct DbTarget
 	char	   *name;			/* NULL: the main one */
 	char	   *dsn;
 	struct DbConn *idle;
-	_Atomic(uint64_t) down_until;	/* of the replica, when it was not there */
+	_Atomic(uint64_t) down_until;	/* when it was not there */
 	LearnedType types[DB_MAX_TYPES];
 	size_t		type_count;
 } DbTarget;
@@ -115,7 +115,7 @@ extern void db_close_conn(DbConn *conn);
  * or NULL; and its way back.  The idle one is for who may not wait: NULL where
  * there is none that can be used at once.
  */
-extern DbConn *db_lease(DbPool *pool, DbTarget *target);
+extern DbConn *db_lease(DbPool *pool, DbTarget *target, bool brief);
 extern DbConn *db_lease_idle(DbPool *pool, DbTarget *target);
 extern void db_give_back(DbPool *pool, DbConn *conn);
 
@@ -133,6 +133,7 @@ typedef struct DbWait
 	const atomic_bool *cancelled;
 	int			wake_fd;
 	int			watch_fd;
+	bool		brief;			/* nothing is cancelled at the deadline */
 	uint64_t	deadline;
 	uint64_t	give_up;		/* after a cancel was sent, else 0 */
 	uint64_t	cancel_again;

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Seconds for which a replica that is not there is not tried again. */
-#define REPLICA_PAUSE 5
+/* Seconds for which a server that is not there need not be tried again. */
+#define DOWN_PAUSE 5
 
 /* How long a connection that was just used counts as alive. */
 #define TRUSTED_NS (20 * 1000 * 1000)
@@ -309,8 +309,9 @@ is_quiet(DbConn *conn)
 	return metrics_clock() - conn->used < TRUSTED_NS || poll(&fd, 1, 0) == 0;
 }
 
+/* What was not there: a replica is left alone for a while, all by the brief. */
 DbConn *
-db_lease(DbPool *pool, DbTarget *target)
+db_lease(DbPool *pool, DbTarget *target, bool brief)
 {
 	DbConn	   *conn;
 
@@ -320,11 +321,12 @@ db_lease(DbPool *pool, DbTarget *target)
 			return conn;
 		db_close_conn(conn);
 	}
-	if (target == pool->replica && metrics_clock() < target->down_until)
+	if ((brief || target == pool->replica) &&
+		metrics_clock() < target->down_until)
 		return NULL;
 	conn = db_open_conn(pool, target);
-	if (conn == NULL)
-		target->down_until = metrics_clock() + REPLICA_PAUSE * SECOND;
+	target->down_until = conn != NULL ? 0 :
+		metrics_clock() + DOWN_PAUSE * SECOND;
 	return conn;
 }
 
@@ -349,7 +351,7 @@ db_give_back(DbPool *pool, DbConn *conn)
 bool
 db_reachable(DbPool *pool)
 {
-	DbConn	   *conn = db_lease(pool, &pool->targets[0]);
+	DbConn	   *conn = db_lease(pool, &pool->targets[0], false);
 
 	if (conn == NULL)
 		return false;

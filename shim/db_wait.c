@@ -24,6 +24,9 @@
 /* libpq makes room for so many bytes before it reads. */
 #define LEAST_READ 8192
 
+/* How long who can do without the outcome waits for it. */
+#define BRIEF_NS (3 * SECOND)
+
 void
 db_wait_begin(DbWait *wait, const DbPool *pool, const DbRequest *request)
 {
@@ -32,7 +35,9 @@ db_wait_begin(DbWait *wait, const DbPool *pool, const DbRequest *request)
 	*wait = (DbWait) {
 		.cancelled = request->cancelled,.wake_fd = request->wake_fd,
 		.watch_fd = request->watch_fd,.limit = pool->max_receive,
-		.deadline = now + (uint64_t) pool->call_timeout * SECOND,
+		.brief = request->brief,
+		.deadline = now + (request->brief ? BRIEF_NS :
+						   (uint64_t) pool->call_timeout * SECOND),
 		.tell = request->tell,.tell_arg = request->tell_arg,
 		.tell_again = now + TELL_NS
 	};
@@ -162,7 +167,7 @@ db_wait_input(DbPool *pool, DbConn *conn, DbWait *wait)
 		return true;
 	if (n == 0)
 	{
-		if (cancelling && metrics_clock() >= wait->give_up)
+		if (wait->brief || (cancelling && metrics_clock() >= wait->give_up))
 			return false;
 		db_wait_cancel(pool, conn, wait);
 		return true;

@@ -175,7 +175,7 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 		.database = run->database,.credential = call->credential,
 		.on_behalf_of = person != NULL ? person : context->cf->on_behalf_of,
 		.steps = run->steps,.step_count = (run->steps[0].sql != NULL) +
-		(run->steps[1].sql != NULL),
+		(run->steps[1].sql != NULL),.brief = run->brief,
 		.cancelled = &call->cancelled,
 		.wake_fd = atomic_load(&call->wake_fd),.watch_fd = call->watch_fd,
 		.tell = json_object_get(call->meta, "progressToken") != NULL ?
@@ -285,7 +285,7 @@ tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 bool
 tools_admit(McpCall *call)
 {
-	ToolsRun	run = {.replica = true};
+	ToolsRun	run = {.replica = true,.brief = true};
 	DbOutcome	outcome;
 	bool		refused = !tools_exec(call, &run, &outcome) &&
 		outcome.status == DB_REFUSED && answer_by_status(call, &outcome);

@@ -73,6 +73,38 @@ def credentials(bench):
                 (bench.dir / "shim.log").read_text(), "no token in the log")
 
 
+def unjudged(bench):
+    """Who asks nothing of PostgreSQL does not wait for one that is silent."""
+    request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": LEGACY[0], "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"}}}
+
+    def initialize(server):
+        since = time.time()
+        status, headers, _ = server.post(request)
+        return (status, "mcp-session-id" in headers), time.time() - since
+
+    server = bench.http()
+    server.call("whoami")
+    bench.signal_gateways(signal.SIGSTOP)
+    try:
+        got, seconds = initialize(server)
+    finally:
+        bench.signal_gateways(signal.SIGCONT)
+    bench.equal(got, (200, True), "backend that hangs: initialize is answered")
+    bench.check(seconds < 8, "soon", seconds)
+    bench.check(server.call("whoami").get("isError") is False,
+                "and calls go on")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = bench.http("--connect-timeout", "2", WARDEN_DSN=bench.dsn(
+            host="127.0.0.1", port=silent.getsockname()[1]))
+        bench.equal(initialize(server)[0], (200, True),
+                    "server that does not answer: so it is")
+        got, seconds = initialize(server)
+        bench.equal(got, (200, True), "and again")
+        bench.check(seconds < 1, "at once then", seconds)
+
+
 def default_token(bench):
     path = bench.dir / "token"
     path.write_text(bench.env["token"] + "\n")
@@ -1068,7 +1100,7 @@ def addresses(bench):
         bench.check(done.returncode != 0, f"{what} is refused")
 
 
-main(credentials, default_token, origins, methods, bodies,
+main(credentials, unjudged, default_token, origins, methods, bodies,
      bad_messages, swollen, half_bodies, batches, modern_headers,
      sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
      lazy, concurrency, queue_limit, listening, progress, drains, late_calls, shed,
