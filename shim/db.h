@@ -71,6 +71,7 @@ typedef struct DbOutcome
 	struct pg_result *result;	/* of the last step */
 	bool		entered;		/* enter accepted the credential */
 	bool		lacks_scope;	/* it is good, but for less: "scope=..." */
+	bool		lacks_person;	/* it is good, but not for whom it was used */
 	bool		truncated;
 	long long	change_id;		/* 0: nothing was diverted or proposed */
 	char		risk[16];

@@ -364,6 +364,17 @@ is_about_scope(const Sent *sent, const DbError *error, const PGresult *res)
 		  strcmp(function, "warden_identity_require_propose") == 0));
 }
 
+/* It is refused by the same code, behind the credential. */
+static bool
+is_about_person(const Sent *sent, const DbError *error, const PGresult *res)
+{
+	const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+
+	return sent->command == COMMAND_ENTER && function != NULL &&
+		strcmp(error->sqlstate, "WD001") == 0 &&
+		strcmp(function, "refuse_person") == 0;
+}
+
 /*
  * What was prepared a moment ago is not there: a pooler has given the statement
  * another name, by which SQL can not ask for it.
@@ -403,6 +414,7 @@ take_failure(DbTicket *ticket, const Sent *sent, PGresult *res)
 		strcmp(outcome->error.sqlstate, "WD001") == 0)
 		outcome->status = DB_REFUSED;
 	outcome->lacks_scope = is_about_scope(sent, &outcome->error, res);
+	outcome->lacks_person = is_about_person(sent, &outcome->error, res);
 	outcome->stale = is_stale(sent, outcome->error.sqlstate);
 }
 

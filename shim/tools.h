@@ -43,7 +43,7 @@ typedef struct ToolsRun
 	const char *database;
 	long long	max_rows;		/* 0: the agent's own limit */
 	bool		replica;		/* may be tried on a replica first */
-	bool		brief;			/* not waited for beyond some seconds */
+	bool		admission;		/* judges the credential, for some seconds */
 } ToolsRun;
 
 /* Calls that wait for the database and keep no thread meanwhile. */

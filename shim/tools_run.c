@@ -170,12 +170,14 @@ run_request(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 {
 	const ToolsContext *context = tools_context(call);
 	const char *person = json_util_string(call->meta, MCP_PERSON);
+	const char *configured = context->cf->on_behalf_of;
 	Buf			request;
 	DbRequest	db = {
 		.database = run->database,.credential = call->credential,
-		.on_behalf_of = person != NULL ? person : context->cf->on_behalf_of,
+		.on_behalf_of = run->admission ? NULL :
+		person != NULL ? person : configured,
 		.steps = run->steps,.step_count = (run->steps[0].sql != NULL) +
-		(run->steps[1].sql != NULL),.brief = run->brief,
+		(run->steps[1].sql != NULL),.brief = run->admission,
 		.cancelled = &call->cancelled,
 		.wake_fd = atomic_load(&call->wake_fd),.watch_fd = call->watch_fd,
 		.tell = json_object_get(call->meta, "progressToken") != NULL ?
@@ -222,7 +224,7 @@ tools_exec(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 	bool		unpark = call->parked != NULL && !call->unparked &&
 		call->phase != MCP_PHASE_START;
 
-	if (!names_person(call, outcome))
+	if (!run->admission && !names_person(call, outcome))
 		return false;
 	if (unpark)
 	{
@@ -280,16 +282,20 @@ tools_run(McpCall *call, const ToolsRun *run, DbOutcome *outcome)
 
 /*
  * Enters and leaves.  Only a refusal counts: what the request is answered by is
- * no secret, and can be had while PostgreSQL is away or busy.
+ * no secret, and can be had while PostgreSQL is away or busy.  It is for nobody
+ * yet; that the agent only acts for a person is said to its calls.
  */
 bool
 tools_admit(McpCall *call)
 {
-	ToolsRun	run = {.replica = true,.brief = true};
+	ToolsRun	run = {.replica = true,.admission = true};
 	DbOutcome	outcome;
 	bool		refused = !tools_exec(call, &run, &outcome) &&
-		outcome.status == DB_REFUSED && answer_by_status(call, &outcome);
+		outcome.status == DB_REFUSED && !outcome.lacks_person &&
+		answer_by_status(call, &outcome);
 
+	if (outcome.lacks_person)
+		call->verdict = MCP_ACCEPTED;
 	db_outcome_free(&outcome);
 	return !refused;
 }

@@ -73,6 +73,28 @@ def credentials(bench):
                 (bench.dir / "shim.log").read_text(), "no token in the log")
 
 
+def without_person(bench):
+    """Who begins is for nobody, even where calls have to be for a person."""
+    server = bench.http("--auth-failures", "3")
+    server.token = bench.env["unbound_token"]
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+               "params": {}}
+    person = {"warden/onBehalfOf": 42}
+    bench.psql("UPDATE warden.agents SET require_on_behalf_of = true"
+               " WHERE agent = 'other'")
+    try:
+        got = [server.post(request)[0] for _ in range(5)]
+        bench.equal(got, [200] * 5, "an agent that only acts for a person")
+        bench.equal(server.post(tool("whoami"))[0], 401, "says so in calls")
+    finally:
+        bench.psql("UPDATE warden.agents SET require_on_behalf_of = false"
+                   " WHERE agent = 'other'")
+    request["params"] = {"_meta": person}
+    bench.equal(server.post(request)[0], 200, "nor is a person looked at")
+    bench.equal(server.post(request, {"Authorization": "Bearer nonsense"})[0],
+                401, "in whose place the credential is")
+
+
 def unjudged(bench):
     """Who asks nothing of PostgreSQL does not wait for one that is silent."""
     request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
@@ -1100,7 +1122,7 @@ def addresses(bench):
         bench.check(done.returncode != 0, f"{what} is refused")
 
 
-main(credentials, unjudged, default_token, origins, methods, bodies,
+main(credentials, without_person, unjudged, default_token, origins, methods, bodies,
      bad_messages, swollen, half_bodies, batches, modern_headers,
      sessions, disconnects, unheard_cancel, cancelled, call_timeout, restarts,
      lazy, concurrency, queue_limit, listening, progress, drains, late_calls, shed,
