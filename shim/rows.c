@@ -413,31 +413,35 @@ char_width(unsigned cp)
 
 /*
  * As psql, a table shows control characters by escapes: a carriage return would
- * begin a line that is none of ours.  Tabs stay.  0: the character is no such.
+ * begin a line that is none of ours.  So would U+2028 and U+2029.  Tabs stay.
+ * Bytes of such a character; 0: the character is none.
  */
 static size_t
-escape_width(unsigned char c)
+control_len(const unsigned char *p, size_t len)
 {
-	if (c == '\r')
-		return 2;
-	return c < 0x20 && c != '\t' ? 4 : 0;
+	if (p[0] < 0x20)
+		return p[0] != '\t';
+	if (p[0] == 0xc2 && len > 1)
+		return p[1] < 0xa0 ? 2 : 0;
+	return len > 2 && p[0] == 0xe2 && p[1] == 0x80 &&
+		(p[2] == 0xa8 || p[2] == 0xa9) ? 3 : 0;
 }
 
 #define ONES UINT64_C(0x0101010101010101)
 
-/* Eight bytes at a time; a tab counts, too. */
+/* Eight bytes at a time; tabs count, and all that is not ASCII. */
 static bool
-has_controls(const char *text, size_t len)
+may_have_controls(const char *text, size_t len)
 {
 	uint64_t	w;
 
 	for (; len >= 8; text += 8, len -= 8)
 	{
 		memcpy(&w, text, 8);
-		if (((w - ONES * 0x20) & ~w & (ONES * 0x80)) != 0)
+		if ((((w - ONES * 0x20) | w) & (ONES * 0x80)) != 0)
 			return true;
 	}
-	while (len > 0 && (unsigned char) text[len - 1] >= 0x20)
+	while (len > 0 && (unsigned char) (text[len - 1] - 0x20) < 0x60)
 		len--;
 	return len > 0;
 }
@@ -445,20 +449,28 @@ has_controls(const char *text, size_t len)
 static void
 put_printable(Buf *out, const char *text, size_t len)
 {
+	const unsigned char *p = (const unsigned char *) text;
 	size_t		start = 0;
+	size_t		i = may_have_controls(text, len) ? 0 : len;
 
-	for (size_t i = has_controls(text, len) ? 0 : len; i < len; i++)
+	while (i < len)
 	{
-		unsigned char c = (unsigned char) text[i];
+		size_t		n = control_len(p + i, len - i);
 
-		if (escape_width(c) == 0)
+		if (n == 0)
+		{
+			i++;
 			continue;
+		}
 		buf_json_chars(out, text + start, i - start);
-		if (c == '\r')
+		if (n > 1)
+			buf_printf(out, "\\\\u%04X", decode(p + i, n));
+		else if (p[i] == '\r')
 			buf_puts(out, "\\\\r");
 		else
-			buf_printf(out, "\\\\x%02X", c);
-		start = i + 1;
+			buf_printf(out, "\\\\x%02X", p[i]);
+		i += n;
+		start = i;
 	}
 	buf_json_chars(out, text + start, len - start);
 }
@@ -471,17 +483,15 @@ text_width(const char *text, size_t len)
 
 	while (len > 0)
 	{
-		size_t		n = 1;
+		size_t		control = control_len(p, len);
+		size_t		n = *p < 0x80 ? 1 : buf_utf8_len(p, len);
 
-		if (*p < 0x80)
-			width += escape_width(*p) > 0 ? escape_width(*p) : 1;
+		if (n == 0)
+			n = 1;
+		if (control > 0)
+			width += control > 1 ? 6 : *p == '\r' ? 2 : 4;
 		else
-		{
-			n = buf_utf8_len(p, len);
-			if (n == 0)
-				n = 1;
 			width += n > 1 ? char_width(decode(p, n)) : 1;
-		}
 		p += n;
 		len -= n;
 	}

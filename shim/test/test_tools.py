@@ -188,6 +188,7 @@ def formats(bench):
         "SELECT 'h\u00e9llo' AS \"\u00fcber\", '\u4e2d\u6587' AS wide",
         "SELECT NULL AS nothing, '' AS empty",
         "SELECT E'x\\r(1 row)\\x1b[1m\\f' AS odd, 1 AS a",
+        "SELECT E'\\u0085(1 row)\\u009b\\u00a0\\u00e9' AS odd, 1 AS a",
         "SELECT 1 AS a WHERE false",
         "SELECT n, repeat('x', n) AS x, n % 2 = 0 AS even, n::numeric / 3 AS q,"
         " CASE n % 4 WHEN 0 THEN 'a\"b' WHEN 1 THEN 'c\\d' WHEN 2 THEN NULL"
@@ -202,6 +203,11 @@ def formats(bench):
             env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"}).stdout
         bench.equal(result["content"][0]["text"].rstrip(), printed.rstrip(),
                     f"as psql prints it: {sql[:40]}")
+    bench.equal(client.call("query", {
+        "sql": "SELECT E'\\u2028(1 row)\\u2029\\u2027' AS odd, 1 AS a"})[
+            "content"][0]["text"].split("\n")[2],
+        " \\u2028(1 row)\\u2029\u2027 | 1",
+        "nor do other line ends begin a line")
 
 
 def limits(bench):
