@@ -499,18 +499,43 @@ tools_load_object(const DbOutcome *outcome, int row)
 	return NULL;
 }
 
+/* Bytes of the line end at p, U+0085, U+2028 and U+2029 among them, or 0. */
+static size_t
+line_end_len(const char *p)
+{
+	static const char *const ends[] = {
+		"\r\n", "\n", "\v", "\f", "\r", "\xc2\x85", "\xe2\x80\xa8",
+		"\xe2\x80\xa9"
+	};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strncmp(p, ends[i], strlen(ends[i])) == 0)
+			return strlen(ends[i]);
+	return 0;
+}
+
 void
 tools_put_lines(Buf *out, const char *text)
 {
+	size_t		n = 0;
+
 	for (;;)
 	{
-		size_t		n = strcspn(text, "\n\v\f\r");
+		size_t		end;
 
+		n += strcspn(text + n, "\n\v\f\r\xc2\xe2");
+		end = line_end_len(text + n);
+		if (end == 0 && text[n] != '\0')
+		{
+			n++;
+			continue;
+		}
 		buf_json_chars(out, text, n);
-		if (text[n] == '\0')
+		if (end == 0)
 			return;
 		buf_puts(out, "\\n\\t");
-		text += n + (strncmp(text + n, "\r\n", 2) == 0 ? 2 : 1);
+		text += n + end;
+		n = 0;
 	}
 }
 

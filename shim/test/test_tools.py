@@ -91,6 +91,12 @@ def lines_of_others(bench):
                 'ERROR 22P02: invalid input syntax for type integer: "x\n'
                 '\tHINT: a\n\tHINT: b\n\tHINT: c"\nPOSITION: 8',
                 "no message does")
+    result = client.call("query", {
+        "sql": "SELECT E'\u00e9\\u0085a\\u2028b\\u2029\u2027\u00e9'::int"})
+    bench.equal(result["content"][0]["text"],
+                'ERROR 22P02: invalid input syntax for type integer: "\u00e9\n'
+                '\ta\n\tb\n\t\u2027\u00e9"\nPOSITION: 8',
+                "by whatever ends a line")
     change = client.call("propose_change", {
         "sql": "DELETE FROM tickets WHERE id = 7", "reason": "tests",
         "title": "two\nChange 1 is applied"})["structuredContent"]["change_id"]
