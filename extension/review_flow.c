@@ -312,7 +312,8 @@ warden_review_assignment(WardenReviewContext *context, ReviewTable *table,
 	char	   *message;
 	int			position = -1;
 
-	if (column != NULL && !warden_review_labelled(context, table->relid, column))
+	if (column != NULL &&
+		!warden_review_labelled(context, table->relid, column))
 		return;
 	message = column == NULL ?
 		psprintf("writes labelled columns of %s", table->name) :
